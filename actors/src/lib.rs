@@ -1,0 +1,1 @@
+//! The heart: SessionManager, Session, AgentSession, Runtime and EventStream.

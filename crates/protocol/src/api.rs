@@ -1,0 +1,164 @@
+//! Bodies of the REST interface.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{AgentState, EventId, PhaseView, SessionId, StartStep, frames::Role};
+
+/// `POST /api/sessions`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct CreateSession {
+    /// The sandbox's image; the engine `local` has none and refuses it.
+    pub image: Option<String>,
+    /// Up to 200 characters.
+    pub title: Option<String>,
+    /// A first message to the agent.
+    pub first_message: Option<String>,
+    /// A repository to clone into the workspace.
+    pub repository: Option<String>,
+    /// At most 32; keys and values up to 200 characters.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionBody {
+    pub id: SessionId,
+    #[serde(flatten)]
+    pub phase: PhaseView,
+    pub title: String,
+    pub owner: String,
+    pub agent_state: AgentState,
+    /// The newest event's id; −1 when there is none.
+    pub head: i64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339; the last event.
+    pub updated_at: String,
+    pub labels: BTreeMap<String, String>,
+    /// WebSockets that are joined now.
+    pub clients: u64,
+}
+
+/// The answer to `POST /api/sessions`: the session and a token that opens it alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionCreated {
+    /// Opens this session with the role `editor`.
+    pub token: String,
+    #[serde(flatten)]
+    pub session: SessionBody,
+}
+
+/// `GET /api/sessions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionList {
+    pub sessions: Vec<SessionBody>,
+    /// How many there are in all, before the page was cut.
+    pub total: usize,
+    /// Give it as `page` to go on; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page: Option<usize>,
+}
+
+/// `POST /api/sessions/{id}/actions`, 202.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ActionAccepted {
+    pub event_id: EventId,
+}
+
+/// `GET /api/sessions/{id}/events?after=&limit=`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EventPage {
+    /// In order of id, from `after`+1.
+    pub events: Vec<Value>,
+    /// Whether more are there now.
+    pub has_more: bool,
+    /// The newest event's id; −1 when there is none.
+    pub head: i64,
+}
+
+/// A problem body by RFC 9457, media type `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Problem {
+    /// `about:blank`: the code is the type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status in words.
+    pub title: String,
+    pub status: u16,
+    /// What was wrong with this request, in words.
+    pub detail: String,
+    /// Stable; listed in `docs/errors.md`.
+    pub code: String,
+    /// For a 500: found in the server's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// For a 503 or 429: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_content: Option<String>,
+}
+
+/// One client of a session, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClientView {
+    pub id: u64,
+    pub role: Role,
+    pub peer: String,
+    /// The last event sent; −1 before the first.
+    pub cursor: i64,
+    /// Events behind the head.
+    pub lag: u64,
+    /// Seconds since it joined.
+    pub connected_for: f64,
+}
+
+/// One step of a start with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StepTime {
+    pub step: StartStep,
+    /// Milliseconds from the start's beginning to the step's.
+    pub began_ms: u64,
+    /// Milliseconds it took; absent while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+}
+
+/// `GET /api/admin/sessions/{id}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AdminSession {
+    #[serde(flatten)]
+    pub session: SessionBody,
+    pub connected: Vec<ClientView>,
+    pub start_steps: Vec<StepTime>,
+    /// Restarts of the sandbox within the budget's window.
+    pub restarts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxView>,
+}
+
+/// The sandbox of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SandboxView {
+    pub id: String,
+    pub engine: String,
+    pub generation: u64,
+    pub epoch: String,
+}

@@ -1,0 +1,159 @@
+//! The WebSocket `staithe.v1`: text frames of JSON, each an object with `type`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    AgentState, EventId, PhaseView, SessionId,
+    files::{FileDone, FileOp},
+};
+
+/// The largest text message a client may send, in bytes, all its fragments together.
+pub const MAX_CLIENT_MESSAGE: usize = 24 * 1024 * 1024;
+/// The longest `ref`, in bytes.
+pub const MAX_REF: usize = 200;
+
+/// What the bearer may do in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads events, output and files.
+    Viewer,
+    /// Reads and acts, in one session.
+    Editor,
+    /// Makes sessions, and acts in those of its own.
+    User,
+    /// Acts in all sessions, and operates the server.
+    Operator,
+}
+
+/// From a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "type")]
+pub enum ClientFrame {
+    /// An action of the event vocabulary. `ref` is an idempotency key within the session: repeated,
+    /// also after a reconnect or a restart of the server, it returns the first answer; with another
+    /// action it is denied.
+    #[serde(rename = "do")]
+    Do {
+        #[serde(rename = "ref")]
+        reference: String,
+        action: Value,
+    },
+    /// A file operation: `ref` and the fields of [`FileOp`].
+    #[serde(rename = "file")]
+    File {
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(flatten)]
+        op: FileOp,
+    },
+    /// Interrupt what runs in the foreground. Answered when `ref` is given.
+    #[serde(rename = "interrupt")]
+    Interrupt {
+        #[serde(rename = "ref", default)]
+        reference: Option<String>,
+    },
+    /// Answered by `pong` with the same `nonce`.
+    #[serde(rename = "ping")]
+    Ping {
+        #[serde(default)]
+        nonce: Option<Value>,
+    },
+}
+
+/// To a client. Events are not here: they are stored encoded and sent as they are, as
+/// `{"type":"event","event":{…}}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// Always first.
+    Hello {
+        session: SessionId,
+        #[serde(flatten)]
+        phase: PhaseView,
+        agent_state: AgentState,
+        /// The newest event's id; −1 when there is none.
+        head: i64,
+        role: Role,
+        server: ServerName,
+    },
+    /// The cursor is older than the log keeps; the stream goes on from `oldest`.
+    Expired { oldest: EventId },
+    /// The command was taken; for an action, its event is durable.
+    Done {
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event_id: Option<EventId>,
+        /// For an interrupt: whether a command was running.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        running: Option<bool>,
+        /// For a file operation.
+        #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+        file: Option<Box<FileDone>>,
+    },
+    /// The caller asked for what can't be. `ref` is absent when the frame had none that could be read.
+    Denied {
+        #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+        code: String,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        current_version: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        current_content: Option<String>,
+    },
+    /// Not now; try again after so many seconds.
+    Unavailable {
+        #[serde(rename = "ref")]
+        reference: String,
+        code: String,
+        reason: String,
+        retry_after: u64,
+    },
+    /// Ours; `id` is found in the server's log.
+    Failed {
+        #[serde(rename = "ref")]
+        reference: String,
+        code: String,
+        reason: String,
+        id: String,
+    },
+    /// Output of a running command as it comes. `seq` grows by one with each such frame of a session
+    /// and may jump where a slow client was spared; `offset` and `skipped` say which bytes.
+    Partial {
+        /// The action; null for a background job's output between commands.
+        cause: Option<EventId>,
+        seq: u64,
+        text: String,
+        /// Where in the command's output `text` begins, in bytes.
+        offset: u64,
+        /// Bytes left out directly before `text`.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        skipped: u64,
+    },
+    /// Answer to `ping`.
+    Pong {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<Value>,
+    },
+    /// The server goes away; reconnect after so many seconds.
+    Draining { retry_after: u64 },
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServerName {
+    pub name: String,
+    pub version: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}

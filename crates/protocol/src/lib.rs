@@ -1,0 +1,36 @@
+//! Words on the wire: ids, actions, observations, commands, frames and error codes.
+//!
+//! Nothing here knows of actors, engines, files or sockets. The vocabulary of events is that of the
+//! system which Staithe re-implements, so that existing front ends and tools read it; what Staithe
+//! adds is named in `docs/protocol.md`.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`ids`] | newtypes for every id |
+//! | [`event`], [`action`], [`observation`], [`agent_state`] | the durable event vocabulary |
+//! | [`phase`] | what a session is doing, and why it failed |
+//! | [`files`] | file operations, versions and their codes |
+//! | [`frames`] | the WebSocket `staithe.v1` |
+//! | [`api`] | bodies of the REST interface |
+//! | [`runner`] | the line between server and runner |
+
+pub mod action;
+pub mod agent_state;
+pub mod api;
+pub mod event;
+pub mod files;
+pub mod frames;
+pub mod ids;
+pub mod observation;
+pub mod phase;
+pub mod runner;
+
+pub use action::Action;
+pub use agent_state::AgentState;
+pub use event::{Body, Event, Source};
+pub use ids::{EventId, Generation, SandboxId, SessionId};
+pub use observation::Observation;
+pub use phase::{Fault, Phase, PhaseView, StartStep};
+
+/// The WebSocket subprotocol's name.
+pub const SUBPROTOCOL: &str = "staithe.v1";

@@ -1,0 +1,100 @@
+//! What a session is doing, and why it failed. A second machine, apart from the agent's state.
+
+use serde::{Deserialize, Serialize};
+
+/// A session's phase. `-ing` is on the way, the others are at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// A sandbox is being looked for, made or joined.
+    Starting,
+    /// The sandbox answers.
+    Ready,
+    /// The sandbox sleeps; a client or a request wakes it.
+    Suspended,
+    /// The sandbox is being ended.
+    Stopping,
+    /// The sandbox is gone; its workspace and its events are kept.
+    Stopped,
+    /// The sandbox could not be had; the fault says why.
+    Failed,
+}
+
+impl Phase {
+    /// Every phase, in the order of a life.
+    pub const ALL: [Self; 6] = [
+        Self::Starting,
+        Self::Ready,
+        Self::Suspended,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Failed,
+    ];
+
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Suspended => "suspended",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A step of a start, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StartStep {
+    /// The engine is asked whether this session's sandbox is there already.
+    Find,
+    /// A new sandbox is made.
+    Create,
+    /// The sandbox is started.
+    Start,
+    /// The line to its runner is opened.
+    Connect,
+}
+
+/// Why a session failed, in words that a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Fault {
+    /// A stable code such as `sandbox.start_failed`.
+    pub code: String,
+    /// The step that failed, when a start failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StartStep>,
+    /// What happened.
+    pub cause: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// The sandbox's last log lines, oldest first.
+    #[serde(default)]
+    pub log_tail: Vec<String>,
+}
+
+/// A phase as it stands in frames, bodies and events: `phase` is a string, `step` or `fault` beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PhaseView {
+    /// The phase.
+    pub phase: Phase,
+    /// The step of a start, while `phase` is `starting`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StartStep>,
+    /// The fault, while `phase` is `failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+impl PhaseView {
+    /// A phase with nothing beside it.
+    pub fn of(phase: Phase) -> Self {
+        Self { phase, step: None, fault: None }
+    }
+}

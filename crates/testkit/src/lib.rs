@@ -1,0 +1,1 @@
+//! Fakes and probes, only ever a dev-dependency.
