@@ -41,7 +41,7 @@ pub struct SessionBody {
     /// RFC 3339; the last event.
     pub updated_at: String,
     pub labels: BTreeMap<String, String>,
-    /// WebSockets that are joined now.
+    /// `WebSocket`s that are joined now.
     pub clients: u64,
 }
 

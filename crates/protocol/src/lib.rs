@@ -13,17 +13,21 @@
 //! | [`frames`] | the WebSocket `staithe.v1` |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
+//! | `schema` | JSON Schema of all that clients see; feature `schema` |
 
 pub mod action;
 pub mod agent_state;
 pub mod api;
 pub mod event;
+mod fields;
 pub mod files;
 pub mod frames;
 pub mod ids;
 pub mod observation;
 pub mod phase;
 pub mod runner;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 pub use action::Action;
 pub use agent_state::AgentState;

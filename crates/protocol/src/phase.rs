@@ -23,14 +23,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in the order of a life.
-    pub const ALL: [Self; 6] = [
-        Self::Starting,
-        Self::Ready,
-        Self::Suspended,
-        Self::Stopping,
-        Self::Stopped,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Starting, Self::Ready, Self::Suspended, Self::Stopping, Self::Stopped, Self::Failed];
 
     /// Its word on the wire.
     pub fn as_str(self) -> &'static str {

@@ -1,7 +1,7 @@
 //! The line between server and runner: JSON texts on one WebSocket at [`LINK_PATH`], on the runner's
 //! unix socket, opened with the header [`KEY_HEADER`].
 //!
-//! The runner speaks first ([`Hello`]); the server sends [`Request`]s and gets exactly one
+//! The runner speaks first ([`Hello`]); the server sends [`ToRunner::Request`]s and gets exactly one
 //! [`FromRunner::Answer`] to each, in any order. Bulk (uploads, downloads, whole outputs) goes over
 //! HTTP requests of their own on the same socket, whose flow control is the socket's:
 //!
@@ -52,6 +52,7 @@ pub struct Limits {
 /// What the server asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "made and sent at once, never kept in numbers")]
 pub enum Call {
     /// Carry out a runnable action. `key` makes it idempotent: an action whose key is known is not
     /// run again; the call waits for, or returns, the first result.
@@ -67,6 +68,7 @@ pub enum Call {
 /// A call with its number; numbers are the server's, unique on one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "made and sent at once, never kept in numbers")]
 pub enum ToRunner {
     /// A call.
     Request {

@@ -1,1 +1,29 @@
-//! The program inside the sandbox.
+//! The program inside the sandbox: one static binary that speaks HTTP and WebSocket on a unix socket.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`serve`] | from start to end: key, socket, connections, signals |
+//! | `http`, `link` | the requests and the WebSocket; words in `staithe_protocol::runner` |
+//! | `app`, `acts` | actions by their keys, each run once |
+//! | `lines`, `outbox` | what is sent to each server that listens |
+//! | [`shell`] | the persistent shell |
+//! | [`files`] | the workspace's files |
+//! | `info` | use of the machine |
+//! | `reap` | every child's end |
+//! | [`launch`] | the sandbox around this program, where there is no container |
+//!
+//! One thread does everything but file operations, which block and have threads of their own.
+
+pub mod acts;
+pub mod app;
+pub mod cli;
+pub mod files;
+pub mod http;
+pub mod info;
+pub mod launch;
+pub mod lines;
+pub mod link;
+pub mod outbox;
+pub mod reap;
+pub mod serve;
+pub mod shell;

@@ -1,0 +1,72 @@
+//! What may be asked of an [`AgentSession`](super::AgentSession).
+
+use actix::{Message, WeakAddr};
+use staithe_protocol::{Action, AgentState, EventId, Source};
+
+use crate::{
+    event_stream::messages::{AppendFailed, Reference},
+    mail::SendFailed,
+    runtime::Runtime,
+};
+
+/// Sent by `Session` for a client: take this action. Answers when its event is durable; what comes of
+/// it is the observation whose `cause` is that event. With a reference, a repetition answers the
+/// first event and acts no second time.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<EventId, SubmitFailed>")]
+pub struct Submit {
+    pub source: Source,
+    pub action: Action,
+    /// Seconds.
+    pub timeout: Option<u64>,
+    pub reference: Option<Reference>,
+}
+
+/// Why an action was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SubmitFailed {
+    #[error(transparent)]
+    Denied(#[from] SubmitDenied),
+    #[error(transparent)]
+    Append(#[from] AppendFailed),
+    #[error(transparent)]
+    Send(#[from] SendFailed),
+}
+
+/// The caller asked for what can't be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitDenied {
+    /// Only the agent itself may do this.
+    #[error("{0} is an action of the agent, not of its clients")]
+    AgentOnly(&'static str),
+    /// There is no way from one state to the other.
+    #[error("the agent can't go from {from:?} to {to:?}")]
+    IllegalTransition { from: AgentState, to: AgentState },
+    /// Too many actions wait already.
+    #[error("{0} actions wait in this session already")]
+    QueueFull(usize),
+    /// The session has no sandbox and won't get one by itself.
+    #[error("the session is not running: start it first")]
+    NotRunning,
+}
+
+/// Sent by `Session`: the runner answers.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RuntimeUp {
+    pub runtime: WeakAddr<Runtime>,
+    pub epoch: String,
+}
+
+/// Sent by `Session`: the line is cut, or the sandbox is gone.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct RuntimeDown {
+    /// Whether it may come back: then what waits goes on waiting.
+    pub hopeless: bool,
+}
+
+/// Told to `Session`: the agent's state changed.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AgentStateNews(pub AgentState);

@@ -1,0 +1,103 @@
+//! What may be asked of a [`Runtime`](super::Runtime), and what it tells its session.
+
+use actix::Message;
+use staithe_engine::Stats;
+use staithe_link::Link;
+use staithe_protocol::{
+    Action, Fault, Generation, Observation, SandboxId, StartStep,
+    files::{FileDenied, FileDone, FileOp},
+    runner::{Hello, Limits},
+};
+
+/// Sent by `Session`: have a sandbox. Repeated, it does nothing more.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct EnsureRuntime;
+
+/// Sent by `Session`: end the sandbox. Completion is told by [`News::Stopped`]; repeated, the harsher
+/// wish counts.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopRuntime {
+    pub workspace: Workspace,
+}
+
+/// What becomes of a workspace when its sandbox ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Workspace {
+    Keep,
+    Remove,
+}
+
+/// Sent by `AgentSession`: carry out a runnable action. `key` makes it safe to repeat on a runner of
+/// the same epoch.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Observation, ActFailed>")]
+pub struct Act {
+    pub key: String,
+    pub action: Action,
+    pub limits: Limits,
+}
+
+/// Why an action has no observation yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActFailed {
+    /// There is no line now. On the same epoch the action may be sent again.
+    #[error("the sandbox is not connected")]
+    NotConnected,
+    /// The runner refused or never answered.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Sent by the front: a file operation.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<FileDone, FileDenied>")]
+pub struct DoFile(pub FileOp);
+
+/// Sent by the front: interrupt what runs in the foreground. Answers whether a command was running.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<bool, ActFailed>")]
+pub struct InterruptCommand;
+
+/// Sent by the front: the line, for bulk bytes.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Link, ActFailed>")]
+pub struct GetLine;
+
+/// Sent by operators: what the sandbox uses.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Stats>")]
+pub struct GetStats;
+
+/// Sent by operators and the front: the last lines of the sandbox's own log.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<String>")]
+pub struct GetLogs {
+    pub tail: usize,
+}
+
+/// What a runtime tells its session. Facts: they can't be denied, only be stale.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct RuntimeNews {
+    pub generation: Generation,
+    pub news: News,
+}
+
+/// The news.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A step of a start began.
+    Step(StartStep),
+    /// The runner answers.
+    Up { hello: Hello, sandbox: SandboxId },
+    /// The line is cut; it may come back by itself.
+    Cut,
+    /// The sandbox ended by itself; it is being restarted.
+    Restarting { cause: String },
+    /// There is no sandbox, and there will be none without a new start.
+    Failed(Fault),
+    /// The sandbox was ended as wished.
+    Stopped,
+}

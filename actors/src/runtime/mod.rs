@@ -1,0 +1,423 @@
+//! Owns a session's sandbox: its handle in the engine and the line to its runner.
+
+mod bring_up;
+pub mod messages;
+pub mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    ResponseFuture, WeakAddr, WrapFuture,
+};
+use futures_util::StreamExt;
+use staithe_engine::{
+    Engine, EngineFailed, LABEL_GENERATION, LABEL_OWNER, LABEL_SESSION, SandboxSpec, Stats,
+};
+use staithe_link::{Link, LinkEvent, LinkFailed};
+use staithe_protocol::{
+    EventId, Fault, Generation, Observation, SandboxId, SessionId,
+    files::{FileCode, FileDenied, FileDone},
+    runner::{Answer, Call, Hello},
+};
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    event_stream::{EventStream, messages::PublishPartial},
+    mail,
+    session::Session,
+    settings::SandboxSettings,
+    supervise::{DeathNotice, ParentGone},
+};
+
+use bring_up::{Attempt, Connected};
+use messages::{
+    Act, ActFailed, DoFile, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News,
+    RuntimeNews, StopRuntime, Workspace,
+};
+use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
+
+/// Beyond an action's own limit, before its line is given up.
+const ACT_MARGIN: Duration = Duration::from_secs(30);
+/// A file operation's deadline: reading and hashing the largest inline file takes well under it.
+const FILE_DEADLINE: Duration = Duration::from_secs(60);
+/// A small question's deadline.
+const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct Runtime {
+    origin: Origin,
+    state: RuntimeState,
+    connected: Option<Line>,
+    _notice: DeathNotice<Session>,
+}
+
+/// What a new runtime starts from.
+pub struct Origin {
+    pub session_id: SessionId,
+    pub session: WeakAddr<Session>,
+    pub stream: WeakAddr<EventStream>,
+    pub engine: Arc<dyn Engine>,
+    pub settings: SandboxSettings,
+    pub owner: String,
+    pub image: Option<String>,
+    pub key: String,
+    /// The last attempt of an earlier life.
+    pub generation: Generation,
+}
+
+struct Line {
+    sandbox: SandboxId,
+    link: Link,
+    hello: Hello,
+}
+
+impl Runtime {
+    /// A runtime that has nothing yet.
+    pub fn new(origin: Origin, notice: DeathNotice<Session>) -> Self {
+        let state = RuntimeState::new(origin.generation);
+        Self { origin, state, connected: None, _notice: notice }
+    }
+
+    fn name(&self) -> String {
+        format!("{}{}", self.origin.settings.name_prefix, self.origin.session_id)
+    }
+
+    fn spec(&self, generation: Generation) -> SandboxSpec {
+        let labels = [
+            (LABEL_SESSION, self.origin.session_id.to_string()),
+            (LABEL_GENERATION, generation.to_string()),
+            (LABEL_OWNER, self.origin.owner.clone()),
+        ];
+        SandboxSpec {
+            name: self.name(),
+            session: self.origin.session_id,
+            generation,
+            labels: labels.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
+            image: self.origin.image.clone(),
+            key: self.origin.key.clone(),
+            env: self.origin.settings.env.clone(),
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::BringUp { generation } => self.bring_up(generation, ctx),
+                Effect::WatchCut { generation } => {
+                    ctx.notify_later(Observed { generation, fact: Fact::CutOverran }, CUT_LIMIT);
+                }
+                Effect::Pause { generation, pause } => {
+                    ctx.notify_later(Observed { generation, fact: Fact::PauseElapsed }, pause);
+                }
+                Effect::TearDown { generation, workspace } => {
+                    self.tear_down(generation, workspace, ctx);
+                }
+                Effect::DropLine => self.connected = None,
+                Effect::TellStep(step) => self.tell(News::Step(step)),
+                Effect::TellUp => self.tell_up(),
+                Effect::TellCut => self.tell(News::Cut),
+                Effect::TellRestarting { cause } => self.tell(News::Restarting { cause }),
+                Effect::TellFailed(fault) => self.tell(News::Failed(fault)),
+                Effect::TellStopped => self.tell(News::Stopped),
+            }
+        }
+    }
+
+    fn tell(&self, news: News) {
+        if let Some(session) = self.origin.session.upgrade() {
+            mail::tell(&session, RuntimeNews { generation: self.state.generation(), news });
+        }
+    }
+
+    fn tell_up(&self) {
+        if let Some(line) = &self.connected {
+            self.tell(News::Up { hello: line.hello.clone(), sandbox: line.sandbox.clone() });
+        }
+    }
+
+    fn bring_up(&mut self, generation: Generation, ctx: &mut Context<Self>) {
+        let this = ctx.address().downgrade();
+        let attempt = Attempt {
+            engine: self.origin.engine.clone(),
+            spec: self.spec(generation),
+            start_timeout: self.origin.settings.start_timeout,
+            step: Box::new(move |step| {
+                if let Some(this) = this.upgrade() {
+                    mail::tell(&this, Observed { generation, fact: Fact::StepBegan(step) });
+                }
+            }),
+        };
+        let began = Instant::now();
+        ctx.spawn(attempt.run().into_actor(self).map(move |outcome, _, ctx| {
+            let result = if outcome.is_ok() { "ok" } else { "failed" };
+            metrics::histogram!("staithe_session_start_seconds", "outcome" => result)
+                .record(began.elapsed().as_secs_f64());
+            ctx.notify(BroughtUp { generation, outcome });
+        }));
+    }
+
+    fn tear_down(&mut self, generation: Generation, workspace: Workspace, ctx: &mut Context<Self>) {
+        let engine = self.origin.engine.clone();
+        let spec = self.spec(generation);
+        let grace = self.origin.settings.stop_grace;
+        let tear_down = async move {
+            let mut labels = spec.labels;
+            labels.remove(LABEL_GENERATION);
+            for sandbox in engine.find(&labels).await? {
+                engine.stop(&sandbox.id, grace).await?;
+                engine.remove(&sandbox.id, workspace == Workspace::Remove).await?;
+            }
+            if workspace == Workspace::Remove {
+                engine.remove_workspace(&spec.name).await?;
+            }
+            Ok::<_, EngineFailed>(())
+        };
+        let session_id = self.origin.session_id;
+        ctx.spawn(tear_down.into_actor(self).map(move |outcome, _, ctx| {
+            if let Err(error) = outcome {
+                // The reconcile pass finds by label what is left, and tries again.
+                tracing::error!(%session_id, %error, "a sandbox could not be ended");
+            }
+            ctx.notify(Observed { generation, fact: Fact::TornDown });
+        }));
+    }
+
+    /// Passes what comes from the line into the mailbox, one awaited message after the other.
+    fn watch(
+        &self,
+        generation: Generation,
+        mut events: mpsc::Receiver<LinkEvent>,
+        this: Addr<Self>,
+    ) {
+        let this = this.downgrade();
+        let mut exits = self.origin.engine.exits();
+        let name = self.name();
+        actix::spawn(async move {
+            loop {
+                let what = tokio::select! {
+                    event = events.recv() => match event {
+                        Some(event) => LineNews::Event(event),
+                        None => return,
+                    },
+                    exit = exits.next() => match exit {
+                        Some(exit) if exit.name == name => LineNews::Exited(exit.code),
+                        Some(_) => continue,
+                        None => futures_util::future::pending().await,
+                    },
+                };
+                let Some(this) = this.upgrade() else { return };
+                if mail::ask(&this, FromLine { generation, what }).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn line(&self) -> Result<Link, ActFailed> {
+        self.connected.as_ref().map(|line| line.link.clone()).ok_or(ActFailed::NotConnected)
+    }
+}
+
+impl Actor for Runtime {
+    type Context = Context<Self>;
+}
+
+/// A fact about an attempt, sent by the runtime's own futures and timers.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Observed {
+    generation: Generation,
+    fact: Fact,
+}
+
+/// An attempt ended, with what it brought.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct BroughtUp {
+    generation: Generation,
+    outcome: Result<Connected, Fault>,
+}
+
+/// Something came over the line of an attempt.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct FromLine {
+    generation: Generation,
+    what: LineNews,
+}
+
+#[derive(Debug)]
+enum LineNews {
+    Event(LinkEvent),
+    Exited(Option<i32>),
+}
+
+impl Handler<EnsureRuntime> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, _: EnsureRuntime, ctx: &mut Self::Context) {
+        let effects = self.state.ensure();
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<StopRuntime> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, StopRuntime { workspace }: StopRuntime, ctx: &mut Self::Context) {
+        let effects = self.state.stop(workspace);
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<Observed> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, Observed { generation, fact }: Observed, ctx: &mut Self::Context) {
+        let effects = self.state.observe(generation, fact, Instant::now());
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<BroughtUp> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, BroughtUp { generation, outcome }: BroughtUp, ctx: &mut Self::Context) {
+        let outcome = outcome.map(|connected| {
+            if generation == self.state.generation() {
+                let Connected { sandbox, link, events, hello } = connected;
+                self.watch(generation, events, ctx.address());
+                self.connected = Some(Line { sandbox, link, hello });
+            }
+        });
+        let effects = self.state.observe(generation, Fact::BroughtUp(outcome), Instant::now());
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<FromLine> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, FromLine { generation, what }: FromLine, ctx: &mut Self::Context) {
+        let fact = match what {
+            LineNews::Exited(code) => Fact::Exited { code },
+            LineNews::Event(LinkEvent::Down { reason }) => {
+                tracing::debug!(session_id = %self.origin.session_id, reason, "line to runner cut");
+                Fact::LineDown
+            }
+            LineNews::Event(LinkEvent::Up(hello)) => {
+                let Some(line) = &mut self.connected else { return };
+                let same_epoch = line.hello.epoch == hello.epoch;
+                line.hello = hello;
+                Fact::LineUp { same_epoch }
+            }
+            LineNews::Event(LinkEvent::Output { key, offset, text, skipped }) => {
+                if let Some(stream) = self.origin.stream.upgrade() {
+                    let cause = key.and_then(|key| key.parse().ok()).map(EventId);
+                    mail::tell(&stream, PublishPartial { cause, offset, text, skipped });
+                }
+                return;
+            }
+        };
+        let effects = self.state.observe(generation, fact, Instant::now());
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<Act> for Runtime {
+    type Result = ResponseFuture<Result<Observation, ActFailed>>;
+
+    fn handle(&mut self, Act { key, action, limits }: Act, _: &mut Self::Context) -> Self::Result {
+        let line = self.line();
+        Box::pin(async move {
+            let deadline = Duration::from_millis(limits.timeout_ms) + ACT_MARGIN;
+            match line?.call(Call::Act { key, action, limits }, deadline).await {
+                Ok(Answer::Observed { observation }) => Ok(*observation),
+                Ok(Answer::Failed { error }) => Err(ActFailed::Refused(error.to_string())),
+                Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
+                Err(LinkFailed::Down | LinkFailed::Cut) => Err(ActFailed::NotConnected),
+                Err(error) => Err(ActFailed::Refused(error.to_string())),
+            }
+        })
+    }
+}
+
+impl Handler<DoFile> for Runtime {
+    type Result = ResponseFuture<Result<FileDone, FileDenied>>;
+
+    fn handle(&mut self, DoFile(op): DoFile, _: &mut Self::Context) -> Self::Result {
+        let line = self.line();
+        Box::pin(async move {
+            let denied = |code, message: String| Err(FileDenied::new(code, message));
+            let Ok(line) = line else {
+                return denied(FileCode::RuntimeNotReady, "the sandbox is not ready".into());
+            };
+            match line.call(Call::File { op }, FILE_DEADLINE).await {
+                Ok(Answer::FileDone { done }) => Ok(done),
+                Ok(Answer::FileDenied { denied }) => Err(denied),
+                Ok(other) => denied(FileCode::Internal, format!("unexpected answer: {other:?}")),
+                Err(LinkFailed::TimedOut(_)) => {
+                    denied(FileCode::Timeout, "the operation may have been carried out".into())
+                }
+                Err(error) => denied(FileCode::RuntimeUnavailable, error.to_string()),
+            }
+        })
+    }
+}
+
+impl Handler<InterruptCommand> for Runtime {
+    type Result = ResponseFuture<Result<bool, ActFailed>>;
+
+    fn handle(&mut self, _: InterruptCommand, _: &mut Self::Context) -> Self::Result {
+        let line = self.line();
+        Box::pin(async move {
+            match line?.call(Call::Interrupt {}, QUESTION_DEADLINE).await {
+                Ok(Answer::Interrupted { running }) => Ok(running),
+                Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
+                Err(_) => Err(ActFailed::NotConnected),
+            }
+        })
+    }
+}
+
+impl Handler<GetLine> for Runtime {
+    type Result = Result<Link, ActFailed>;
+
+    fn handle(&mut self, _: GetLine, _: &mut Self::Context) -> Self::Result {
+        self.line()
+    }
+}
+
+impl Handler<GetStats> for Runtime {
+    type Result = ResponseFuture<Option<Stats>>;
+
+    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
+        let engine = self.origin.engine.clone();
+        let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
+        Box::pin(async move { engine.stats(&sandbox?).await.ok() })
+    }
+}
+
+impl Handler<GetLogs> for Runtime {
+    type Result = ResponseFuture<Vec<String>>;
+
+    fn handle(&mut self, GetLogs { tail }: GetLogs, _: &mut Self::Context) -> Self::Result {
+        let engine = self.origin.engine.clone();
+        let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
+        Box::pin(async move {
+            match sandbox {
+                Some(sandbox) => engine.logs(&sandbox, tail).await.unwrap_or_default(),
+                None => Vec::new(),
+            }
+        })
+    }
+}
+
+impl Handler<ParentGone> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, _: ParentGone, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

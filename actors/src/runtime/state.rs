@@ -1,0 +1,260 @@
+//! What a runtime does next. Pure. Commands may be ignored; facts can only be stale.
+//!
+//! ```text
+//! Idle ──ensure──> BringingUp ──BroughtUp──> Up ──LineDown──> Cut ──LineUp──> Up
+//!                      │                      │                └─CutOverran─┐
+//!                      │failed                └──────Exited────────────────>│
+//!                      v                                                    v
+//!                   Failed <──────────budget spent──────────────────── Restarting ──pause──> BringingUp
+//! any ──stop──> Stopping ──Stopped──> Idle
+//! ```
+
+use std::time::Duration;
+
+use staithe_protocol::{Fault, Generation, StartStep};
+use tokio::time::Instant;
+
+use super::messages::Workspace;
+use crate::supervise::RestartBudget;
+
+/// How long a cut line may take to come back before the sandbox is looked at.
+pub const CUT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where a runtime is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Idle,
+    BringingUp,
+    Up,
+    Cut,
+    Restarting,
+    Stopping(Workspace),
+    Failed,
+}
+
+/// What the shell around this core is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Look for the sandbox, make or start it, open its line.
+    BringUp {
+        generation: Generation,
+    },
+    /// Send `CutOverran` later.
+    WatchCut {
+        generation: Generation,
+    },
+    /// Send `PauseElapsed` later.
+    Pause {
+        generation: Generation,
+        pause: Duration,
+    },
+    /// End the sandbox.
+    TearDown {
+        generation: Generation,
+        workspace: Workspace,
+    },
+    /// Let the line go.
+    DropLine,
+    /// Tell the session.
+    TellStep(StartStep),
+    TellUp,
+    TellCut,
+    TellRestarting {
+        cause: String,
+    },
+    TellFailed(Fault),
+    TellStopped,
+}
+
+/// Something that happened to an attempt.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    StepBegan(StartStep),
+    BroughtUp(Result<(), Fault>),
+    LineDown,
+    LineUp { same_epoch: bool },
+    CutOverran,
+    Exited { code: Option<i32> },
+    PauseElapsed,
+    TornDown,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct RuntimeState {
+    phase: Phase,
+    generation: Generation,
+    budget: RestartBudget,
+}
+
+impl RuntimeState {
+    /// Nothing is wanted yet. `generation` is that of the last attempt of an earlier life.
+    pub fn new(generation: Generation) -> Self {
+        Self { phase: Phase::Idle, generation, budget: RestartBudget::for_runtime() }
+    }
+
+    /// Where it is.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The current attempt.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// A sandbox is wanted.
+    pub fn ensure(&mut self) -> Vec<Effect> {
+        match self.phase {
+            Phase::Idle | Phase::Failed => self.bring_up(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The sandbox is to end.
+    pub fn stop(&mut self, workspace: Workspace) -> Vec<Effect> {
+        let workspace = match self.phase {
+            Phase::Stopping(before) if before >= workspace => return Vec::new(),
+            _ => workspace,
+        };
+        self.phase = Phase::Stopping(workspace);
+        self.generation = self.generation.next();
+        vec![Effect::DropLine, Effect::TearDown { generation: self.generation, workspace }]
+    }
+
+    /// Takes a fact about the attempt `generation`.
+    pub fn observe(&mut self, generation: Generation, fact: Fact, now: Instant) -> Vec<Effect> {
+        if generation != self.generation {
+            return Vec::new(); // stale
+        }
+        match (self.phase, fact) {
+            (Phase::BringingUp, Fact::StepBegan(step)) => vec![Effect::TellStep(step)],
+            (Phase::BringingUp, Fact::BroughtUp(Ok(()))) => {
+                self.phase = Phase::Up;
+                vec![Effect::TellUp]
+            }
+            (Phase::BringingUp, Fact::BroughtUp(Err(fault))) => {
+                self.phase = Phase::Failed;
+                vec![Effect::TellFailed(fault)]
+            }
+            (Phase::Up, Fact::LineDown) => {
+                self.phase = Phase::Cut;
+                vec![Effect::TellCut, Effect::WatchCut { generation }]
+            }
+            (Phase::Cut, Fact::LineUp { same_epoch: true }) => {
+                self.phase = Phase::Up;
+                vec![Effect::TellUp]
+            }
+            (Phase::Up | Phase::Cut, Fact::LineUp { same_epoch: false }) => {
+                self.restart("the sandbox's runner began anew".into(), now)
+            }
+            (Phase::Up | Phase::Cut, Fact::Exited { code }) => {
+                let code = code.map_or("unknown".to_owned(), |code| code.to_string());
+                self.restart(format!("the sandbox ended by itself (exit code {code})"), now)
+            }
+            (Phase::Cut, Fact::CutOverran) => {
+                let cause =
+                    format!("the sandbox's runner was silent for {} s", CUT_LIMIT.as_secs());
+                self.restart(cause, now)
+            }
+            (Phase::Restarting, Fact::PauseElapsed) => self.bring_up(),
+            (Phase::Stopping(_), Fact::TornDown) => {
+                self.phase = Phase::Idle;
+                vec![Effect::TellStopped]
+            }
+            _ => Vec::new(), // stale within the attempt
+        }
+    }
+
+    /// Restarts within the budget's window.
+    pub fn restarts(&mut self, now: Instant) -> u32 {
+        self.budget.used(now)
+    }
+
+    fn bring_up(&mut self) -> Vec<Effect> {
+        self.phase = Phase::BringingUp;
+        self.generation = self.generation.next();
+        vec![Effect::BringUp { generation: self.generation }]
+    }
+
+    fn restart(&mut self, cause: String, now: Instant) -> Vec<Effect> {
+        self.generation = self.generation.next();
+        let generation = self.generation;
+        match self.budget.spend(now) {
+            Some(pause) => {
+                self.phase = Phase::Restarting;
+                let tell = Effect::TellRestarting { cause };
+                vec![Effect::DropLine, tell, Effect::Pause { generation, pause }]
+            }
+            None => {
+                self.phase = Phase::Failed;
+                let fault = Fault {
+                    code: "sandbox.restarts_spent".into(),
+                    step: None,
+                    cause: format!("{cause}, for the fourth time within five minutes"),
+                    remedy: "Look at the sandbox's log, then start the session again.".into(),
+                    log_tail: Vec::new(),
+                };
+                vec![Effect::DropLine, Effect::TellFailed(fault)]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up() -> RuntimeState {
+        let mut state = RuntimeState::new(Generation(0));
+        assert_eq!(state.ensure(), [Effect::BringUp { generation: Generation(1) }]);
+        let now = Instant::now();
+        assert_eq!(state.observe(Generation(1), Fact::BroughtUp(Ok(())), now), [Effect::TellUp]);
+        state
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_an_earlier_attempt_is_dropped() {
+        let mut state = up();
+        state.stop(Workspace::Keep);
+        let late = state.observe(Generation(1), Fact::Exited { code: Some(1) }, Instant::now());
+        assert_eq!(late, []);
+        assert_eq!(state.phase(), Phase::Stopping(Workspace::Keep));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cut_line_that_comes_back_restarts_nothing() {
+        let mut state = up();
+        let g = state.generation();
+        let now = Instant::now();
+        assert_eq!(
+            state.observe(g, Fact::LineDown, now),
+            [Effect::TellCut, Effect::WatchCut { generation: g }]
+        );
+        assert_eq!(state.observe(g, Fact::LineUp { same_epoch: true }, now), [Effect::TellUp]);
+        assert_eq!(state.observe(g, Fact::CutOverran, now), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_fourth_end_within_five_minutes_fails_the_session() {
+        let mut state = up();
+        for _ in 0..3 {
+            let now = Instant::now();
+            let effects = state.observe(state.generation(), Fact::Exited { code: None }, now);
+            assert!(matches!(effects.last(), Some(Effect::Pause { .. })), "{effects:?}");
+            state.observe(state.generation(), Fact::PauseElapsed, now);
+            state.observe(state.generation(), Fact::BroughtUp(Ok(())), now);
+        }
+        let effects =
+            state.observe(state.generation(), Fact::Exited { code: None }, Instant::now());
+        assert!(matches!(effects.last(), Some(Effect::TellFailed(_))), "{effects:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_twice_tears_down_once_unless_the_second_wish_is_harsher() {
+        let mut state = up();
+        assert_eq!(state.stop(Workspace::Keep).len(), 2);
+        assert_eq!(state.stop(Workspace::Keep), []);
+        assert_eq!(state.stop(Workspace::Remove).len(), 2);
+    }
+}

@@ -1,0 +1,133 @@
+//! How a session makes its children, and what it does when one of them is gone.
+
+use super::{
+    Actor, AgentSession, AsyncContext, ChildDown, ChildHandle, ChildKind, Context, DeathNotice,
+    EventStream, Fault, Handler, Runtime, Session, WrapFuture,
+};
+use actix::{ActorContext, ActorFutureExt};
+use tokio::time::Instant;
+
+use crate::{
+    agent_session::state::AgentSessionState, event_stream, runtime, session_manager::load,
+};
+
+impl Session {
+    fn notice(&mut self, child: ChildKind, ctx: &mut Context<Self>) -> DeathNotice<Self> {
+        DeathNotice::new(child, self.generation, ctx.address().downgrade())
+    }
+
+    pub(super) fn start_stream(&mut self, ctx: &mut Context<Self>) -> ChildHandle<EventStream> {
+        let origin = event_stream::Origin {
+            session: self.record.id,
+            store: self.origin.store.clone(),
+            feed: self.origin.feed.clone(),
+            head: self.origin.head,
+            references: std::mem::take(&mut self.origin.references),
+            secrets: self.origin.secrets.clone(),
+        };
+        let notice = self.notice(ChildKind::EventStream, ctx);
+        ChildHandle::new(EventStream::new(origin, notice).start())
+    }
+
+    pub(super) fn start_runtime(
+        &mut self,
+        stream: &ChildHandle<EventStream>,
+        ctx: &mut Context<Self>,
+    ) -> ChildHandle<Runtime> {
+        let settings = &self.origin.settings;
+        let origin = runtime::Origin {
+            session_id: self.record.id,
+            session: ctx.address().downgrade(),
+            stream: stream.addr().downgrade(),
+            engine: self.origin.engine.clone(),
+            settings: settings.sandbox.clone(),
+            owner: settings.owner.clone(),
+            image: self.record.image.clone().or_else(|| settings.sandbox.image.clone()),
+            key: self.record.key.clone(),
+            generation: self.record.generation,
+        };
+        let notice = self.notice(ChildKind::Runtime, ctx);
+        ChildHandle::new(Runtime::new(origin, notice).start())
+    }
+
+    pub(super) fn start_agent(
+        &mut self,
+        stream: &ChildHandle<EventStream>,
+        ctx: &mut Context<Self>,
+    ) -> ChildHandle<AgentSession> {
+        let settings = &self.origin.settings;
+        let state = AgentSessionState::restore(
+            self.origin.agent,
+            std::mem::take(&mut self.origin.unanswered),
+            self.record.epoch.clone(),
+            settings.limits.max_queued_actions,
+        );
+        let sandbox = settings.sandbox.clone();
+        let notice = self.notice(ChildKind::AgentSession, ctx);
+        let session = ctx.address().downgrade();
+        ChildHandle::new(
+            AgentSession::new(state, session, stream.addr().clone(), sandbox, notice).start(),
+        )
+    }
+
+    /// A new runtime, and behind it (rest for one) a new agent, rebuilt from the log.
+    fn restart_children(&mut self, ctx: &mut Context<Self>) {
+        let load = load::history(self.origin.store.clone(), self.record.id);
+        ctx.spawn(load.into_actor(self).map(|loaded, this, ctx| match loaded {
+            Ok(history) => {
+                this.generation = this.generation.next();
+                this.origin.agent = history.agent;
+                this.origin.unanswered = history.unanswered;
+                let Some(mut children) = this.children.take() else { return };
+                children.runtime = this.start_runtime(&children.stream, ctx);
+                children.agent = this.start_agent(&children.stream, ctx);
+                this.children = Some(children);
+                if this.record.wants_sandbox() {
+                    let effects = this.state.adopt();
+                    this.perform(effects, ctx);
+                }
+            }
+            Err(error) => this.fail("session.history_unreadable", &error.to_string(), ctx),
+        }));
+    }
+
+    fn fail(&mut self, code: &str, cause: &str, ctx: &mut Context<Self>) {
+        let fault = Fault {
+            code: code.to_owned(),
+            step: None,
+            cause: cause.to_owned(),
+            remedy: "Start the session again; the server's log has the details.".to_owned(),
+            log_tail: Vec::new(),
+        };
+        let effects = self.state.fail(fault);
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<ChildDown> for Session {
+    type Result = ();
+
+    fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
+        if down.generation != self.generation {
+            return; // stale: one that was replaced
+        }
+        let how = if down.panicked { "panicked" } else { "stopped" };
+        metrics::counter!("staithe_actor_down_total", "actor" => format!("{:?}", down.child), "how" => how)
+            .increment(1);
+        tracing::error!(session_id = %self.record.id, child = ?down.child, how, "a child actor is gone");
+        match (down.child, self.budget.spend(Instant::now())) {
+            // Nobody can read or write any more: the session begins anew from the store.
+            (ChildKind::EventStream | ChildKind::Session(_), _) => ctx.stop(),
+            (ChildKind::Runtime | ChildKind::AgentSession, Some(pause)) => {
+                ctx.run_later(pause, Self::restart_children);
+            }
+            (ChildKind::Runtime | ChildKind::AgentSession, None) => {
+                self.fail(
+                    "session.restarts_spent",
+                    "a part of the session crashed four times",
+                    ctx,
+                );
+            }
+        }
+    }
+}

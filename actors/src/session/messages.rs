@@ -1,0 +1,72 @@
+//! What may be asked of a [`Session`](super::Session).
+
+use actix::{Addr, Message};
+use staithe_protocol::{EventId, Phase, api::AdminSession};
+
+use crate::{
+    agent_session::messages::{Submit, SubmitFailed},
+    event_stream::{
+        EventStream,
+        feed::{ClientInfo, Subscription},
+    },
+    mail::SendFailed,
+    runtime::Runtime,
+};
+
+/// Sent by the front: have the session running. Accepted in every phase but `stopping`; repeated, it
+/// does nothing more. Answers the phase at once; the rest is told by events.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Phase, PhaseDenied>")]
+pub struct StartSession;
+
+/// Sent by the front: end the sandbox; workspace and events stay. Answers the phase at once.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Phase, PhaseDenied>")]
+pub struct StopSession;
+
+/// Sent by the manager when it drains: let the sandbox sleep, or leave it running for the next server.
+/// Answered when that is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SuspendSession {
+    pub keep_sandbox: bool,
+}
+
+/// Sent by the manager: end the sandbox and remove the workspace. Answered when that is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ClearSession;
+
+/// Why a phase can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PhaseDenied {
+    #[error("the session is being stopped")]
+    Stopping,
+    #[error("the session is already stopped")]
+    AlreadyStopped,
+}
+
+/// Sent by the front: take an action, waking the session when it sleeps.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<EventId, SubmitFailed>")]
+pub struct SubmitAction(pub Submit);
+
+/// Sent by `ClientSocket`s: join the stream, waking the session when it sleeps.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Subscription, SendFailed>")]
+pub struct JoinSession(pub ClientInfo);
+
+/// Sent by the front: the runtime, for files and bulk bytes.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Addr<Runtime>")]
+pub struct GetRuntime;
+
+/// Sent by the front: the stream.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Addr<EventStream>")]
+pub struct GetStream;
+
+/// Sent by operators: the session whole.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "AdminSession")]
+pub struct GetAdminView;

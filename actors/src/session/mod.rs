@@ -1,0 +1,466 @@
+//! One browser session: owns its phase and its children, and restarts those that may be restarted.
+
+mod children;
+pub mod messages;
+pub mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    ResponseFuture, WrapFuture,
+};
+use staithe_engine::Engine;
+use staithe_protocol::{
+    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, SandboxId, Source,
+    api::{AdminSession, SandboxView},
+};
+use staithe_store::Store;
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    agent_session::{
+        AgentSession,
+        messages::{AgentStateNews, RuntimeDown, RuntimeUp, SubmitFailed},
+        state::Pending,
+    },
+    event_stream::{
+        EventStream, Flush,
+        feed::{Feed, Subscription},
+        messages::{Append, Subscribe},
+    },
+    mail::{self, SendFailed},
+    record::SessionRecord,
+    runtime::{
+        Runtime,
+        messages::{EnsureRuntime, News, RuntimeNews, StopRuntime},
+    },
+    session_manager::{SessionManager, registry::SessionSnapshot},
+    settings::Settings,
+    supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
+};
+
+use messages::{
+    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StartSession,
+    StopSession, SubmitAction, SuspendSession,
+};
+use state::{Effect, SessionState, StartTimes};
+
+/// How long the last events may take to reach the disk when a session ends.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Session {
+    origin: Origin,
+    record: SessionRecord,
+    state: SessionState,
+    snapshot: watch::Sender<SessionSnapshot>,
+    children: Option<Children>,
+    generation: Generation,
+    budget: RestartBudget,
+    start_began: Instant,
+    start_times: StartTimes,
+    restarts: u32,
+    sandbox: Option<SandboxId>,
+    waiters: Vec<oneshot::Sender<()>>,
+    saving: Saving,
+    _notice: DeathNotice<SessionManager>,
+}
+
+/// What a new session actor starts from: loaded from the store, never from a dead one's memory.
+pub struct Origin {
+    pub store: Arc<dyn Store>,
+    pub engine: Arc<dyn Engine>,
+    pub settings: Arc<Settings>,
+    pub secrets: Arc<[String]>,
+    pub feed: Arc<Feed>,
+    pub head: Option<EventId>,
+    pub references: Vec<u64>,
+    pub agent: AgentState,
+    pub unanswered: Vec<Pending>,
+    pub take: Take,
+    /// For a session that is made now: what its owner wants done first.
+    pub first_actions: Vec<staithe_protocol::Action>,
+}
+
+/// What is to be done first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// It rests.
+    Rest,
+    /// A sandbox is wanted; one may be there, when the process that had it before was killed.
+    Adopt,
+    /// A stop was cut off.
+    FinishStop,
+}
+
+struct Children {
+    stream: ChildHandle<EventStream>,
+    runtime: ChildHandle<Runtime>,
+    agent: ChildHandle<AgentSession>,
+}
+
+/// The record on its way to the disk: one write at a time, the newest state last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Saving {
+    Idle,
+    Writing,
+    WritingAndStale,
+}
+
+impl Session {
+    /// A session over its record.
+    pub fn new(
+        origin: Origin,
+        record: SessionRecord,
+        snapshot: watch::Sender<SessionSnapshot>,
+        notice: DeathNotice<SessionManager>,
+    ) -> Self {
+        let view = PhaseView { phase: record.phase, step: None, fault: record.fault.clone() };
+        Self {
+            origin,
+            state: SessionState::new(view),
+            generation: record.generation,
+            record,
+            snapshot,
+            children: None,
+            budget: RestartBudget::for_runtime(),
+            start_began: Instant::now(),
+            start_times: StartTimes::default(),
+            restarts: 0,
+            sandbox: None,
+            waiters: Vec::new(),
+            saving: Saving::Idle,
+            _notice: notice,
+        }
+    }
+
+    fn children(&self) -> &Children {
+        self.children.as_ref().expect("started() makes the children before any message is handled")
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Publish(view) => self.publish(view, ctx),
+                Effect::EnsureRuntime => mail::tell(self.children().runtime.addr(), EnsureRuntime),
+                Effect::StopRuntime(workspace) => {
+                    mail::tell(self.children().runtime.addr(), StopRuntime { workspace });
+                }
+                Effect::AgentUp => self.agent_up(),
+                Effect::AgentDown { hopeless } => {
+                    mail::tell(self.children().agent.addr(), RuntimeDown { hopeless });
+                }
+                Effect::AnswerWaiters => self.answer_waiters(ctx),
+            }
+        }
+    }
+
+    fn agent_up(&self) {
+        let runtime = self.children().runtime.addr().downgrade();
+        let epoch = self.record.epoch.clone().unwrap_or_default();
+        mail::tell(self.children().agent.addr(), RuntimeUp { runtime, epoch });
+    }
+
+    /// The one place where a phase change is logged and told.
+    fn publish(&mut self, view: PhaseView, ctx: &mut Context<Self>) {
+        let at = u64::try_from(self.start_began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match view.step {
+            Some(step) => self.start_times.step(step, at),
+            None if view.phase == Phase::Starting => self.start_began = Instant::now(),
+            None => self.start_times.end(at),
+        }
+        let fault = view.fault.as_ref().map(|fault| fault.cause.as_str());
+        tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, fault, "phase changed");
+        self.record.phase = view.phase;
+        self.record.fault = view.fault.clone();
+        self.touch();
+        self.snapshot.send_modify(|snapshot| snapshot.phase = view.clone());
+        if view.step.is_none() {
+            self.save(ctx);
+        }
+        let append =
+            Append::observation(Source::Environment, None, Observation::PhaseChanged(view));
+        ctx.spawn(self.append(append).into_actor(self).map(|(), _, _| ()));
+    }
+
+    fn append(&self, append: Append) -> impl Future<Output = ()> + use<> {
+        let append = mail::ask(self.children().stream.addr(), append);
+        async move {
+            match append.await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a phase change is not in the log"),
+                Err(error) => tracing::error!(%error, "a phase change has no stream to go to"),
+            }
+        }
+    }
+
+    fn touch(&mut self) {
+        self.record.updated_ms = jiff::Timestamp::now().as_millisecond();
+        let updated_ms = self.record.updated_ms;
+        self.snapshot.send_modify(|snapshot| snapshot.updated_ms = updated_ms);
+    }
+
+    fn save(&mut self, ctx: &mut Context<Self>) {
+        if self.saving != Saving::Idle {
+            self.saving = Saving::WritingAndStale;
+            return;
+        }
+        self.saving = Saving::Writing;
+        let (store, row) = (self.origin.store.clone(), self.record.to_row());
+        let save = async move { store.put_session(row).await };
+        ctx.spawn(save.into_actor(self).map(|outcome, _, ctx| {
+            if let Err(error) = outcome {
+                tracing::error!(%error, "a session's record could not be saved");
+            }
+            ctx.notify(Saved);
+        }));
+    }
+
+    /// Answers once everything up to here is durable.
+    fn answer_waiters(&mut self, ctx: &mut Context<Self>) {
+        let waiters = std::mem::take(&mut self.waiters);
+        let stream = self.children().stream.addr().clone();
+        let flush = async move { mail::ask_within(&stream, Flush, FLUSH_DEADLINE).await };
+        let (store, row) = (self.origin.store.clone(), self.record.to_row());
+        let finish = async move {
+            if let Err(error) = flush.await {
+                tracing::warn!(%error, "the last events of a session may not be durable");
+            }
+            if let Err(error) = store.put_session(row).await {
+                tracing::error!(%error, "a session's record could not be saved");
+            }
+            for waiter in waiters {
+                drop(waiter.send(()));
+            }
+        };
+        ctx.spawn(finish.into_actor(self));
+    }
+
+    fn wait(&mut self) -> ResponseFuture<()> {
+        let (waiter, answered) = oneshot::channel();
+        self.waiters.push(waiter);
+        Box::pin(async move { drop(answered.await) })
+    }
+
+    fn wake(&mut self, ctx: &mut Context<Self>) {
+        if self.state.wakes() {
+            let effects = self.state.start().unwrap_or_default();
+            self.perform(effects, ctx);
+        }
+    }
+
+    fn note_news(&mut self, news: &News) {
+        match news {
+            News::Up { hello, sandbox } => {
+                self.record.epoch = Some(hello.epoch.clone());
+                self.sandbox = Some(sandbox.clone());
+            }
+            News::Restarting { cause } => {
+                self.restarts += 1;
+                metrics::counter!("staithe_restarts_total", "actor" => "Runtime").increment(1);
+                tracing::warn!(session_id = %self.record.id, cause, "sandbox is being restarted");
+            }
+            News::Failed(_) | News::Stopped => self.sandbox = None,
+            News::Step(_) | News::Cut => {}
+        }
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let stream = self.start_stream(ctx);
+        let runtime = self.start_runtime(&stream, ctx);
+        let agent = self.start_agent(&stream, ctx);
+        self.children = Some(Children { stream, runtime, agent });
+        ctx.notify(Begin);
+    }
+}
+
+/// Sent to itself once, at the start.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct Begin;
+
+/// The record is on the disk.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct Saved;
+
+impl Handler<Begin> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Begin, ctx: &mut Self::Context) {
+        let effects = match self.origin.take {
+            Take::Rest => Vec::new(),
+            Take::Adopt => self.state.adopt(),
+            Take::FinishStop => self.state.finish_stop(),
+        };
+        self.perform(effects, ctx);
+        for action in std::mem::take(&mut self.origin.first_actions) {
+            let submit = crate::agent_session::messages::Submit {
+                source: Source::User,
+                action,
+                timeout: None,
+                reference: None,
+            };
+            let submit = mail::ask(self.children().agent.addr(), submit);
+            ctx.spawn(submit.into_actor(self).map(|outcome, this, _| {
+                if let Ok(Err(error)) = outcome {
+                    tracing::warn!(session_id = %this.record.id, %error, "a first action was not taken");
+                }
+            }));
+        }
+    }
+}
+
+impl Handler<Saved> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Saved, ctx: &mut Self::Context) {
+        let stale = self.saving == Saving::WritingAndStale;
+        self.saving = Saving::Idle;
+        if stale {
+            self.save(ctx);
+        }
+    }
+}
+
+impl Handler<RuntimeNews> for Session {
+    type Result = ();
+
+    fn handle(&mut self, RuntimeNews { generation, news }: RuntimeNews, ctx: &mut Self::Context) {
+        self.record.generation = self.record.generation.max(generation);
+        self.note_news(&news);
+        let effects = self.state.observe(&news);
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<AgentStateNews> for Session {
+    type Result = ();
+
+    fn handle(&mut self, AgentStateNews(agent): AgentStateNews, ctx: &mut Self::Context) {
+        self.record.agent_state = agent;
+        self.touch();
+        self.save(ctx);
+        self.snapshot.send_modify(|snapshot| snapshot.agent_state = agent);
+    }
+}
+
+impl Handler<StartSession> for Session {
+    type Result = Result<Phase, PhaseDenied>;
+
+    fn handle(&mut self, _: StartSession, ctx: &mut Self::Context) -> Self::Result {
+        let effects = self.state.start()?;
+        self.perform(effects, ctx);
+        Ok(self.state.phase())
+    }
+}
+
+impl Handler<StopSession> for Session {
+    type Result = Result<Phase, PhaseDenied>;
+
+    fn handle(&mut self, _: StopSession, ctx: &mut Self::Context) -> Self::Result {
+        let effects = self.state.stop()?;
+        self.perform(effects, ctx);
+        Ok(self.state.phase())
+    }
+}
+
+impl Handler<SuspendSession> for Session {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, suspend: SuspendSession, ctx: &mut Self::Context) -> Self::Result {
+        let answered = self.wait();
+        let effects =
+            if suspend.keep_sandbox { vec![Effect::AnswerWaiters] } else { self.state.suspend() };
+        self.perform(effects, ctx);
+        answered
+    }
+}
+
+impl Handler<ClearSession> for Session {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: ClearSession, ctx: &mut Self::Context) -> Self::Result {
+        let answered = self.wait();
+        let effects = self.state.clear();
+        self.perform(effects, ctx);
+        answered
+    }
+}
+
+impl Handler<SubmitAction> for Session {
+    type Result = ResponseFuture<Result<EventId, SubmitFailed>>;
+
+    fn handle(
+        &mut self,
+        SubmitAction(submit): SubmitAction,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
+        self.wake(ctx);
+        self.touch();
+        let submit = mail::ask(self.children().agent.addr(), submit);
+        Box::pin(async move { submit.await? })
+    }
+}
+
+impl Handler<JoinSession> for Session {
+    type Result = ResponseFuture<Result<Subscription, SendFailed>>;
+
+    fn handle(&mut self, JoinSession(info): JoinSession, ctx: &mut Self::Context) -> Self::Result {
+        self.wake(ctx);
+        Box::pin(mail::ask(self.children().stream.addr(), Subscribe(info)))
+    }
+}
+
+impl Handler<GetRuntime> for Session {
+    type Result = Addr<Runtime>;
+
+    fn handle(&mut self, _: GetRuntime, ctx: &mut Self::Context) -> Self::Result {
+        self.wake(ctx);
+        self.children().runtime.addr().clone()
+    }
+}
+
+impl Handler<GetStream> for Session {
+    type Result = Addr<EventStream>;
+
+    fn handle(&mut self, _: GetStream, _: &mut Self::Context) -> Self::Result {
+        self.children().stream.addr().clone()
+    }
+}
+
+impl Handler<GetAdminView> for Session {
+    type Result = actix::MessageResult<GetAdminView>;
+
+    fn handle(&mut self, _: GetAdminView, _: &mut Self::Context) -> Self::Result {
+        let snapshot = self.snapshot.borrow().clone();
+        actix::MessageResult(AdminSession {
+            session: snapshot.body(&self.origin.feed),
+            connected: self.origin.feed.clients(),
+            start_steps: self.start_times.view(),
+            restarts: self.restarts,
+            sandbox: self.sandbox.as_ref().map(|id| SandboxView {
+                id: id.to_string(),
+                engine: self.origin.engine.kind().to_owned(),
+                generation: self.record.generation.0,
+                epoch: self.record.epoch.clone().unwrap_or_default(),
+            }),
+        })
+    }
+}
+
+impl Handler<ParentGone> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: ParentGone, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

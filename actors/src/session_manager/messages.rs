@@ -1,0 +1,106 @@
+//! What may be asked of the [`SessionManager`](super::SessionManager).
+
+use std::collections::BTreeMap;
+
+use actix::Message;
+use serde::Serialize;
+use staithe_protocol::{Action, SessionId};
+use staithe_store::StoreFailed;
+
+use super::registry::SessionHandle;
+use crate::mail::SendFailed;
+
+/// Sent by the front: make a session. Answers at once, while its sandbox is being made. With a key, a
+/// repetition answers the first session.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Created, CreateFailed>")]
+pub struct CreateSession {
+    pub owner: String,
+    pub title: Option<String>,
+    pub image: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    /// Actions in the owner's name, before any client's.
+    pub first_actions: Vec<Action>,
+    pub key: Option<IdempotencyKey>,
+}
+
+/// A caller's key for one creation, and what it stands for.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    pub key: String,
+    pub digest: [u8; 32],
+}
+
+/// A session was made, or had been.
+#[derive(Clone)]
+pub struct Created {
+    pub id: SessionId,
+    /// The key was known.
+    pub repeated: bool,
+}
+
+/// Why no session was made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateFailed {
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    #[error("{0} sessions are running already, the most that limits.max_sessions allows")]
+    TooMany(usize),
+    #[error("the server is draining and takes no new sessions")]
+    Draining,
+    #[error("the session could not be made durable")]
+    Store(#[from] StoreFailed),
+}
+
+/// Sent by the front: the handle of a session, which is loaded when it rests.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<SessionHandle, OpenFailed>")]
+pub struct OpenSession(pub SessionId);
+
+/// Why a session can't be had.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenFailed {
+    #[error("there is no session {0}")]
+    NotFound(SessionId),
+    #[error("the session could not be loaded: {0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Send(#[from] SendFailed),
+}
+
+/// Sent by the front: end a session and remove all of it. Answers when that is done; one that is gone
+/// already is `NotFound`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), OpenFailed>")]
+pub struct DeleteSession(pub SessionId);
+
+/// Sent by `boot` and operators: take no new sessions; let all sandboxes sleep, or go on without this
+/// process. Answered when that is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain {
+    pub keep_sandboxes: bool,
+}
+
+/// Sent by `boot` and operators: compare the records with what the engine has, and mend. A second one
+/// finds nothing to do.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Reconciled, String>")]
+pub struct Reconcile;
+
+/// What a reconcile pass did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reconciled {
+    /// Sessions taken up again, with their sandbox or a new one.
+    pub adopted: Vec<SessionId>,
+    /// Sandboxes removed: nobody's, or of sessions that rest.
+    pub reaped: Vec<String>,
+}
+
+/// A session was loaded, or could not be; sent by the manager's own futures.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Loaded {
+    pub(super) id: SessionId,
+    pub(super) outcome: Result<Box<super::load::Loaded>, OpenFailed>,
+}

@@ -1,0 +1,420 @@
+//! Admits, finds, counts and drains sessions; keeps the registry that the front reads.
+//!
+//! It owns every live session's actor and no sandbox: those belong to the sessions. What it knows, it
+//! knows from the store and the engine, so a new one can take over at any time.
+
+pub(crate) mod load;
+pub mod messages;
+pub mod reconcile;
+pub mod registry;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
+    WrapFuture, fut,
+};
+use futures_util::future::join_all;
+use staithe_engine::{Engine, LABEL_OWNER, Labels};
+use staithe_protocol::{AgentState, Generation, Phase, SessionId};
+use staithe_store::{Claim, NewClaim, Store, StoreFailed};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    event_stream::feed::{Feed, as_cursor},
+    mail,
+    record::SessionRecord,
+    session::{
+        self, Session, Take,
+        messages::{ClearSession, SuspendSession},
+    },
+    settings::Settings,
+    supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, RestartBudget},
+};
+
+use messages::{
+    CreateFailed, CreateSession, Created, DeleteSession, Drain, Loaded, OpenFailed, OpenSession,
+    Reconcile, Reconciled,
+};
+use registry::{Registry, SessionHandle, SessionSnapshot};
+
+/// How long deleting one session may take before its caller is told that it goes on.
+const CLEAR_DEADLINE: Duration = Duration::from_secs(40);
+
+/// See the module.
+pub struct SessionManager {
+    store: Arc<dyn Store>,
+    engine: Arc<dyn Engine>,
+    settings: Arc<Settings>,
+    secrets: Arc<[String]>,
+    registry: Registry,
+    live: HashMap<SessionId, Live>,
+    opening: HashMap<SessionId, Vec<oneshot::Sender<Result<SessionHandle, OpenFailed>>>>,
+    budgets: HashMap<SessionId, RestartBudget>,
+    generation: Generation,
+    draining: bool,
+}
+
+struct Live {
+    actor: ChildHandle<Session>,
+    generation: Generation,
+}
+
+impl SessionManager {
+    /// A manager over what the store has. Reads all records; starts nothing yet.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        engine: Arc<dyn Engine>,
+        settings: Settings,
+    ) -> Result<(Self, Registry), StoreFailed> {
+        let registry = Registry::default();
+        for row in store.list_sessions().await? {
+            match SessionRecord::from_row(&row) {
+                Ok(record) => {
+                    let head = store.range(row.id).await?.map_or(-1, |(_, head)| as_cursor(head));
+                    registry.rest(SessionSnapshot::of(&record, head));
+                }
+                Err(error) => {
+                    tracing::error!(session_id = %row.id, %error, "a session's record can't be understood");
+                }
+            }
+        }
+        // A secret shorter than this would mask ordinary text.
+        let secrets = settings.secrets.iter().filter(|secret| secret.len() >= 6).cloned().collect();
+        let manager = Self {
+            store,
+            engine,
+            settings: Arc::new(settings),
+            secrets,
+            registry: registry.clone(),
+            live: HashMap::new(),
+            opening: HashMap::new(),
+            budgets: HashMap::new(),
+            generation: Generation::default(),
+            draining: false,
+        };
+        Ok((manager, registry))
+    }
+
+    fn admit(&self) -> Result<(), CreateFailed> {
+        if self.draining {
+            return Err(CreateFailed::Draining);
+        }
+        let running = self.registry.running();
+        if running >= self.settings.limits.max_sessions {
+            return Err(CreateFailed::TooMany(running));
+        }
+        Ok(())
+    }
+
+    /// Starts a session's actor over what was loaded.
+    fn go_live(
+        &mut self,
+        record: SessionRecord,
+        history: load::History,
+        references: Vec<u64>,
+        first_actions: Vec<staithe_protocol::Action>,
+        ctx: &mut Context<Self>,
+    ) -> SessionHandle {
+        self.generation = self.generation.next();
+        let id = record.id;
+        let head = history.head;
+        let take = match record.phase {
+            Phase::Starting | Phase::Ready => Take::Adopt,
+            Phase::Stopping => Take::FinishStop,
+            Phase::Suspended | Phase::Stopped | Phase::Failed => Take::Rest,
+        };
+        let feed = Feed::new(id, self.store.clone(), head);
+        let origin = session::Origin {
+            store: self.store.clone(),
+            engine: self.engine.clone(),
+            settings: self.settings.clone(),
+            secrets: self.secrets.clone(),
+            feed: feed.clone(),
+            head,
+            references,
+            agent: history.agent,
+            unanswered: history.unanswered,
+            take,
+            first_actions,
+        };
+        let (snapshot, receiver) =
+            watch::channel(SessionSnapshot::of(&record, head.map_or(-1, as_cursor)));
+        let parent = ctx.address().downgrade();
+        let notice = DeathNotice::new(ChildKind::Session(id), self.generation, parent);
+        let addr = Session::new(origin, record, snapshot, notice).start();
+        let handle = SessionHandle { addr: addr.clone(), feed, snapshot: receiver };
+        let actor = ChildHandle::new(addr);
+        self.live.insert(id, Live { actor, generation: self.generation });
+        self.registry.go_live(id, handle.clone());
+        handle
+    }
+
+    /// The handle of a session, loading it when it rests; several callers share one loading.
+    fn open(
+        &mut self,
+        id: SessionId,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<SessionHandle, OpenFailed>> {
+        if let Some(handle) = self.registry.live(id) {
+            return Box::pin(std::future::ready(Ok(handle)));
+        }
+        if !self.registry.contains(id) {
+            return Box::pin(std::future::ready(Err(OpenFailed::NotFound(id))));
+        }
+        let (waiter, answered) = oneshot::channel();
+        let waiters = self.opening.entry(id).or_default();
+        waiters.push(waiter);
+        if waiters.len() == 1 {
+            let load = load::session(self.store.clone(), id);
+            ctx.spawn(load.into_actor(self).map(move |outcome, _, ctx| {
+                ctx.notify(Loaded { id, outcome: outcome.map(Box::new) });
+            }));
+        }
+        Box::pin(async move {
+            answered
+                .await
+                .unwrap_or_else(|_| Err(OpenFailed::Unreadable("loading was cut off".into())))
+        })
+    }
+
+    fn new_record(&self, create: &CreateSession) -> SessionRecord {
+        let now = jiff::Timestamp::now();
+        let id = SessionId::generate();
+        let short = &id.to_string()[24..];
+        SessionRecord {
+            version: SessionRecord::VERSION,
+            id,
+            title: create.title.clone().unwrap_or_else(|| format!("Session {short}")),
+            owner: create.owner.clone(),
+            labels: create.labels.clone(),
+            image: create.image.clone(),
+            created_at: now.to_string(),
+            updated_ms: now.as_millisecond(),
+            phase: Phase::Starting,
+            fault: None,
+            agent_state: AgentState::Loading,
+            generation: Generation::default(),
+            key: random_key(),
+            epoch: None,
+        }
+    }
+
+    async fn keep(
+        store: Arc<dyn Store>,
+        record: SessionRecord,
+        create: &CreateSession,
+    ) -> Result<Result<SessionRecord, SessionId>, CreateFailed> {
+        let Some(key) = &create.key else {
+            store.put_session(record.to_row()).await?;
+            return Ok(Ok(record));
+        };
+        let claim = NewClaim {
+            scope: create.owner.clone(),
+            key: key.key.clone(),
+            digest: key.digest,
+            value: record.id,
+            record: record.to_row(),
+            now_ms: record.updated_ms,
+        };
+        match store.claim(claim).await? {
+            Claim::New => Ok(Ok(record)),
+            Claim::Existing { value, digest } if digest == key.digest => Ok(Err(value)),
+            Claim::Existing { .. } => Err(CreateFailed::KeyReused),
+        }
+    }
+}
+
+impl Actor for SessionManager {
+    type Context = Context<Self>;
+}
+
+impl Handler<CreateSession> for SessionManager {
+    type Result = ResponseActFuture<Self, Result<Created, CreateFailed>>;
+
+    fn handle(&mut self, create: CreateSession, _: &mut Self::Context) -> Self::Result {
+        // A repetition is answered as the first time, even when nothing new would be admitted.
+        let admitted = self.admit();
+        if create.key.is_none()
+            && let Err(denied) = admitted
+        {
+            return Box::pin(fut::ready(Err(denied)));
+        }
+        let record = self.new_record(&create);
+        let store = self.store.clone();
+        let keep = async move {
+            let kept = match admitted {
+                Ok(()) => Self::keep(store, record, &create).await,
+                Err(denied) => Err(denied),
+            };
+            (kept, create.first_actions)
+        };
+        Box::pin(keep.into_actor(self).map(|(kept, first_actions), this, ctx| match kept? {
+            Err(first) => Ok(Created { id: first, repeated: true }),
+            Ok(record) => {
+                let id = record.id;
+                let history = load::History {
+                    head: None,
+                    agent: AgentState::Loading,
+                    unanswered: Vec::new(),
+                };
+                this.go_live(record, history, Vec::new(), first_actions, ctx);
+                Ok(Created { id, repeated: false })
+            }
+        }))
+    }
+}
+
+impl Handler<OpenSession> for SessionManager {
+    type Result = ResponseFuture<Result<SessionHandle, OpenFailed>>;
+
+    fn handle(&mut self, OpenSession(id): OpenSession, ctx: &mut Self::Context) -> Self::Result {
+        self.open(id, ctx)
+    }
+}
+
+impl Handler<Loaded> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, Loaded { id, outcome }: Loaded, ctx: &mut Self::Context) {
+        let answer = outcome.map(|loaded| {
+            let load::Loaded { record, history, references } = *loaded;
+            self.registry
+                .live(id)
+                .unwrap_or_else(|| self.go_live(record, history, references, Vec::new(), ctx))
+        });
+        for waiter in self.opening.remove(&id).unwrap_or_default() {
+            drop(waiter.send(answer.clone()));
+        }
+    }
+}
+
+impl Handler<DeleteSession> for SessionManager {
+    type Result = ResponseActFuture<Self, Result<(), OpenFailed>>;
+
+    fn handle(
+        &mut self,
+        DeleteSession(id): DeleteSession,
+        ctx: &mut Self::Context,
+    ) -> Self::Result {
+        let open = self.open(id, ctx);
+        let store = self.store.clone();
+        let clear = async move {
+            let handle = open.await?;
+            mail::ask_within(&handle.addr, ClearSession, CLEAR_DEADLINE).await?;
+            store.delete_session(id).await.map_err(|e| OpenFailed::Unreadable(e.to_string()))
+        };
+        Box::pin(clear.into_actor(self).map(move |outcome: Result<(), OpenFailed>, this, _| {
+            if outcome.is_ok() {
+                this.registry.remove(id);
+                this.live.remove(&id);
+                this.budgets.remove(&id);
+                tracing::info!(session_id = %id, "session deleted");
+            }
+            outcome
+        }))
+    }
+}
+
+impl Handler<Drain> for SessionManager {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Drain { keep_sandboxes }: Drain, _: &mut Self::Context) -> Self::Result {
+        self.draining = true;
+        let sessions = self.registry.live_sessions();
+        tracing::info!(sessions = sessions.len(), keep_sandboxes, "draining");
+        Box::pin(async move {
+            let suspend = SuspendSession { keep_sandbox: keep_sandboxes };
+            let suspended = sessions.iter().map(|session| mail::ask(&session.addr, suspend));
+            for outcome in join_all(suspended).await {
+                if let Err(error) = outcome {
+                    tracing::warn!(%error, "a session ended while draining");
+                }
+            }
+        })
+    }
+}
+
+impl Handler<Reconcile> for SessionManager {
+    type Result = ResponseActFuture<Self, Result<Reconciled, String>>;
+
+    fn handle(&mut self, _: Reconcile, _: &mut Self::Context) -> Self::Result {
+        let engine = self.engine.clone();
+        let mine = Labels::from([(LABEL_OWNER.to_owned(), self.settings.owner.clone())]);
+        let find = async move { engine.find(&mine).await };
+        Box::pin(find.into_actor(self).then(|found, this, ctx| {
+            let sandboxes = match found {
+                Ok(sandboxes) => sandboxes,
+                Err(error) => return Box::pin(fut::ready(Err(error.to_string()))) as Self::Result,
+            };
+            let known: BTreeMap<_, _> = this.registry.known();
+            let mut report = Reconciled::default();
+            let mut work: Vec<ResponseFuture<()>> = Vec::new();
+            for step in reconcile::plan(&known, &sandboxes) {
+                match step {
+                    reconcile::Step::Reap(sandbox) => {
+                        report.reaped.push(sandbox.to_string());
+                        let engine = this.engine.clone();
+                        work.push(Box::pin(async move {
+                            metrics::counter!("staithe_reaped_containers_total").increment(1);
+                            if let Err(error) = engine.remove(&sandbox, false).await {
+                                tracing::error!(%sandbox, %error, "a sandbox could not be reaped");
+                            }
+                        }));
+                    }
+                    reconcile::Step::Adopt(id) | reconcile::Step::FinishStop(id) => {
+                        report.adopted.push(id);
+                        let open = this.open(id, ctx);
+                        work.push(Box::pin(async move {
+                            if let Err(error) = open.await {
+                                tracing::error!(session_id = %id, %error, "a session could not be taken up");
+                            }
+                        }));
+                    }
+                }
+            }
+            Box::pin(async move {
+                join_all(work).await;
+                tracing::info!(adopted = report.adopted.len(), reaped = report.reaped.len(), "reconciled");
+                Ok(report)
+            }.into_actor(this))
+        }))
+    }
+}
+
+impl Handler<ChildDown> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
+        let ChildKind::Session(id) = down.child else { return };
+        if self.live.get(&id).is_none_or(|live| live.generation != down.generation) {
+            return; // deleted, or replaced
+        }
+        self.live.remove(&id);
+        self.registry.go_down(id);
+        let how = if down.panicked { "panicked" } else { "stopped" };
+        metrics::counter!("staithe_actor_down_total", "actor" => "Session", "how" => how)
+            .increment(1);
+        tracing::error!(session_id = %id, how, "a session's actor is gone");
+        let budget = self.budgets.entry(id).or_insert_with(RestartBudget::for_runtime);
+        if let Some(pause) = budget.spend(Instant::now()) {
+            ctx.run_later(pause, move |this, ctx| {
+                let open = this.open(id, ctx);
+                ctx.spawn(open.into_actor(this).map(|_, _, _| ()));
+            });
+        }
+    }
+}
+
+/// A key for a runner: 256 bits from the system, in hexadecimal.
+fn random_key() -> String {
+    let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+    halves.iter().map(|half| half.as_simple().to_string()).collect()
+}

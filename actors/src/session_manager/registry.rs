@@ -1,0 +1,176 @@
+//! What the front reads without asking anybody: every session's snapshot, and the live ones' handles.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actix::Addr;
+use dashmap::DashMap;
+use staithe_protocol::{AgentState, Phase, PhaseView, SessionId, api::SessionBody};
+use tokio::sync::watch;
+
+use crate::{event_stream::feed::Feed, record::SessionRecord, session::Session};
+
+/// What others may see of a session.
+#[derive(Clone, Debug)]
+pub struct SessionSnapshot {
+    pub id: SessionId,
+    pub title: String,
+    pub owner: String,
+    pub labels: BTreeMap<String, String>,
+    pub phase: PhaseView,
+    pub agent_state: AgentState,
+    /// RFC 3339.
+    pub created_at: String,
+    pub updated_ms: i64,
+    /// The newest event when the session was loaded; a live one's feed knows better.
+    pub head: i64,
+}
+
+impl SessionSnapshot {
+    /// Of a session that rests.
+    pub fn of(record: &SessionRecord, head: i64) -> Self {
+        Self {
+            id: record.id,
+            title: record.title.clone(),
+            owner: record.owner.clone(),
+            labels: record.labels.clone(),
+            phase: PhaseView { phase: record.phase, step: None, fault: record.fault.clone() },
+            agent_state: record.agent_state,
+            created_at: record.created_at.clone(),
+            updated_ms: record.updated_ms,
+            head,
+        }
+    }
+
+    /// As a body of the REST interface.
+    pub fn body(&self, feed: &Feed) -> SessionBody {
+        self.with(feed.head(), feed.client_count())
+    }
+
+    /// As a body, of a session that isn't live.
+    pub fn resting_body(&self) -> SessionBody {
+        self.with(self.head, 0)
+    }
+
+    fn with(&self, head: i64, clients: usize) -> SessionBody {
+        let updated = jiff::Timestamp::from_millisecond(self.updated_ms).unwrap_or_default();
+        SessionBody {
+            id: self.id,
+            phase: self.phase.clone(),
+            title: self.title.clone(),
+            owner: self.owner.clone(),
+            agent_state: self.agent_state,
+            head,
+            created_at: self.created_at.clone(),
+            updated_at: updated.to_string(),
+            labels: self.labels.clone(),
+            clients: clients as u64,
+        }
+    }
+}
+
+/// A live session.
+#[derive(Clone)]
+pub struct SessionHandle {
+    pub addr: Addr<Session>,
+    pub feed: Arc<Feed>,
+    pub snapshot: watch::Receiver<SessionSnapshot>,
+}
+
+impl SessionHandle {
+    /// As a body of the REST interface.
+    pub fn body(&self) -> SessionBody {
+        self.snapshot.borrow().body(&self.feed)
+    }
+}
+
+pub(super) struct Entry {
+    pub(super) snapshot: watch::Receiver<SessionSnapshot>,
+    pub(super) live: Option<SessionHandle>,
+}
+
+/// Every session of this installation. Written by the manager alone.
+#[derive(Clone, Default)]
+pub struct Registry {
+    entries: Arc<DashMap<SessionId, Entry>>,
+}
+
+impl Registry {
+    pub(super) fn rest(&self, snapshot: SessionSnapshot) {
+        let (_, receiver) = watch::channel(snapshot);
+        let id = receiver.borrow().id;
+        self.entries.insert(id, Entry { snapshot: receiver, live: None });
+    }
+
+    pub(super) fn go_live(&self, id: SessionId, handle: SessionHandle) {
+        self.entries.insert(id, Entry { snapshot: handle.snapshot.clone(), live: Some(handle) });
+    }
+
+    /// The actor is gone; what was last seen of it stays.
+    pub(super) fn go_down(&self, id: SessionId) {
+        if let Some(mut entry) = self.entries.get_mut(&id)
+            && let Some(live) = entry.live.take()
+        {
+            let mut snapshot = live.snapshot.borrow().clone();
+            snapshot.head = live.feed.head();
+            entry.snapshot = watch::channel(snapshot).1;
+        }
+    }
+
+    pub(super) fn remove(&self, id: SessionId) {
+        self.entries.remove(&id);
+    }
+
+    /// Whether there is such a session.
+    pub fn contains(&self, id: SessionId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// Whose session it is.
+    pub fn owner(&self, id: SessionId) -> Option<String> {
+        Some(self.entries.get(&id)?.snapshot.borrow().owner.clone())
+    }
+
+    /// A session that is live now.
+    pub fn live(&self, id: SessionId) -> Option<SessionHandle> {
+        self.entries.get(&id)?.live.clone()
+    }
+
+    /// One session's body.
+    pub fn body(&self, id: SessionId) -> Option<SessionBody> {
+        Some(body(&*self.entries.get(&id)?))
+    }
+
+    /// All sessions' bodies, in no order.
+    pub fn bodies(&self) -> Vec<SessionBody> {
+        self.entries.iter().map(|entry| body(entry.value())).collect()
+    }
+
+    /// Sessions by phase.
+    pub fn count(&self, phase: Phase) -> usize {
+        self.entries.iter().filter(|entry| entry.snapshot.borrow().phase.phase == phase).count()
+    }
+
+    /// Sessions that hold, or are getting, a sandbox.
+    pub fn running(&self) -> usize {
+        [Phase::Starting, Phase::Ready, Phase::Stopping].map(|phase| self.count(phase)).iter().sum()
+    }
+
+    pub(super) fn known(&self) -> BTreeMap<SessionId, super::reconcile::Known> {
+        let known = |entry: &Entry| super::reconcile::Known {
+            phase: entry.snapshot.borrow().phase.phase,
+            live: entry.live.is_some(),
+        };
+        self.entries.iter().map(|entry| (*entry.key(), known(entry.value()))).collect()
+    }
+
+    pub(super) fn live_sessions(&self) -> Vec<SessionHandle> {
+        self.entries.iter().filter_map(|entry| entry.live.clone()).collect()
+    }
+}
+
+fn body(entry: &Entry) -> SessionBody {
+    match &entry.live {
+        Some(live) => live.body(),
+        None => entry.snapshot.borrow().resting_body(),
+    }
+}

@@ -1,0 +1,116 @@
+//! What the engine asks of the launcher, and what the launcher reports back; both are JSON files.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::LaunchFailed;
+
+/// How strongly a sandbox is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// The strongest that can be had here.
+    Auto,
+    /// Own namespaces and root, Landlock, seccomp.
+    Namespaces,
+    /// Landlock and seccomp on the host's root.
+    Landlock,
+    /// Nothing but seccomp where it can be had.
+    None,
+}
+
+impl Tier {
+    /// The tier of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "auto" => Self::Auto,
+            "namespaces" => Self::Namespaces,
+            "landlock" => Self::Landlock,
+            "none" => Self::None,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Namespaces => "namespaces",
+            Self::Landlock => "landlock",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What of the network a sandbox reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// What the host reaches.
+    Host,
+    /// Itself at most.
+    None,
+}
+
+/// One sandbox to launch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// The host's directory that becomes `/workspace`.
+    pub workspace: PathBuf,
+    /// The directory that server and sandbox share for the runner's socket.
+    pub run_dir: PathBuf,
+    pub hostname: String,
+    pub network: Network,
+    pub tier: Tier,
+    /// Further paths of the host that can be read, at the same place.
+    #[serde(default)]
+    pub read_only_paths: Vec<PathBuf>,
+    /// Paths of the host that are never seen, also where they lie below readable ones.
+    #[serde(default)]
+    pub hidden_paths: Vec<PathBuf>,
+    /// Size of `/tmp`, and of `/dev/shm`.
+    pub tmpfs_bytes: u64,
+    /// Most processes.
+    pub pids_limit: u64,
+    /// Environment of the runner, besides what is always set.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Where the [`TierReport`] goes; a path that the sandbox does not see.
+    pub tier_report: PathBuf,
+    /// Only try: report and exit 0 in place of the runner.
+    #[serde(default)]
+    pub probe: bool,
+    /// What is run in place of the runner, with its arguments.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+}
+
+impl Spec {
+    /// Reads a spec.
+    pub(super) fn read(path: &Path) -> Result<Self, LaunchFailed> {
+        let failed = |cause: String| LaunchFailed::Spec { path: path.to_owned(), cause };
+        let text = fs::read(path).map_err(|e| failed(e.to_string()))?;
+        serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))
+    }
+}
+
+/// The isolation that stands around a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierReport {
+    pub tier: Tier,
+    /// Landlock's version in use; 0 when it is not.
+    pub landlock_abi: u32,
+    pub seccomp: bool,
+    pub network: Network,
+    /// Whether `pids_limit` is the sandbox's own and holds.
+    pub pids_limited: bool,
+    /// Whether the server's user is the host's root.
+    pub root: bool,
+}

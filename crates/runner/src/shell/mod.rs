@@ -1,0 +1,155 @@
+//! The persistent shell: commands run in it one at a time, on a terminal of its own.
+//!
+//! | file | what |
+//! |---|---|
+//! | `decide` (pure) | what is done with a `run`, by what the shell is doing |
+//! | `line` (pure) | the words typed to bash |
+//! | `scan` (pure) | finds the shell's marks in its output |
+//! | `capture` (pure) | what an observation keeps of an output |
+//! | `push` (pure) | what of it is sent live |
+//! | `words` (pure) | what observations say beside it |
+//! | `spool` | whole outputs on disk |
+//! | `pty`, `stage`, `live` | the terminal and the process on it |
+//! | `running` | the command that runs and who waits for it |
+//! | `task` | the loop that holds all this together |
+
+pub mod capture;
+pub mod decide;
+pub mod line;
+pub mod live;
+pub mod output;
+pub mod pty;
+pub mod push;
+pub mod running;
+pub mod scan;
+pub mod spool;
+pub mod stage;
+mod task;
+pub mod words;
+
+use std::{
+    cell::{Cell, RefCell},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use staithe_protocol::Observation;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_local,
+    time::Instant,
+};
+
+use self::{
+    running::{Ask, Identity},
+    spool::Spools,
+    task::Task,
+};
+use crate::{lines::Lines, reap::Reaper};
+
+/// Static commands at once.
+const MOST_STATIC: usize = 8;
+
+/// What a shell needs of the program around it.
+pub struct Ground {
+    pub bash: Option<PathBuf>,
+    pub workspace: String,
+    pub state_dir: PathBuf,
+    pub identity: Identity,
+    pub reaper: Rc<Reaper>,
+    pub lines: Rc<Lines>,
+    pub spools: RefCell<Spools>,
+    pub began: Instant,
+}
+
+/// What others may see of the shell.
+pub struct View {
+    pub busy: Cell<bool>,
+    pub cwd: RefCell<String>,
+    /// When the last action ended or output came.
+    pub active: Cell<Instant>,
+}
+
+enum Message {
+    Run(Box<Ask>),
+    Interrupt(oneshot::Sender<bool>),
+}
+
+/// The persistent shell, and shells of their own for static commands.
+pub struct Shells {
+    ground: Rc<Ground>,
+    main: mpsc::Sender<Message>,
+    statics: RefCell<Vec<mpsc::Sender<Message>>>,
+    pub view: Rc<View>,
+}
+
+impl Shells {
+    /// Starts the persistent shell.
+    pub fn start(ground: Ground) -> Self {
+        let ground = Rc::new(ground);
+        let (main, view) = spawn(&ground, ground.workspace.clone(), true);
+        Self { ground, main, statics: RefCell::default(), view }
+    }
+
+    /// Runs, types, waits: what a `run` action asks for.
+    pub async fn run(&self, mut ask: Ask) {
+        if !ask.run.is_static {
+            drop(self.main.send(Message::Run(Box::new(ask))).await);
+            return;
+        }
+        let cwd = ask.run.cwd.clone().unwrap_or_else(|| self.view.cwd.borrow().clone());
+        let cwd = Path::new(&self.ground.workspace).join(cwd);
+        if !cwd.is_dir() {
+            let text = format!("ERROR: Not a directory: {}", cwd.display());
+            drop(ask.reply.send(Observation::error(text, "")));
+            return;
+        }
+        self.statics.borrow_mut().retain(|shell| !shell.is_closed());
+        if self.statics.borrow().len() >= MOST_STATIC {
+            let text = format!("ERROR: {MOST_STATIC} static commands are running; no more can be.");
+            drop(ask.reply.send(Observation::error(text, "")));
+            return;
+        }
+        ask.run.is_input = false;
+        ask.run.blocking = true;
+        let (shell, _) = spawn(&self.ground, cwd.to_string_lossy().into_owned(), false);
+        self.statics.borrow_mut().push(shell.clone());
+        drop(shell.send(Message::Run(Box::new(ask))).await);
+    }
+
+    /// Interrupts what runs, in every shell. Says whether anything did.
+    pub async fn interrupt(&self) -> bool {
+        let mut shells = self.statics.borrow().clone();
+        shells.push(self.main.clone());
+        let mut any = false;
+        for shell in shells {
+            let (tell, told) = oneshot::channel();
+            drop(shell.send(Message::Interrupt(tell)).await);
+            any |= told.await.unwrap_or(false);
+        }
+        any
+    }
+
+    /// The file with a command's whole output.
+    pub fn output(&self, key: &str) -> Option<PathBuf> {
+        self.ground.spools.borrow().find(key)
+    }
+
+    /// How long ago the program began.
+    pub fn uptime(&self) -> Duration {
+        self.ground.began.elapsed()
+    }
+}
+
+fn spawn(ground: &Rc<Ground>, cwd: String, lasting: bool) -> (mpsc::Sender<Message>, Rc<View>) {
+    let (send, receive) = mpsc::channel(16);
+    let view = Rc::new(View {
+        busy: Cell::new(false),
+        cwd: RefCell::new(cwd),
+        active: Cell::new(Instant::now()),
+    });
+    let task = Task::new(Rc::clone(ground), Rc::clone(&view), lasting);
+    spawn_local(task.run(receive));
+    (send, view)
+}

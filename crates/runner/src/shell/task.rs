@@ -1,0 +1,545 @@
+//! The loop that holds one shell: requests, output, ends and deadlines, one at a time.
+
+use std::{collections::VecDeque, path::Path, rc::Rc, time::Duration};
+
+use rustix::process::Signal;
+use staithe_protocol::{Observation, action::Run};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Ground, Message, View,
+    capture::Capture,
+    decide::{Decision, Doing, decide},
+    line,
+    live::{Happening, Live, Start},
+    output::Output,
+    running::{Ask, Running, Told, Waiter, most},
+    scan::{End, Mark, Piece},
+    spool, words,
+};
+
+/// Bytes read at once.
+const READ: usize = 64 * 1024;
+/// What a background job printed between commands is kept up to so many bytes.
+const BACKGROUND: usize = 64 * 1024;
+/// A new shell that says nothing for so long is given up; so is one that doesn't begin a command.
+const SILENCE: Duration = Duration::from_secs(20);
+/// Output of a shell that ended is waited for so long; its terminal usually closes at once.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
+/// After an interrupt, a shell in the foreground is asked how things stand.
+const ASK_AFTER: Duration = Duration::from_millis(300);
+/// A second interrupt within this time is a stronger one.
+const ESCALATE: Duration = Duration::from_secs(5);
+/// A shell that doesn't answer so many questions is given up.
+const MOST_QUESTIONS: u8 = 5;
+/// Starts that may fail one after the other.
+const MOST_FAILURES: u8 = 3;
+
+/// How a command ended that nobody waited for.
+struct Untold {
+    status: i64,
+    text: String,
+    total: u64,
+    suffix: String,
+}
+
+/// The loop's state.
+pub(super) struct Task {
+    ground: Rc<Ground>,
+    view: Rc<View>,
+    /// Whether it goes on after its first command.
+    lasting: bool,
+    done: bool,
+    live: Option<Live>,
+    failures: u8,
+    running: Option<Running>,
+    untold: Option<Untold>,
+    background: Capture,
+    /// What is told before the next command's output.
+    notice: String,
+    /// Asked before the shell was ready.
+    queue: VecDeque<Ask>,
+    output: Output,
+    buffer: Vec<u8>,
+    interrupted: Option<(Instant, u8)>,
+}
+
+impl Task {
+    pub(super) fn new(ground: Rc<Ground>, view: Rc<View>, lasting: bool) -> Self {
+        Self {
+            output: Output::new(Rc::clone(&ground.lines), ground.began),
+            ground,
+            view,
+            lasting,
+            done: false,
+            live: None,
+            failures: 0,
+            running: None,
+            untold: None,
+            background: Capture::new(BACKGROUND),
+            notice: String::new(),
+            queue: VecDeque::new(),
+            buffer: vec![0; READ],
+            interrupted: None,
+        }
+    }
+
+    /// Runs until nobody can ask any more, or after one command if the shell isn't lasting.
+    pub(super) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        self.start_shell();
+        while !self.done {
+            let deadline = self.deadline();
+            let live = self.live.as_mut();
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(Message::Run(ask)) => self.ask(*ask),
+                    Some(Message::Interrupt(reply)) => self.interrupt(reply),
+                    None => self.done = true,
+                },
+                happening = async {
+                    match live {
+                        Some(live) => live.happening().await,
+                        None => std::future::pending().await,
+                    }
+                } => self.happened(&happening),
+                () = async {
+                    match deadline {
+                        Some(deadline) => sleep_until(deadline).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+            }
+            self.tick(Instant::now());
+        }
+        if let Some(running) = self.running.take() {
+            self.ground.spools.borrow_mut().close(running.spool);
+        }
+        self.output.switch(None, Instant::now());
+    }
+
+    fn start_shell(&mut self) {
+        let Some(bash) = &self.ground.bash else { return };
+        let mut cwd = self.view.cwd.borrow_mut();
+        if !Path::new(cwd.as_str()).is_dir() {
+            cwd.clone_from(&self.ground.workspace);
+        }
+        match Live::start(&Start { bash, cwd: &cwd }, &self.ground.reaper) {
+            Ok(live) => self.live = Some(live),
+            Err(error) => {
+                drop(cwd);
+                self.refuse_all(&format!("{} ({error})", words::NO_BASH));
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, text: &str) {
+        for ask in self.queue.drain(..) {
+            drop(ask.reply.send(Observation::error(text, "")));
+        }
+        self.done |= !self.lasting;
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if self.live.is_none() {
+            self.failures = 0;
+            self.queue.push_back(ask);
+            if self.ground.bash.is_none() {
+                return self.refuse_all(words::NO_BASH);
+            }
+            return self.start_shell();
+        }
+        if !self.live.as_ref().is_some_and(|live| live.ready && live.ended.is_none()) {
+            self.queue.push_back(ask);
+            return;
+        }
+        let doing = match (&self.running, &self.untold) {
+            (Some(_), _) => Doing::Running,
+            (None, Some(_)) => Doing::Untold,
+            (None, None) => Doing::Nothing,
+        };
+        match decide(doing, &ask.run.command, ask.run.is_input) {
+            Decision::Start => self.start(ask),
+            Decision::Wait => self.wait(ask),
+            Decision::Type(text) => self.type_text(ask, text),
+            Decision::Key(key) => self.press(ask, key),
+            Decision::Tell => self.tell_untold(ask),
+            Decision::Busy => {
+                let suffix = words::busy(&ask.run.command);
+                let told = Told { exit_code: -1, suffix, ..Told::default() };
+                let observation = self.observe(&ask.run, String::new(), told);
+                drop(ask.reply.send(observation));
+            }
+            Decision::Refuse(text) => drop(ask.reply.send(Observation::error(text, ""))),
+        }
+    }
+
+    fn start(&mut self, ask: Ask) {
+        let now = Instant::now();
+        let mut prefix = std::mem::take(&mut self.notice);
+        if let Some(untold) = self.untold.take() {
+            prefix.push_str(&words::untold(untold.status));
+            prefix.push_str(&untold.text);
+        }
+        let background = self.background.take(true, BACKGROUND);
+        if !background.is_empty() {
+            prefix.push_str(words::BACKGROUND);
+            prefix.push_str(&background);
+        }
+        let spool = self.ground.spools.borrow_mut().open(&ask.key);
+        self.running = Some(Running {
+            key: ask.key.clone(),
+            began: false,
+            capture: Capture::new(most(&ask.limits)),
+            total: 0,
+            spool,
+            waiters: Vec::new(),
+            started: now,
+            last_output: now,
+            key_sent: None,
+            asked: 0,
+            ask_at: None,
+        });
+        self.view.busy.set(true);
+        self.interrupted = None;
+        let typed = self.type_command(&ask.run.command);
+        let waiter = Waiter::new(ask, prefix, now);
+        if let Some(running) = &mut self.running {
+            running.waiters.push(waiter);
+        }
+        if let Err(error) = typed {
+            self.tell_end(-1, &format!("[The command could not be started: {error}]"));
+        }
+    }
+
+    fn type_command(&mut self, command: &str) -> std::io::Result<()> {
+        let Some(live) = &mut self.live else { return Ok(()) };
+        live.renew_nonces()?;
+        live.pty.make_sane()?;
+        let traced = live.flags.contains(['x', 'v']);
+        let name = format!("command-{}", live.pid);
+        let file = self.ground.state_dir.join(name);
+        let text = line::file(command, &live.nonces, live.status, traced);
+        std::fs::write(&file, text)?;
+        let line = line::command(&file.to_string_lossy(), &live.nonces, live.status, traced);
+        live.type_in(line.as_bytes());
+        Ok(())
+    }
+
+    fn wait(&mut self, ask: Ask) {
+        if let Some(running) = &mut self.running {
+            running.waiters.push(Waiter::new(ask, words::GOES_ON.to_owned(), Instant::now()));
+        }
+    }
+
+    fn type_text(&mut self, ask: Ask, mut text: String) {
+        let Some(live) = &mut self.live else { return };
+        let by_lines = live.pty.is_line_mode();
+        text.push(if by_lines { '\n' } else { '\r' });
+        let longest = text.split('\n').map(str::len).max().unwrap_or(0);
+        let trouble = if by_lines && longest >= line::LONGEST_LINE {
+            Some("ERROR: A terminal's line has at most 4094 bytes. Nothing was typed.")
+        } else if !live.type_in(text.as_bytes()) {
+            Some("ERROR: The program does not read its input. Nothing was typed.")
+        } else {
+            None
+        };
+        match trouble {
+            Some(trouble) => drop(ask.reply.send(Observation::error(trouble, ""))),
+            None => self.wait(ask),
+        }
+    }
+
+    fn press(&mut self, ask: Ask, key: u8) {
+        if let (Some(live), Some(running)) = (&mut self.live, &mut self.running) {
+            live.type_in(&[key]);
+            running.key_sent = Some(key);
+            if matches!(key, 3 | 26 | 28) {
+                running.ask_at = Some(Instant::now() + ASK_AFTER);
+            }
+        }
+        self.wait(ask);
+    }
+
+    fn tell_untold(&mut self, ask: Ask) {
+        let Some(untold) = self.untold.take() else { return };
+        let told = Told {
+            content: untold.text,
+            exit_code: untold.status,
+            suffix: untold.suffix,
+            total: Some(untold.total),
+        };
+        let observation = self.observe(&ask.run, words::GOES_ON.to_owned(), told);
+        drop(ask.reply.send(observation));
+    }
+
+    fn interrupt(&mut self, reply: oneshot::Sender<bool>) {
+        reply.send(self.running.is_some()).ok();
+        let (Some(live), Some(running)) = (&self.live, &mut self.running) else { return };
+        let now = Instant::now();
+        let level = match self.interrupted {
+            Some((before, level)) if now < before + ESCALATE => level.saturating_add(1),
+            _ => 0,
+        };
+        self.interrupted = Some((now, level));
+        live.signal(match level {
+            0 => Signal::INT,
+            1 => Signal::TERM,
+            _ => Signal::KILL,
+        });
+        running.ask_at = Some(now + ASK_AFTER);
+    }
+
+    fn happened(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Writable => {
+                if let Some(live) = &mut self.live {
+                    live.write_input();
+                }
+            }
+            Happening::Readable => self.read(),
+            Happening::Exited(status) => {
+                if let Some(live) = &mut self.live {
+                    live.ended = Some((*status, Instant::now() + LAST_OUTPUT));
+                }
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        match live.pty.read(&mut buffer) {
+            Ok(length) => {
+                let mut pieces = Vec::new();
+                live.scanner.feed(&buffer[..length], &mut pieces);
+                let now = Instant::now();
+                for piece in pieces {
+                    match piece {
+                        Piece::Text(text) => self.text(&text, now),
+                        Piece::Mark(mark) => self.mark(mark, now),
+                    }
+                }
+                if length < buffer.len()
+                    && let Some(running) = &mut self.running
+                {
+                    running.spool.flush();
+                }
+            }
+            Err(_) => live.hung_up = true,
+        }
+        self.buffer = buffer;
+    }
+
+    fn text(&mut self, text: &[u8], now: Instant) {
+        let Some(live) = self.live.as_ref().filter(|live| live.ready) else { return };
+        self.view.active.set(now);
+        match &mut self.running {
+            Some(running) if running.began => {
+                running.capture.push(text);
+                running.total += text.len() as u64;
+                running.spool.push(text);
+                running.last_output = now;
+            }
+            // Under `set -x` and `set -v` this is the trace of our own words.
+            Some(_) if live.flags.contains(['x', 'v']) => return,
+            _ => self.background.push(text),
+        }
+        self.output.push(text, now);
+    }
+
+    fn mark(&mut self, mark: Mark, now: Instant) {
+        let Some(live) = &self.live else { return };
+        match mark {
+            Mark::Begin => {
+                if let Some(running) = self.running.as_mut().filter(|running| !running.began) {
+                    running.began = true;
+                    running.last_output = now;
+                    self.output.switch(Some(running.key.clone()), now);
+                }
+            }
+            // The prompt came without `end`: the line was thrown away. Or a program only says so:
+            // then it is not the shell that is in the foreground, or asking does no harm.
+            Mark::Prompt if live.is_in_front() => self.ask_shell(),
+            // Nobody but the shell knows the nonce; yet a mark counts only from the foreground. If it
+            // does not count, the prompt follows.
+            Mark::End(end) if live.is_in_front() => self.ended(end),
+            Mark::Prompt | Mark::End(_) => {}
+        }
+    }
+
+    fn ask_shell(&mut self) {
+        let (Some(live), Some(running)) = (&mut self.live, &mut self.running) else { return };
+        running.ask_at = None;
+        running.asked += 1;
+        if running.asked > MOST_QUESTIONS || live.ask().is_err() {
+            live.kill();
+        }
+    }
+
+    /// The shell says how things stand: it is ready, or a command has ended.
+    fn ended(&mut self, end: End) {
+        let Some(live) = &mut self.live else { return };
+        live.status = end.status;
+        live.flags = end.flags;
+        live.forget_input();
+        self.view.cwd.replace(end.cwd);
+        if !live.ready {
+            live.ready = true;
+            live.status = 0;
+            self.failures = 0;
+            for ask in std::mem::take(&mut self.queue) {
+                self.ask(ask);
+            }
+        } else if let Some(running) = &self.running {
+            let suffix = words::completed(end.status, running.key_sent);
+            self.tell_end(end.status, &suffix);
+        }
+    }
+
+    fn tell_end(&mut self, status: i64, suffix: &str) {
+        let Some(mut running) = self.running.take() else { return };
+        let now = Instant::now();
+        self.output.switch(None, now);
+        self.ground.spools.borrow_mut().close(running.spool);
+        self.view.busy.set(false);
+        self.view.active.set(now);
+        let text = running.capture.take(true, 0);
+        let untold = running.waiters.is_empty();
+        for mut waiter in running.waiters {
+            let told = Told {
+                content: text.clone(),
+                exit_code: status,
+                suffix: suffix.to_owned(),
+                total: Some(running.total),
+            };
+            let prefix = std::mem::take(&mut waiter.prefix);
+            let observation = self.observe(&waiter.run, prefix, told);
+            waiter.answer(observation);
+        }
+        if untold {
+            let (total, suffix) = (running.total, suffix.to_owned());
+            self.untold = Some(Untold { status, text, total, suffix });
+        }
+        self.done |= !self.lasting;
+    }
+
+    /// The shell's process is gone and its output has come.
+    fn shell_gone(&mut self, status: i64) {
+        let Some(mut live) = self.live.take() else { return };
+        let held = live.scanner.take_held();
+        let was_ready = live.ready;
+        spool::remove(&self.ground.state_dir.join(format!("command-{}", live.pid)));
+        if !held.is_empty() {
+            self.live = Some(live); // `text` asks it
+            self.text(&held, Instant::now());
+            self.live = None;
+        }
+        if !was_ready {
+            self.failures += 1;
+            if self.failures >= MOST_FAILURES {
+                let text = format!("{} (it ended with exit code {status})", words::NO_BASH);
+                return self.refuse_all(&text);
+            }
+            return self.start_shell();
+        }
+        if !self.lasting {
+            return self.tell_end(status, &words::shell_ended(status, None));
+        }
+        self.start_shell();
+        let note = words::shell_ended(status, Some(&self.view.cwd.borrow()));
+        if self.running.is_some() {
+            self.tell_end(status, &note);
+        } else {
+            self.notice = note + "\n";
+        }
+    }
+
+    fn observe(&self, run: &Run, prefix: String, told: Told) -> Observation {
+        let pid = self.live.as_ref().map(|live| i64::from(live.pid.as_raw_nonzero().get()));
+        self.ground.identity.observe(run, pid, &self.view.cwd.borrow(), prefix, told)
+    }
+
+    /// When something is due next.
+    fn deadline(&self) -> Option<Instant> {
+        let mut all: Vec<Instant> = self.output.due.into_iter().collect();
+        if let Some(live) = &self.live {
+            match live.ended {
+                Some((_, until)) if live.hung_up => all.push(until - LAST_OUTPUT),
+                Some((_, until)) => all.push(until),
+                None if !live.ready => all.push(live.started + SILENCE),
+                None => {}
+            }
+        }
+        if let Some(running) = &self.running {
+            all.extend(running.ask_at);
+            if !running.began {
+                all.push(running.started + SILENCE);
+            }
+            for waiter in &running.waiters {
+                all.push(waiter.hard);
+                all.extend(waiter.quiet_at(running.last_output));
+            }
+        }
+        all.into_iter().min()
+    }
+
+    /// Does what is due.
+    fn tick(&mut self, now: Instant) {
+        self.output.tick(now);
+        self.tell_late(now);
+        let Some(live) = &self.live else { return };
+        match live.ended {
+            Some((status, until)) => {
+                if live.hung_up || now >= until {
+                    self.shell_gone(status);
+                }
+                return;
+            }
+            None if !live.ready && now >= live.started + SILENCE => live.kill(),
+            None => {}
+        }
+        let Some(running) = &mut self.running else { return };
+        if !running.began && now >= running.started + SILENCE {
+            live.kill();
+        }
+        if running.ask_at.is_some_and(|at| now >= at) {
+            running.ask_at = None;
+            if live.is_in_front() {
+                self.ask_shell();
+            }
+        }
+    }
+
+    /// Answers those whose time is over; the command goes on.
+    fn tell_late(&mut self, now: Instant) {
+        let Some(mut running) = self.running.take() else { return };
+        let last_output = running.last_output;
+        let is_late = |waiter: &mut Waiter| {
+            now >= waiter.hard || waiter.quiet_at(last_output).is_some_and(|at| now >= at)
+        };
+        let late: Vec<Waiter> = running.waiters.extract_if(.., is_late).collect();
+        for mut waiter in late {
+            let suffix = match waiter.quiet {
+                _ if now >= waiter.hard && !self.lasting => {
+                    words::timed_out_and_ended(waiter.timeout)
+                }
+                Some(quiet) if now < waiter.hard => words::no_change(quiet),
+                _ => words::timed_out(waiter.timeout),
+            };
+            let told = Told {
+                content: running.capture.take(false, waiter.most),
+                exit_code: -1,
+                suffix,
+                total: Some(running.total),
+            };
+            let prefix = std::mem::take(&mut waiter.prefix);
+            let observation = self.observe(&waiter.run, prefix, told);
+            waiter.answer(observation);
+            self.done |= !self.lasting;
+        }
+        self.running = Some(running);
+    }
+}

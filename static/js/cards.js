@@ -1,0 +1,169 @@
+// What one event looks like. A card belongs to an action; its observation is put into it later.
+
+import { sessionPath } from "./api.js";
+import { phaseText } from "./badges.js";
+import { h } from "./dom.js";
+import { clock, dateTime, parseTime, t, word } from "./i18n.js";
+import { TermText, showOutput } from "./term.js";
+
+const encoder = new TextEncoder();
+
+/** @param {any} event */
+function time(event) {
+  const when = parseTime(event.timestamp ?? "");
+  return h("time", { dateTime: event.timestamp ?? "", title: dateTime(when) }, clock(when));
+}
+
+/** The event as it came, made into text only when somebody looks. @param {any} event */
+function raw(event) {
+  const details = h("details", { className: "raw" }, h("summary", { "aria-label": t("event.raw") }, `#${event.id}`));
+  details.addEventListener("toggle", () => {
+    if (details.open && details.children.length === 1) details.append(h("pre", { tabIndex: 0 }, JSON.stringify(event, null, 2)));
+  });
+  return details;
+}
+
+/** @param {any} event */
+const who = (event) => word("event", event.source ?? "environment");
+
+/** @param {any} event @param {string} className @param {...import("./dom.js").Child} children */
+function item(event, className, ...children) {
+  return h("li", { className, data: { eventId: String(event.id) } }, ...children);
+}
+
+/** A line for what needs no card. @param {any} event @param {string} text @param {boolean} [minor] @param {boolean} [fail] */
+export function slim(event, text, minor = false, fail = false) {
+  return item(event, `slim${minor ? " minor" : ""}${fail ? " fail" : ""}`, time(event), h("span", { className: "what" }, text), raw(event));
+}
+
+/** @param {any} event @param {string} text @param {string} kind */
+export function message(event, text, kind) {
+  const name = kind === "error" ? t("event.error") : who(event);
+  return item(event, `msg ${kind}`, h("div", { className: "line" }, h("strong", {}, name), time(event), h("span", { className: "grow" }), raw(event)), h("div", { className: "body" }, text));
+}
+
+/** What is said of an event that has no card. @param {any} event @returns {HTMLLIElement} */
+export function plain(event) {
+  const { action, observation, args = {}, extras = {}, content = "" } = event;
+  if (action === "message") return message(event, args.content ?? event.message ?? "", event.source === "user" ? "user" : "agent");
+  if (action === "finish" || action === "reject") return message(event, args.final_thought || args.thought || event.message || t("event.finished"), "agent");
+  if (action === "think") return message(event, args.thought ?? "", "agent");
+  if (observation === "agent_state_changed") return slim(event, t("event.agent_state", { state: word("agent", extras.agent_state) }), false, extras.agent_state === "error");
+  if (observation === "phase_changed") {
+    const cause = extras.fault ? ` · ${extras.fault.cause}` : "";
+    return slim(event, t("event.phase", { phase: phaseText(extras) }) + cause, Boolean(extras.step), extras.phase === "failed");
+  }
+  if (observation === "error") return message(event, content || event.message || "", "error");
+  const name = action ?? observation ?? "?";
+  const text = content || event.message || "";
+  return slim(event, text ? `${name}: ${text.slice(0, 300)}` : name, true);
+}
+
+/** Actions with a card of their own, apart from `run`. @type {Record<string, (args: any) => string>} */
+export const TITLES = {
+  read: (args) => t("event.read", { path: args.path ?? "" }),
+  write: (args) => t("event.write", { path: args.path ?? "" }),
+  edit: (args) => t("event.edit", { path: args.path ?? "" }),
+  browse: (args) => t("event.browse", { url: args.url ?? "" }),
+  browse_interactive: (args) => t("event.browse", { url: (args.browser_actions ?? "").slice(0, 200) }),
+  run_ipython: () => t("event.ipython"),
+  call_tool_mcp: (args) => args.name ?? "",
+};
+
+/** The exit code of a run observation, in both of its forms. @param {any} event @returns {number | null} */
+export function exitCode({ extras = {} }) {
+  return extras.metadata?.exit_code ?? extras.exit_code ?? null;
+}
+
+/** An action and what comes of it. */
+export class Card {
+  /** @param {any} event @param {string} session */
+  constructor(event, session) {
+    this.event = event;
+    this.session = session;
+    const args = event.args ?? {};
+    this.isRun = event.action === "run";
+    this.isInput = this.isRun && Boolean(args.is_input);
+    this.command = this.isRun ? (args.command ?? "") : (TITLES[event.action]?.(args) ?? event.action);
+    this.badge = h("span", { className: "badge busy", data: { exit: "" } }, t("event.running"));
+    this.out = h("pre", { className: "out", tabIndex: 0, "aria-label": t("event.output", { command: this.command.slice(0, 80) }) });
+    this.term = new TermText(this.out);
+    this.foot = h("div", { className: "tail" }, h("span", { className: "by" }, who(event)), time(event), raw(event));
+    const summary = h("summary", {}, h("span", { className: "cmd" }, this.isInput ? `${t("event.input")} ⌨ ${this.command || "⏎"}` : this.command), this.badge);
+    this.details = h("details", { open: this.isRun }, summary);
+    const said = args.thought || (this.isRun ? "" : (args.code ?? args.content ?? args.new_str ?? ""));
+    if (said) this.details.append(h("div", { className: "tail suffix" }, said));
+    this.details.append(this.out, this.foot);
+    this.element = item(event, `${this.isRun ? "runcard" : "act"}${args.hidden ? " minor" : ""}`, this.details);
+    this.element.dataset.state = "running";
+    this.end = 0;
+    this.seq = -1;
+    this.connection = 0;
+    this.lacking = false;
+  }
+
+  /** Output as it comes; what was seen before a reconnect is not shown again. @param {any} frame @param {number} connection */
+  partial({ text, offset, skipped = 0, seq }, connection) {
+    const size = encoder.encode(text).length;
+    let fresh = text;
+    if (this.connection === connection) {
+      if (seq <= this.seq) return;
+      if (skipped > 0) this.#gap(skipped);
+    } else if (offset < this.end) {
+      if (offset + size <= this.end) fresh = "";
+      else fresh = new TextDecoder().decode(encoder.encode(text).slice(this.end - offset));
+    } else if (offset > this.end) {
+      this.#gap(offset - this.end);
+    }
+    this.connection = connection;
+    this.seq = seq;
+    this.end = Math.max(this.end, offset + size);
+    if (fresh) this.term.push(fresh);
+  }
+
+  /** @param {number} count */
+  #gap(count) {
+    this.lacking = true;
+    this.term.gap(t("event.bytes_skipped", { count }));
+  }
+
+  /** The observation replaces what was streamed. @param {any} event */
+  finish(event) {
+    const content = event.content ?? "";
+    const cut = showOutput(this.out, content, t("event.middle_cut"));
+    const meta = event.extras?.metadata ?? {};
+    const code = exitCode(event);
+    const line = h("span", { className: "result", data: { eventId: String(event.id) } });
+    if (this.isRun && event.observation === "run") {
+      const state = code === 0 ? "ok" : code === -1 ? "busy" : "fail";
+      this.badge.className = `badge ${state}`;
+      this.badge.textContent = code === -1 ? t("event.still_running") : t("event.exit", { code: String(code) });
+      this.badge.dataset.exit = String(code);
+      if (!content && code !== -1) line.append(h("span", {}, t("event.no_output")));
+      if (meta.suffix) line.append(h("span", { className: "suffix" }, meta.suffix.trim()));
+      const bytes = encoder.encode(content).length;
+      if (cut || (event.extras?.total_bytes ?? bytes) > bytes) line.append(this.#whole());
+    } else {
+      const bad = event.observation === "error" || event.observation === "user_rejected";
+      this.badge.className = `badge ${bad ? "fail" : "ok"}`;
+      this.badge.textContent = bad ? t("event.error") : "✓";
+      if (bad) this.details.open = true;
+    }
+    line.append(time(event), raw(event));
+    this.foot.append(line);
+    this.element.dataset.state = "done";
+  }
+
+  /** The session ended under it. */
+  orphan() {
+    if (this.element.dataset.state !== "running") return;
+    this.element.dataset.state = "done";
+    this.badge.className = "badge";
+    this.badge.textContent = t("event.no_result");
+  }
+
+  #whole() {
+    const href = `${sessionPath(this.session)}/events/${this.event.id}/output`;
+    return h("a", { href, target: "_blank", rel: "noopener" }, t("event.whole_output"));
+  }
+}

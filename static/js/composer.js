@@ -1,0 +1,202 @@
+// The box at the bottom: commands, input for the one that runs, messages to the agent.
+
+import { $, h, setText } from "./dom.js";
+import { t } from "./i18n.js";
+import { complain, notice } from "./dialog.js";
+
+/** @typedef {import("./socket.js").SessionSocket} SessionSocket */
+/** @typedef {import("./socket.js").Command} Command */
+
+export class Composer {
+  #running = false;
+  #writable = false;
+  #up = true;
+  /** @type {string[]} */
+  #history = [];
+  #at = 0;
+  #draft = "";
+  /** @type {Map<string, HTMLLIElement>} */
+  #waiting = new Map();
+  #box = /** @type {HTMLTextAreaElement} */ ($("box"));
+  #toAgent = /** @type {HTMLInputElement} */ ($("to-agent"));
+  #interrupt = /** @type {HTMLButtonElement} */ ($("interrupt"));
+
+  /** @param {SessionSocket} socket @param {() => void} sent */
+  constructor(socket, sent) {
+    this.socket = socket;
+    this.sent = sent;
+    $("composer").addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    this.#box.addEventListener("keydown", (event) => this.#key(event));
+    this.#box.addEventListener("input", () => this.#fit());
+    this.#toAgent.addEventListener("change", () => {
+      this.#show();
+      this.#box.focus();
+    });
+    this.#interrupt.addEventListener("click", () => this.#doInterrupt());
+    for (const command of socket.pending.all()) this.#showPending(command);
+    this.#show();
+  }
+
+  /** @param {boolean} running */
+  setRunning(running) {
+    this.#running = running;
+    this.#show();
+  }
+
+  /** @param {boolean} writable by role @param {boolean} up by phase */
+  setState(writable, up) {
+    this.#writable = writable;
+    this.#up = up;
+    this.#show();
+  }
+
+  /** A command that this or another page ran becomes history. @param {any} event */
+  note(event) {
+    if (event.action !== "run" || event.source !== "user" || event.args?.is_input) return;
+    const command = event.args?.command ?? "";
+    if (command && this.#history.at(-1) !== command) this.#history.push(command);
+    if (this.#history.length > 500) this.#history.shift();
+    this.#at = this.#history.length;
+  }
+
+  /** The server's answer to a command of ours. @param {Command} command @param {any} answer */
+  answered({ frame }, answer) {
+    const line = this.#waiting.get(frame.ref);
+    if (answer.type === "unavailable") {
+      const seconds = Math.max(1, Math.ceil(answer.retry_after ?? 1));
+      if (line) this.#showWait(line, frame.ref, seconds);
+      setTimeout(() => this.socket.resend(frame.ref), seconds * 1000);
+      return;
+    }
+    this.#waiting.delete(frame.ref);
+    line?.remove();
+    if (answer.type === "done") return;
+    const reason = `${answer.reason ?? ""} (${answer.code}${answer.id ? `, ${answer.id}` : ""})`;
+    const text = t(answer.type === "denied" ? "session.refused" : "session.failed", { reason });
+    const said = textOf(frame);
+    if (!said) return notice(text, true);
+    const again = h("button", { type: "button" }, t("session.edit_again"));
+    const drop = h("button", { type: "button", className: "quiet" }, t("action.dismiss"));
+    const refused = h("li", { className: "msg error", role: "alert" }, h("div", { className: "body" }, said), h("div", { className: "row" }, h("span", { className: "small" }, text), again, drop));
+    again.addEventListener("click", () => {
+      refused.remove();
+      this.#set(said);
+      this.#box.focus();
+    });
+    drop.addEventListener("click", () => refused.remove());
+    $("pending").append(refused);
+  }
+
+  /** @param {HTMLLIElement} line @param {string} ref @param {number} count */
+  #showWait(line, ref, count) {
+    const note = /** @type {HTMLElement} */ (line.querySelector(".note"));
+    setText(note, t("session.waiting", { count }));
+    if (note.nextElementSibling) return;
+    const give = h("button", { type: "button", className: "quiet" }, t("action.cancel"));
+    give.addEventListener("click", () => {
+      this.socket.pending.take(ref);
+      this.#waiting.delete(ref);
+      line.remove();
+    });
+    note.after(give);
+  }
+
+  /** @param {Command} command */
+  #showPending({ frame, keep }) {
+    const said = textOf(frame);
+    if (!keep || !said) return;
+    const line = h("li", { className: "runcard", data: { ref: frame.ref } }, h("div", { className: "tail" }, h("span", { className: "cmd" }, said), h("span", { className: "note" }, t("session.sending"))));
+    this.#waiting.set(frame.ref, line);
+    $("pending").append(line);
+  }
+
+  #send() {
+    const text = this.#box.value;
+    const usable = this.#writable && this.#up;
+    if (!usable || (!text.trim() && !this.#isInput())) return;
+    const action = this.#toAgent.checked
+      ? { action: "message", args: { content: text } }
+      : { action: "run", args: this.#running ? { command: text, is_input: true } : { command: text, blocking: true } };
+    this.#showPending(this.socket.command({ type: "do", action }));
+    this.#set("");
+    this.#at = this.#history.length;
+    this.sent();
+  }
+
+  #isInput() {
+    return this.#running && !this.#toAgent.checked;
+  }
+
+  async #doInterrupt() {
+    try {
+      const { running } = await this.socket.ask({ type: "interrupt" });
+      if (running === false) notice(t("session.interrupt_idle"));
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const box = this.#box;
+    if (event.isComposing) return;
+    const bare = !event.altKey && !event.metaKey && !event.shiftKey;
+    if (event.key === "Enter" && bare && !event.ctrlKey) {
+      event.preventDefault();
+      this.#send();
+    } else if (event.key === "c" && event.ctrlKey && bare && this.#running && box.selectionStart === box.selectionEnd) {
+      event.preventDefault();
+      this.#doInterrupt();
+    } else if (event.key === "ArrowUp" && bare && !event.ctrlKey && !box.value.slice(0, box.selectionStart).includes("\n")) {
+      this.#recall(event, -1);
+    } else if (event.key === "ArrowDown" && bare && !event.ctrlKey && !box.value.slice(box.selectionEnd).includes("\n")) {
+      this.#recall(event, 1);
+    }
+  }
+
+  /** @param {Event} event @param {number} step */
+  #recall(event, step) {
+    const to = this.#at + step;
+    if (to < 0 || to > this.#history.length || this.#box.readOnly) return;
+    event.preventDefault();
+    if (this.#at === this.#history.length) this.#draft = this.#box.value;
+    this.#at = to;
+    this.#set(this.#history[to] ?? this.#draft);
+  }
+
+  /** @param {string} text */
+  #set(text) {
+    this.#box.value = text;
+    this.#box.setSelectionRange(text.length, text.length);
+    this.#fit();
+  }
+
+  /** Where the sheet's `field-sizing` isn't known. */
+  #fit() {
+    if (CSS.supports("field-sizing", "content")) return;
+    this.#box.style.height = "auto";
+    this.#box.style.height = `${this.#box.scrollHeight + 2}px`;
+  }
+
+  #show() {
+    const usable = this.#writable && this.#up;
+    const mode = this.#toAgent.checked ? "message" : this.#running ? "input" : "command";
+    this.#box.readOnly = !usable;
+    this.#box.placeholder = t(!this.#writable && this.socket.live ? "session.box_viewer" : this.#up ? `session.box_${mode}` : "session.box_down");
+    $("composer").classList.toggle("message", mode === "message");
+    $("send").disabled = !usable;
+    setText($("send"), t(mode === "message" ? "session.send" : mode === "input" ? "session.send_input" : "session.run"));
+    setText($("composer-mode"), usable ? t(`session.mode_${mode}`) : "");
+    this.#toAgent.disabled = !usable;
+    this.#interrupt.hidden = !this.#running;
+    this.#interrupt.disabled = !this.#writable;
+  }
+}
+
+/** What a person wrote in a command. @param {any} frame @returns {string} */
+function textOf(frame) {
+  return frame.action?.args?.command ?? frame.action?.args?.content ?? "";
+}

@@ -1,0 +1,83 @@
+// Questions and notices. A question is a <dialog>: Escape is "no", the harmless button has the focus.
+
+import { h, $ } from "./dom.js";
+import { t } from "./i18n.js";
+
+/**
+ * @typedef {{ value: string, label: string, kind?: "primary" | "danger" }} Choice
+ * @param {{ title: string, body: (Node | string)[], choices: Choice[], focus?: HTMLElement }} question
+ * @returns {Promise<string>} the chosen value, "" for none
+ */
+export function choose({ title, body, choices, focus }) {
+  return new Promise((resolve) => {
+    const heading = h("h2", { id: "dialog-title" }, title);
+    const cancel = h("button", { type: "button", on: { click: () => dialog.close("") } }, t("action.cancel"));
+    const buttons = choices.map(({ value, label, kind }) => h("button", { value, className: kind ?? "", data: { choice: value } }, label));
+    const form = h("form", { method: "dialog" }, heading, ...body.map((part) => (typeof part === "string" ? h("p", {}, part) : part)),
+      h("div", { className: "buttons" }, cancel, ...buttons));
+    const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue);
+    }, { once: true });
+    document.body.append(dialog);
+    dialog.showModal();
+    (focus ?? cancel).focus();
+  });
+}
+
+/** @param {string} title @param {(Node | string)[]} body @param {string} action */
+export async function confirmLoss(title, body, action) {
+  return (await choose({ title, body, choices: [{ value: "yes", label: action, kind: "danger" }] })) === "yes";
+}
+
+/** @param {string} title @param {string} label @param {string} value @returns {Promise<string | null>} */
+export async function ask(title, label, value) {
+  const input = h("input", { id: "dialog-input", value, autocomplete: "off", spellcheck: false, required: true });
+  const field = h("div", { className: "field" }, h("label", { htmlFor: "dialog-input" }, label), input);
+  const slash = value.lastIndexOf("/") + 1;
+  const answer = choose({ title, body: [field], choices: [{ value: "ok", label: t("action.ok"), kind: "primary" }], focus: input });
+  input.setSelectionRange(slash, value.length);
+  return (await answer) === "ok" ? input.value.trim() : null;
+}
+
+/** What a stop ends and what it keeps. @param {string} title */
+export const confirmStop = (title) =>
+  confirmLoss(t("confirm.stop_title", { title }), [t("confirm.stop_text"), t("confirm.stop_keeps")], t("action.stop"));
+
+/** What is lost with a session. @param {string} title @param {number} head */
+export function confirmDelete(title, head) {
+  const lost = [t("confirm.delete_files"), t("confirm.delete_events", { count: head + 1 }), t("confirm.delete_sandbox")];
+  const list = h("ul", {}, ...lost.map((line) => h("li", {}, line)));
+  return confirmLoss(t("confirm.delete_title", { title }), [t("confirm.delete_text"), list, t("confirm.delete_no_undo")], t("action.delete"));
+}
+
+/** A line in the corner; errors stay until they are dismissed. @param {string} text @param {boolean} [bad] */
+export function notice(text, bad = false) {
+  const box = $("notices");
+  for (const old of box.children) if (old.dataset.text === text) old.remove();
+  const line = h("div", { className: bad ? "notice bad" : "notice", data: { text } }, h("span", {}, text),
+    h("button", { type: "button", className: "quiet", "aria-label": t("action.dismiss"), on: { click: () => line.remove() } }, "✕"));
+  box.append(line);
+  while (box.children.length > 4) box.firstElementChild.remove();
+  if (!bad) setTimeout(() => line.remove(), 5000);
+}
+
+/** Shows what went wrong. @param {unknown} error */
+export function complain(error) {
+  notice(error instanceof Error ? error.message : String(error), true);
+}
+
+/** Runs a button's work once at a time and shows its failure. @param {HTMLButtonElement} button @param {() => Promise<unknown>} work */
+export async function whileBusy(button, work) {
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    complain(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+

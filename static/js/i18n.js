@@ -1,0 +1,79 @@
+// The page's language: strings from the catalogue that <html data-i18n> names; numbers and dates by Intl.
+
+/** @type {Record<string, any>} */
+let catalogue = {};
+try {
+  const answer = await fetch(document.documentElement.dataset.i18n ?? "");
+  if (answer.ok) catalogue = await answer.json();
+} catch { /* the keys themselves are shown then */ }
+
+export const lang = document.documentElement.lang || "en";
+const plural = new Intl.PluralRules(lang);
+const numbers = new Intl.NumberFormat(lang);
+const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" });
+const fullDate = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+const timeOnly = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
+
+/**
+ * The string of a dotted key; `{name}` is replaced, `count` chooses a plural form.
+ * @param {string} key @param {Record<string, string | number>} [values] @returns {string}
+ */
+export function t(key, values = {}) {
+  let found = key.split(".").reduce((at, part) => (at && typeof at === "object" ? at[part] : undefined), /** @type {any} */ (catalogue));
+  if (found && typeof found === "object" && "count" in values) {
+    found = found[plural.select(Number(values.count))] ?? found.other;
+  }
+  if (typeof found !== "string") return key;
+  return found.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = values[name];
+    return value === undefined ? whole : typeof value === "number" ? numbers.format(value) : value;
+  });
+}
+
+/** Whether the catalogue has the key. @param {string} key */
+export const has = (key) => t(key) !== key;
+
+/** A word of the protocol in the page's language, or itself. @param {string} group @param {string} word */
+export function word(group, word) {
+  return has(`${group}.${word}`) ? t(`${group}.${word}`) : word;
+}
+
+/** @param {number} n */
+export const number = (n) => numbers.format(n);
+
+/** Events carry times with or without a zone; without one they are UTC. @param {string} text */
+export function parseTime(text) {
+  return new Date(/(?:Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
+}
+
+/** "5 min ago". @param {Date} when */
+export function ago(when) {
+  const seconds = Math.min(0, (when.getTime() - Date.now()) / 1000);
+  /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+  for (const [unit, size] of units) {
+    if (-seconds >= size) return relative.format(Math.ceil(seconds / size), unit);
+  }
+  return relative.format(-seconds < 10 ? 0 : Math.ceil(seconds), "second");
+}
+
+/** @param {Date} when */
+export const dateTime = (when) => (Number.isNaN(when.getTime()) ? "" : fullDate.format(when));
+/** @param {Date} when */
+export const clock = (when) => (Number.isNaN(when.getTime()) ? "" : timeOnly.format(when));
+
+/** A number of bytes for people. @param {number} n */
+export function bytes(n) {
+  if (n < 1024) return t("files.size_bytes", { count: n });
+  /** @type {[string, number][]} */
+  const units = [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]];
+  const [unit, size] = /** @type {[string, number]} */ (units.find(([, s]) => n >= s));
+  return `${new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format(n / size)} ${unit}`;
+}
+
+/** A stretch of time. @param {number} ms */
+export function duration(ms) {
+  const fraction = { maximumFractionDigits: ms < 10000 ? 2 : 0 };
+  const [unit, value] = ms < 1000 ? ["millisecond", ms] : ms < 120000 ? ["second", ms / 1000] : ms < 7200000 ? ["minute", ms / 60000] : ["hour", ms / 3600000];
+  return new Intl.NumberFormat(lang, { style: "unit", unit: /** @type {string} */ (unit), unitDisplay: "short", ...fraction }).format(/** @type {number} */ (value));
+}

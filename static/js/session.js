@@ -1,0 +1,181 @@
+// The page of one session: joins its stream and puts the panes together.
+
+import { call, get, post, sessionPath } from "./api.js";
+import { showAgent, showPhase, stoppable, titleOf } from "./badges.js";
+import { Composer } from "./composer.js";
+import { complain, confirmDelete, confirmStop, notice, whileBusy } from "./dialog.js";
+import { $, setText } from "./dom.js";
+import { EventList } from "./events.js";
+import { Files } from "./files.js";
+import { t, word } from "./i18n.js";
+import { Pending, SessionSocket } from "./socket.js";
+
+const root = /** @type {HTMLElement} */ ($("session"));
+const id = root.dataset.session ?? "";
+let title = /** @type {HTMLElement} */ ($("title")).textContent ?? "";
+let role = "";
+/** @type {import("./badges.js").PhaseView} */
+let view = { phase: "" };
+let agent = "";
+let helloHead = -1;
+let joined = false;
+
+function storage() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
+const events = new EventList(
+  { list: $("events"), scroll: $("scroll"), toEnd: $("to-end"), count: $("event-count"), quiet: $("quiet") },
+  id,
+  {
+    running: (yes) => composer.setRunning(yes),
+    event: (event) => seen(event),
+    settled: () => root.setAttribute("data-settled", String(socket.cursor.last)),
+  },
+);
+
+const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${sessionPath(id)}/ws`;
+const socket = new SessionSocket(address, new Pending(storage(), `staithe.pending.${id}`), {
+  hello(hello) {
+    events.connection += 1;
+    if (!joined) events.knownHead = hello.head;
+    joined = true;
+    helloHead = hello.head;
+    role = hello.role;
+    setText($("role"), t("role.you_are", { role: word("role", role) }));
+    show(hello, hello.agent_state);
+    files.joined(canWrite());
+    refreshTitle();
+  },
+  event: (event) => events.push(event),
+  frame(frame) {
+    if (frame.type === "partial") events.pushPartial(frame);
+    else if (frame.type === "files") files.changed();
+    else if (frame.type === "expired") events.note(t("session.expired", { oldest: frame.oldest }));
+    else if (frame.type === "draining") notice(t("session.draining"));
+  },
+  state(state, seconds) {
+    $("connection").dataset.state = state;
+    const spoken = state === "reconnecting" ? t("connection.reconnecting", { count: seconds }) : t(`connection.${state}`);
+    setText($("connection-text"), spoken);
+    if (state !== "connecting") showButtons();
+  },
+  answer: (command, answer) => composer.answered(command, answer),
+  async refused() {
+    try {
+      await get(sessionPath(id));
+      return true;
+    } catch (error) {
+      const status = /** @type {any} */ (error).status;
+      if (status === 404 || status === 410) leave(t("session.gone"));
+      else if (status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+      return status !== 404 && status !== 410 && status !== 401 && status !== 403;
+    }
+  },
+});
+const composer = new Composer(socket, () => events.toEnd());
+const files = new Files(socket, id);
+socket.connect();
+
+const canWrite = () => role !== "" && role !== "viewer";
+
+/** What an event says of the session; those up to `hello.head` are older than what `hello` said. @param {any} event */
+function seen(event) {
+  composer.note(event);
+  const fresh = event.id > helloHead;
+  if (fresh && event.observation === "phase_changed") show(event.extras, agent);
+  if (fresh && event.observation === "agent_state_changed") show(view, event.extras?.agent_state ?? agent);
+  if (event.id > events.knownHead && (event.observation === "run" || event.observation === "write" || event.observation === "edit")) files.changed();
+}
+
+/** @param {import("./badges.js").PhaseView} now @param {string} state */
+function show(now, state) {
+  const woke = now.phase === "ready" && view.phase !== "ready";
+  view = { phase: now.phase, ...(now.step ? { step: now.step } : {}), ...(now.fault ? { fault: now.fault } : {}) };
+  agent = state;
+  showPhase($("phase"), view);
+  showAgent($("agent"), agent);
+  const up = !["stopped", "stopping", "failed"].includes(view.phase);
+  composer.setState(canWrite(), up);
+  $("stopped").hidden = view.phase !== "stopped";
+  showFault(view.phase === "failed" ? view.fault : undefined);
+  $("confirm").hidden = agent !== "awaiting_user_confirmation" || !canWrite();
+  const toggle = /** @type {HTMLButtonElement} */ ($("agent-toggle"));
+  toggle.hidden = !canWrite() || !up || (agent !== "running" && agent !== "paused");
+  setText(toggle, t(agent === "paused" ? "agent.resume" : "agent.pause"));
+  showButtons();
+  files.setReady(view.phase === "ready" || view.phase === "suspended", woke);
+}
+
+function showButtons() {
+  $("stop").disabled = !canWrite() || !stoppable(view.phase);
+  $("delete").disabled = !canWrite();
+  for (const button of document.querySelectorAll("[data-start]")) /** @type {HTMLButtonElement} */ (button).disabled = !canWrite();
+}
+
+/** @param {import("./badges.js").PhaseView["fault"]} fault */
+function showFault(fault) {
+  $("fault").hidden = !fault;
+  if (!fault) return;
+  setText($("fault-title"), fault.step ? t("fault.at_step", { step: word("step", fault.step) }) : t("fault.title"));
+  setText($("fault-cause"), fault.cause);
+  setText($("fault-remedy"), fault.remedy);
+  setText($("fault-code"), fault.code);
+  const log = fault.log_tail ?? [];
+  $("fault-log").hidden = log.length === 0;
+  setText($("fault-log").querySelector("pre"), log.join("\n"));
+}
+
+/** The title may have changed since the page was made. */
+async function refreshTitle() {
+  try {
+    const session = await get(sessionPath(id));
+    title = titleOf(session.title);
+    setText($("title"), title);
+    $("title").title = title;
+    document.title = `${title} · Staithe`;
+  } catch { /* the old one stays */ }
+}
+
+/** @param {string} text */
+function leave(text) {
+  socket.close();
+  files.forget();
+  notice(text, true);
+  setTimeout(() => location.assign("/"), 1500);
+}
+
+$("stop").addEventListener("click", async () => {
+  if (await confirmStop(title)) await whileBusy($("stop"), () => post(`${sessionPath(id)}/stop`));
+  showButtons();
+});
+$("delete").addEventListener("click", async () => {
+  if (!(await confirmDelete(title, Math.max(socket.cursor.last, helloHead)))) return;
+  try {
+    await call("DELETE", sessionPath(id));
+    socket.close();
+    files.forget();
+    location.assign("/");
+  } catch (error) {
+    complain(error);
+  }
+});
+for (const button of document.querySelectorAll("[data-start]")) {
+  button.addEventListener("click", () => whileBusy(/** @type {HTMLButtonElement} */ (button), () => post(`${sessionPath(id)}/start`)));
+}
+/** @param {string} state */
+const setAgent = (state) => socket.command({ type: "do", action: { action: "change_agent_state", args: { agent_state: state } } });
+$("agent-toggle").addEventListener("click", () => setAgent(agent === "paused" ? "running" : "paused"));
+$("confirm-yes").addEventListener("click", () => setAgent("user_confirmed"));
+$("confirm-no").addEventListener("click", () => setAgent("user_rejected"));
+$("show-all").addEventListener("change", () => $("events").classList.toggle("all", $("show-all").checked));
+for (const tab of document.querySelectorAll("[data-show]")) {
+  tab.addEventListener("click", () => {
+    root.dataset.pane = /** @type {HTMLElement} */ (tab).dataset.show ?? "talk";
+    for (const other of document.querySelectorAll("[data-show]")) other.setAttribute("aria-pressed", String(other === tab));
+  });
+}

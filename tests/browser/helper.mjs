@@ -1,0 +1,146 @@
+// Starts the real server and a real Chromium, and ends both, by their own handles, in bounded time.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const START = 30_000;
+const STOP = 10_000;
+/** For what a sandbox has to do. */
+export const SLOW = 60_000;
+
+/** A folder that goes away with `end`. */
+export function scratch() {
+  const folder = mkdtempSync(path.join(tmpdir(), "staithe-browser-"));
+  return { folder, end: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }) };
+}
+
+/**
+ * @param {{ dataDir: string, port?: number }} options
+ * @returns {Promise<{ url: string, login_url: string, token: string, port: number, kill: (signal?: NodeJS.Signals) => Promise<void> }>}
+ */
+export async function startServer({ dataDir, port = 0 }) {
+  const program = process.env.STAITHE_BIN;
+  assert.ok(program, "STAITHE_BIN must name the server's program");
+  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--sandbox-listen", "127.0.0.1:0", "--data-dir", dataDir, "--ready-json"];
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const log = [];
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    log.push(text);
+    if (log.length > 400) log.shift();
+  });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  /** @param {NodeJS.Signals} [signal] */
+  const kill = async (signal = "SIGTERM") => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    const late = setTimeout(() => child.kill("SIGKILL"), STOP);
+    await exited;
+    clearTimeout(late);
+  };
+  const line = new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once("line", resolve);
+    child.once("error", reject);
+    exited.then((code) => reject(new Error(`the server ended with ${code}:\n${log.join("")}`)));
+    setTimeout(() => reject(new Error(`the server isn't ready after ${START} ms:\n${log.join("")}`)), START).unref();
+  });
+  try {
+    const ready = JSON.parse(await line);
+    return { ...ready, port: Number(new URL(ready.url).port), kill };
+  } catch (error) {
+    await kill("SIGKILL");
+    throw error;
+  }
+}
+
+export function startBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    timeout: START,
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+/**
+ * A page in a context of its own; whatever it complains about fails the test in `assertClean`.
+ * @param {import("playwright-core").Browser} browser @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+export async function openPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-US", ...options });
+  return watch(await context.newPage());
+}
+
+/** @type {WeakMap<import("playwright-core").Page, string[]>} */
+const complaints = new WeakMap();
+
+/** @param {import("playwright-core").Page} page */
+export function watch(page) {
+  const said = [];
+  complaints.set(page, said);
+  page.on("pageerror", (error) => said.push(String(error.stack ?? error)));
+  page.on("console", (line) => /Content Security Policy|Uncaught/.test(line.text()) && said.push(line.text()));
+  page.setDefaultTimeout(20_000);
+  return page;
+}
+
+/** @param {import("playwright-core").Page} page */
+export function assertClean(page) {
+  assert.deepEqual(complaints.get(page), [], "the page complained");
+}
+
+/**
+ * Makes a session on the sessions page and waits until it is ready.
+ * @param {import("playwright-core").Page} page @param {string} title @returns {Promise<string>} its id
+ */
+export async function makeSession(page, title) {
+  await page.getByLabel("Title").fill(title);
+  await page.locator("#new-submit").click();
+  await page.waitForURL(/\/sessions\/[0-9a-f]{32}$/);
+  await page.locator('#phase[data-phase="ready"]').waitFor({ timeout: SLOW });
+  await page.locator('#connection[data-state="live"]').waitFor();
+  return page.url().split("/").at(-1) ?? "";
+}
+
+/** @param {import("playwright-core").Page} page @param {string} command */
+export async function type(page, command) {
+  await page.locator("#box").fill(command);
+  await page.locator("#box").press("Enter");
+}
+
+/** The card of a command. @param {import("playwright-core").Page} page @param {string} command */
+export const card = (page, command) => page.locator("#events > .runcard", { has: page.locator(".cmd", { hasText: command }) }).last();
+
+/** Runs a command to its end and gives what it printed. @param {import("playwright-core").Page} page @param {string} command @param {number} [code] */
+export async function run(page, command, code = 0) {
+  await type(page, command);
+  const shown = card(page, command);
+  await shown.locator(`[data-exit="${code}"]`).waitFor({ timeout: SLOW });
+  return (await shown.locator(".out").textContent()) ?? "";
+}
+
+/**
+ * Waits until the page has all events, and asserts that it has each exactly once, in order.
+ * @param {import("playwright-core").Page} page @param {string} session @returns {Promise<number[]>}
+ */
+export async function assertEachOnce(page, session) {
+  const origin = new URL(page.url()).origin;
+  const { head } = await (await page.request.get(`${origin}/api/sessions/${session}`)).json();
+  await page.waitForFunction((last) => document.querySelector(`[data-event-id="${last}"]`), head);
+  const ids = await page.locator("[data-event-id]").evaluateAll((all) => all.map((e) => Number(/** @type {HTMLElement} */ (e).dataset.eventId)));
+  const sorted = [...ids].sort((a, b) => a - b);
+  assert.ok(sorted.length > head, `${sorted.length} events shown, the head is ${head}`);
+  assert.deepEqual(sorted, Array.from(sorted, (_, index) => index), "each event once, none missing");
+  return sorted;
+}
+
+/** @param {import("playwright-core").Page} page @param {string} name */
+export async function shoot(page, name) {
+  mkdirSync(path.join(here, "out"), { recursive: true });
+  await page.screenshot({ path: path.join(here, "out", `${name}.png`) });
+}

@@ -1,0 +1,105 @@
+// Languages and looks: the catalogues agree, no page shows a key, and every page is photographed.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { SLOW, assertClean, makeSession, openPage, run, scratch, shoot, startBrowser, startServer } from "./helper.mjs";
+
+const LOOKS = [
+  { name: "light", colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { name: "dark", colorScheme: "dark", viewport: { width: 1280, height: 800 } },
+  { name: "narrow", colorScheme: "light", viewport: { width: 360, height: 740 } },
+];
+
+/** @param {string} lang */
+const catalogue = (lang) => JSON.parse(readFileSync(new URL(`../../static/i18n/${lang}.json`, import.meta.url), "utf8"));
+
+/** @param {any} tree @param {string} [at] @returns {[string, string][]} */
+const leaves = (tree, at = "") => Object.entries(tree).flatMap(([key, value]) => (typeof value === "string" ? [[`${at}${key}`, value]] : leaves(value, `${at}${key}.`)));
+
+test("both catalogues have the same keys and the same places to fill in", () => {
+  const en = new Map(leaves(catalogue("en")));
+  const zh = new Map(leaves(catalogue("zh-CN")));
+  assert.deepEqual([...zh.keys()].sort(), [...en.keys()].sort());
+  const places = (/** @type {string} */ text) => [...new Set(text.match(/\{\w+\}/g))].sort();
+  for (const [key, text] of en) assert.deepEqual(places(zh.get(key) ?? ""), places(text), key);
+});
+
+test("every key that a script or template asks for is there", async () => {
+  const { readdirSync } = await import("node:fs");
+  const en = catalogue("en");
+  const has = (/** @type {string} */ key) => key.split(".").reduce((at, part) => at?.[part], en) !== undefined;
+  const root = new URL("../../", import.meta.url);
+  for (const file of readdirSync(new URL("static/js/", root))) {
+    for (const [, key] of readFileSync(new URL(`static/js/${file}`, root), "utf8").matchAll(/"((?:[a-z_]+\.)+[a-z_]+)"/g)) {
+      if (en[key.split(".")[0]]) assert.ok(has(key), `${file}: ${key}`);
+    }
+  }
+  for (const folder of ["layouts", "pages"]) {
+    for (const file of readdirSync(new URL(`templates/${folder}/`, root))) {
+      for (const [, key] of readFileSync(new URL(`templates/${folder}/${file}`, root), "utf8").matchAll(/\{\{ t\.([\w.]+) \}\}/g)) assert.ok(has(key), `${file}: ${key}`);
+    }
+  }
+});
+
+test("each page in each look, and in Chinese without a key left over", { timeout: 6 * SLOW }, async (t) => {
+  const data = scratch();
+  const server = await startServer({ dataDir: data.folder });
+  const browser = await startBrowser();
+  t.after(async () => {
+    await browser.close();
+    await server.kill();
+    data.end();
+  });
+  const keys = new Set(leaves(catalogue("en")).map(([key]) => key));
+  let session = "";
+  for (const { name, ...options } of LOOKS) {
+    const page = await openPage(browser, /** @type {any} */ (options));
+    await page.goto(`${server.url}/login`);
+    await shoot(page, `sign-in-${name}`);
+    await page.goto(server.login_url);
+    await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
+    if (!session) {
+      await shoot(page, "sessions-empty");
+      session = await makeSession(page, "Harbour works");
+      await run(page, "mkdir -p src && printf 'fn main() {}\\n' > src/main.rs && ls -la");
+    }
+    await page.goto(server.url);
+    await page.locator(`[data-session="${session}"]`).waitFor();
+    await shoot(page, `sessions-${name}`);
+    await page.goto(`${server.url}/sessions/${session}`);
+    await page.locator("[data-exit]").first().waitFor();
+    await page.locator("#tree button").first().waitFor({ state: "attached" });
+    await shoot(page, `session-${name}`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(wide <= 0, `the session's page is ${wide} px too wide (${name})`);
+    if (name === "narrow") {
+      await page.locator('[data-show="files"]').click();
+      await shoot(page, "session-files-narrow");
+    }
+    await page.goto(`${server.url}/admin`);
+    await page.locator(`tr[data-session="${session}"]`).waitFor();
+    await page.locator("#engine ul").first().waitFor();
+    await shoot(page, `admin-${name}`);
+    await page.goto(`${server.url}/sessions/${"0".repeat(32)}`);
+    await page.locator(".error-page").waitFor();
+    await shoot(page, `error-${name}`);
+    assertClean(page);
+    await page.context().close();
+  }
+  const page = await openPage(browser);
+  await page.goto(server.login_url);
+  await page.goto(`${server.url}/?lang=zh-CN`);
+  for (const path of ["/", `/sessions/${session}`, "/admin"]) {
+    await page.goto(server.url + path);
+    assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN", path);
+    await page.locator(`[data-session="${session}"]`).first().waitFor();
+    await page.waitForTimeout(500); // what is filled in later has no mark of its own
+    const text = await page.locator("body").innerText();
+    assert.match(text, /[\u4e00-\u9fff]{2}/, path);
+    const left = text.match(/\b[a-z_]+(?:\.[a-z_]+)+\b/g)?.filter((word) => keys.has(word)) ?? [];
+    assert.deepEqual(left, [], `${path} shows keys`);
+    await shoot(page, `zh${path.replaceAll("/", "-").replace(session, "")}`);
+  }
+  assertClean(page);
+});

@@ -1,0 +1,209 @@
+// What a person does with the page, against the real server.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { SLOW, assertClean, assertEachOnce, card, makeSession, openPage, run, scratch, shoot, startBrowser, startServer, type, watch } from "./helper.mjs";
+
+const data = scratch();
+/** @type {Awaited<ReturnType<typeof startServer>>} */
+let server;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  server = await startServer({ dataDir: data.folder });
+  browser = await startBrowser();
+});
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+});
+after(async () => {
+  await browser?.close();
+  await server?.kill();
+  data.end();
+});
+
+/** @param {import("playwright-core").BrowserContextOptions} [options] */
+async function signedIn(options) {
+  const page = await openPage(browser, options);
+  await page.goto(server.login_url);
+  await page.getByRole("heading", { name: "Sessions", exact: true }).waitFor();
+  return page;
+}
+
+test("from the printed link to a saved file, with output as it comes", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  const session = await makeSession(page, "First steps");
+
+  await type(page, "for i in 1 2 3; do echo line $i; sleep 1; done");
+  const counting = card(page, "for i in 1 2 3");
+  const seen = [];
+  for (const n of [1, 2, 3]) {
+    await counting.locator(".out", { hasText: `line ${n}` }).waitFor({ timeout: SLOW });
+    const text = (await counting.locator(".out").textContent()) ?? "";
+    seen.push({ at: Date.now(), text });
+  }
+  assert.ok(!seen[0].text.includes("line 3"), "the first line came before the third");
+  assert.ok(seen[2].at - seen[0].at >= 1000, `lines came one by one: ${seen[2].at - seen[0].at} ms apart`);
+  await counting.locator('[data-exit="0"]').waitFor({ timeout: SLOW });
+  assert.equal((await counting.locator(".out").textContent())?.match(/^line \d/gm)?.length, 3, "the final output replaces what was streamed");
+
+  assert.match(await run(page, "printf 'one\\ntwo\\n' > notes.txt; echo made"), /made/);
+  const files = page.locator("#tree");
+  await files.getByRole("button", { name: "notes.txt", exact: false }).first().click();
+  await page.waitForFunction(() => /** @type {HTMLTextAreaElement} */ (document.querySelector("#text")).value === "one\ntwo\n");
+  await page.locator("#text").press("Control+End");
+  await page.locator("#text").pressSequentially("three\tand\n");
+  await page.locator("#text").press("Tab");
+  await page.locator("#dirty").waitFor();
+  await page.locator("#text").press("Control+s");
+  await page.locator("#dirty").waitFor({ state: "hidden" });
+  assert.match(await run(page, "cat -A notes.txt"), /one\$\n.*two\$\n.*three\^Iand\$\n.*\^I/);
+
+  assert.match(await run(page, "echo oops >&2; exit_with() { return 7; }; exit_with", 7), /oops/);
+  await assertEachOnce(page, session);
+  await shoot(page, "session-light");
+  assertClean(page);
+});
+
+test("a file that somebody else changed is not overwritten unasked", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  await makeSession(page, "Conflict");
+  await run(page, "echo base > shared.txt");
+  await page.locator("#tree").getByRole("button", { name: "shared.txt" }).first().click();
+  await page.waitForFunction(() => /** @type {HTMLTextAreaElement} */ (document.querySelector("#text")).value === "base\n");
+  await page.locator("#text").press("Control+Home");
+  await page.locator("#text").pressSequentially("mine ");
+  await run(page, "echo theirs > shared.txt; echo written");
+  await page.locator("#conflict").waitFor();
+  assert.equal(await run(page, "cat shared.txt # before").then((t) => t.trim()), "theirs");
+  await shoot(page, "conflict");
+  await page.locator("#keep-mine").click();
+  await page.locator("#conflict").waitFor({ state: "hidden" });
+  assert.equal(await run(page, "cat shared.txt # after").then((t) => t.trim()), "mine base");
+  assertClean(page);
+});
+
+test("a file goes up, is listed, and comes down again", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  await makeSession(page, "Upload");
+  const content = Buffer.from([0, 1, 2, 255, 254, 10, 0]);
+  await page.locator("#upload-input").setInputFiles({ name: "blob data.bin", mimeType: "application/octet-stream", buffer: content });
+  await page.locator("#tree").getByRole("button", { name: "blob data.bin" }).first().click();
+  await page.locator("#binary").waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#editor-download").click()]);
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  assert.deepEqual(Buffer.concat(chunks), content);
+  assertClean(page);
+});
+
+test("a reload in the middle of a command shows every event exactly once", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  const session = await makeSession(page, "Reload");
+  await type(page, "for i in 1 2 3 4; do echo step $i; sleep 1; done");
+  await card(page, "for i in 1 2 3 4").locator(".out", { hasText: "step 1" }).waitFor({ timeout: SLOW });
+  await page.reload();
+  const again = card(page, "for i in 1 2 3 4");
+  await again.waitFor();
+  assert.equal(await page.locator("#events > .runcard").count(), 1);
+  await again.locator('[data-exit="0"]').waitFor({ timeout: SLOW });
+  assert.equal((await again.locator(".out").textContent())?.match(/^step \d/gm)?.length, 4);
+  await assertEachOnce(page, session);
+  assertClean(page);
+});
+
+test("a running command takes input and can be interrupted", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  await makeSession(page, "Interrupt");
+  await type(page, "read answer; echo got $answer; sleep 100");
+  const asking = card(page, "read answer");
+  await page.locator("#interrupt").waitFor();
+  await type(page, "forty-two");
+  await asking.locator(".out", { hasText: "got forty-two" }).waitFor({ timeout: SLOW });
+  await page.locator("#box").press("Control+c");
+  await page.locator("#interrupt").waitFor({ state: "hidden", timeout: SLOW });
+  await asking.locator('[data-exit="130"]').waitFor();
+  await page.locator("#box").press("ArrowUp");
+  assert.equal(await page.locator("#box").inputValue(), "read answer; echo got $answer; sleep 100");
+  assertClean(page);
+});
+
+test("two pages on one session see the same events", { timeout: 3 * SLOW }, async () => {
+  const first = await signedIn();
+  const session = await makeSession(first, "Together");
+  const second = watch(await first.context().newPage());
+  await second.goto(first.url());
+  await second.locator('#connection[data-state="live"]').waitFor();
+  await run(first, "echo from the first");
+  await run(second, "echo from the second");
+  await card(first, "echo from the second").locator('[data-exit="0"]').waitFor({ timeout: SLOW });
+  await card(second, "echo from the first").locator('[data-exit="0"]').waitFor({ timeout: SLOW });
+  assert.deepEqual(await assertEachOnce(first, session), await assertEachOnce(second, session));
+  const texts = (/** @type {typeof first} */ page) => page.locator("#events > .runcard .cmd").allTextContents();
+  assert.deepEqual(await texts(first), await texts(second));
+  assertClean(first);
+  assertClean(second);
+});
+
+test("a wrong token is refused and no cookie is given", async () => {
+  const page = await openPage(browser);
+  await page.goto(server.url);
+  await page.getByLabel("Access token").fill("not-a-token");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").waitFor();
+  assert.equal((await page.request.get(`${server.url}/api/sessions`)).status(), 401);
+  await shoot(page, "sign-in-refused");
+  await page.getByLabel("Access token").fill(server.token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Sessions", exact: true }).waitFor();
+  assertClean(page);
+});
+
+test("a session is deleted with the keyboard alone", { timeout: 2 * SLOW }, async () => {
+  const page = await signedIn();
+  const session = await makeSession(page, "Short-lived");
+  await page.goto(server.url);
+  const row = page.locator(`[data-session="${session}"]`);
+  await row.waitFor();
+  await page.locator("#new-title").focus();
+  const focused = () => page.evaluate(() => /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.act === "delete" && /** @type {HTMLElement} */ (document.activeElement?.closest("[data-session]")).dataset.session);
+  for (let presses = 0; (await focused()) !== session; presses += 1) {
+    assert.ok(presses < 60, "the button can be reached by Tab");
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  assert.match((await page.getByRole("dialog").textContent()) ?? "", /Short-lived.*files in its workspace/s);
+  await shoot(page, "delete-dialog");
+  await page.keyboard.press("Enter"); // the harmless button has the focus
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  assert.equal(await row.count(), 1);
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await row.waitFor({ state: "detached" });
+  assert.equal((await page.request.get(`${server.url}/api/sessions/${session}`)).status(), 404);
+  assertClean(page);
+});
+
+test("an operator sees the session with its details", { timeout: 2 * SLOW }, async () => {
+  const page = await signedIn();
+  const session = await makeSession(page, "Seen by the operator");
+  await page.goto(`${server.url}/admin`);
+  const row = page.locator(`tr[data-session="${session}"]`);
+  await row.getByRole("button", { name: "Seen by the operator", exact: true }).click();
+  await page.locator("#drawer").getByText(session, { exact: true }).waitFor();
+  await page.locator("#drawer").getByText("Sandbox", { exact: true }).waitFor();
+  await shoot(page, "admin-drawer");
+  await page.keyboard.press("Escape");
+  await page.locator("#q").fill("nothing is called so");
+  await row.waitFor({ state: "detached" });
+  await page.locator("#q").fill("Seen by");
+  await row.waitFor();
+  await page.locator("#engine li").first().waitFor();
+  await page.locator("#config > summary").click();
+  await page.waitForFunction(() => (document.querySelector("#config-text")?.textContent ?? "").length > 20);
+  assertClean(page);
+});
