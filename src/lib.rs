@@ -1,1 +1,20 @@
-//! Staithe.
+//! The front of Staithe: the command line, HTTP and WebSocket in, pages and JSON out.
+//!
+//! [`boot`] puts everything together and is the only file that names concrete engines and stores.
+//! [`routes`] is the REST interface, [`ws`] the WebSocket, [`guard`] what stands before both,
+//! [`auth`] who may do what, [`error`] how a refusal looks.
+
+pub mod admin_cli;
+pub mod assets;
+pub mod auth;
+pub mod boot;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod front;
+pub mod guard;
+pub mod openapi;
+pub mod routes;
+pub mod telemetry;
+pub mod views;
+pub mod ws;

@@ -37,3 +37,5 @@ pub use session_manager::{
     registry::{Registry, SessionHandle, SessionSnapshot},
 };
 pub use settings::{Limits, SandboxSettings, Settings};
+/// The line to a sandbox's runner, for bulk bytes: what `GetLine` answers.
+pub use staithe_link::{Link, LinkFailed, http::Reply};

@@ -155,6 +155,26 @@ impl Feed {
         Ok((events.into_iter().map(|(_, frame)| frame).collect(), cursor))
     }
 
+    /// As [`frames`](Self::frames), without the frames around the events: at most `limit`.
+    pub async fn events(
+        &self,
+        cursor: i64,
+        limit: usize,
+    ) -> Result<(Vec<Bytes>, i64), StoreFailed> {
+        let mut events: Vec<Bytes> = Vec::new();
+        let mut reached = cursor;
+        while events.len() < limit {
+            let (frames, next) = self.frames(reached, EVENTS_BYTES).await?;
+            if frames.is_empty() {
+                break;
+            }
+            let taken = frames.len().min(limit - events.len());
+            events.extend(frames[..taken].iter().map(|frame| frame.slice(PREFIX_LEN..frame.len() - 1)));
+            reached = if taken == frames.len() { next } else { next - as_count(frames.len() - taken) };
+        }
+        Ok((events, reached))
+    }
+
     /// The oldest event that the log keeps.
     pub async fn oldest(&self) -> Result<Option<EventId>, StoreFailed> {
         Ok(self.store.range(self.session).await?.map(|(oldest, _)| oldest))
@@ -219,6 +239,13 @@ impl Feed {
         };
         self.output.send_replace(next);
     }
+}
+
+/// Bytes of events read at a time for a range.
+const EVENTS_BYTES: usize = 256 * 1024;
+
+fn as_count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// An event's frame around its JSON.

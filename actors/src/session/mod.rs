@@ -234,7 +234,8 @@ impl Session {
                 tracing::error!(%error, "a session's record could not be saved");
             }
             for waiter in waiters {
-                drop(waiter.send(()));
+                // Whoever waited may be gone.
+                waiter.send(()).unwrap_or_default();
             }
         };
         ctx.spawn(finish.into_actor(self));

@@ -63,7 +63,8 @@ pub struct SessionManager {
 }
 
 struct Live {
-    actor: ChildHandle<Session>,
+    /// Held so that the actor ends with the manager.
+    _actor: ChildHandle<Session>,
     generation: Generation,
 }
 
@@ -152,7 +153,7 @@ impl SessionManager {
         let addr = Session::new(origin, record, snapshot, notice).start();
         let handle = SessionHandle { addr: addr.clone(), feed, snapshot: receiver };
         let actor = ChildHandle::new(addr);
-        self.live.insert(id, Live { actor, generation: self.generation });
+        self.live.insert(id, Live { _actor: actor, generation: self.generation });
         self.registry.go_live(id, handle.clone());
         handle
     }

@@ -17,8 +17,12 @@ use tokio::{
 };
 
 use super::{
-    LocalConfig, LocalEngine, Network, Tier, failed, isolation::TierReport, log, off_thread,
-    processes::{MARKER, Process}, record::{Layout, Record, write_private},
+    LocalConfig, LocalEngine, Network, Tier, failed,
+    isolation::TierReport,
+    log, off_thread,
+    processes::{MARKER, Process},
+    record::{Layout, Record, make_private, write_private},
+    removal,
 };
 use crate::EngineFailed;
 
@@ -137,11 +141,12 @@ async fn prepare(engine: &LocalEngine, record: &Record) -> io::Result<fs::File> 
         let spec = LaunchSpec::run(&inner.config, &inner.layout, inner.tier, &record);
         let layout = &inner.layout;
         write_private(&layout.launch_spec(&record.name), &serde_json::to_vec(&spec)?)?;
-        for stale in [layout.tier_report(&record.name), layout.socket(&record.name)] {
-            match fs::remove_file(stale) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+        // The sandbox could write in there: nothing of it is trusted to be what it was.
+        removal::remove_tree(&layout.run_dir(&record.name))?;
+        make_private(&layout.run_dir(&record.name))?;
+        match fs::remove_file(layout.tier_report(&record.name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
         }
         log::open(&layout.log(&record.name))
     })

@@ -1,12 +1,6 @@
 //! Processes, as `/proc` tells of them.
 
-use std::{
-    collections::HashMap,
-    fs, io,
-    os::fd::OwnedFd,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{collections::HashMap, fs, io, os::fd::OwnedFd, sync::LazyLock, time::Duration};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};

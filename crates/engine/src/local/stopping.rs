@@ -5,10 +5,7 @@ use std::{io, time::Duration};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    off_thread, processes,
-    processes::Process,
-};
+use super::{off_thread, processes, processes::Process};
 
 /// Killed processes end at once unless the kernel is busy on their behalf.
 const KILL_LIMIT: Duration = Duration::from_secs(15);

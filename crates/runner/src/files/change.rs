@@ -86,7 +86,7 @@ impl Files {
         replacement.write(content)?;
         replacement.settle(None, mode)?;
         let (stat, racy) = replacement.put(&place, false)?;
-        let version = version_after(content, &stat);
+        let version = by_content(content); // a message's content is never too large for it
         Ok(FileDone {
             previous_version: Some(ABSENT.to_owned()),
             racy: racy.then_some(true),
@@ -126,8 +126,6 @@ impl Files {
         precondition: &Precondition,
         mode: Option<u32>,
     ) -> Result<FileDone, FileDenied> {
-        use sha2::Digest as _;
-
         let Upload { place, mut replacement, hash, size } = upload;
         let _lock = self.lock(&place)?;
         let current = Snapshot::at(&place)?;
@@ -144,9 +142,10 @@ impl Files {
         }
         let replace = current.is_some() || *precondition == Precondition::Force;
         let (stat, racy) = replacement.put(&place, replace)?;
-        let version = match size <= staithe_protocol::files::MAX_HASHED {
-            true => format!("sha256:{}", data_encoding::HEXLOWER.encode(&hash.finalize())),
-            false => version::by_stat(&stat),
+        let version = if size <= staithe_protocol::files::MAX_HASHED {
+            version::by_hash(hash)
+        } else {
+            version::by_stat(&stat)
         };
         Ok(FileDone {
             previous_version: Some(current.map_or_else(|| ABSENT.to_owned(), |s| s.version)),
@@ -269,13 +268,6 @@ impl Files {
             Err(errno) => return Err(denied(errno, &place.relative)),
         }
         Ok(FileDone { path: place.relative, version: Some(DIR.to_owned()), ..FileDone::default() })
-    }
-}
-
-fn version_after(content: &[u8], stat: &rustix::fs::Stat) -> String {
-    match content.len() as u64 <= staithe_protocol::files::MAX_HASHED {
-        true => by_content(content),
-        false => version::by_stat(stat),
     }
 }
 

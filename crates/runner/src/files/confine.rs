@@ -23,14 +23,14 @@ const MOST_LINKS: usize = 16;
 const MOST_TRIES: usize = 64;
 
 /// The workspace.
-pub struct Root {
+pub(super) struct Root {
     dir: OwnedFd,
     /// Its path, as the shell sees it.
     pub path: String,
 }
 
 /// A name in a folder that is held open.
-pub struct Place {
+pub(super) struct Place {
     pub parent: OwnedFd,
     /// Never empty, `.` or `..`.
     pub name: String,
@@ -40,18 +40,18 @@ pub struct Place {
 
 impl Root {
     /// Holds the workspace open.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         let dir = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { dir, path: path.to_string_lossy().into_owned() })
     }
 
     /// The client's path, relative.
-    pub fn relative(&self, path: &str) -> Result<String, FileDenied> {
+    pub(super) fn relative(&self, path: &str) -> Result<String, FileDenied> {
         normalise(path, &self.path)
     }
 
     /// Opens what lies at a relative path; symlinks that stay inside are followed.
-    pub fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
+    pub(super) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let path = if relative.is_empty() { "." } else { relative };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..MOST_TRIES {
@@ -65,12 +65,12 @@ impl Root {
     }
 
     /// Holds a folder open to work in it.
-    pub fn folder(&self, relative: &str) -> Result<OwnedFd, FileDenied> {
+    pub(super) fn folder(&self, relative: &str) -> Result<OwnedFd, FileDenied> {
         self.open_at(relative, OFlags::PATH | OFlags::DIRECTORY)
     }
 
     /// The folder and the name of a relative path. A symlink in the last place stays one.
-    pub fn place(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
+    pub(super) fn place(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
         let (folder, name) = split(relative);
         if name.is_empty() {
             return Err(FileDenied::new(
@@ -89,7 +89,7 @@ impl Root {
     }
 
     /// The same, but a symlink in the last place is followed to the name that it stands for.
-    pub fn target(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
+    pub(super) fn target(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
         let mut relative = relative.to_owned();
         for _ in 0..MOST_LINKS {
             let place = self.place(&relative, create_parents)?;
@@ -117,7 +117,7 @@ impl Root {
     }
 
     /// Makes a folder and those above it.
-    pub fn make_folders(&self, relative: &str) -> Result<(), FileDenied> {
+    pub(super) fn make_folders(&self, relative: &str) -> Result<(), FileDenied> {
         let mut done = String::new();
         for name in relative.split('/').filter(|name| !name.is_empty()) {
             let parent = self.folder(&done)?;
@@ -136,7 +136,7 @@ impl Root {
 
 impl Place {
     /// What lies there, a symlink itself; none if nothing does.
-    pub fn stat(&self) -> Result<Option<Stat>, FileDenied> {
+    pub(super) fn stat(&self) -> Result<Option<Stat>, FileDenied> {
         match statat(&self.parent, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
@@ -145,7 +145,7 @@ impl Place {
     }
 
     /// Opens it, unless it is a symlink.
-    pub fn open(&self, flags: OFlags) -> Result<OwnedFd, FileDenied> {
+    pub(super) fn open(&self, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         rustix::fs::openat(self.parent.as_fd(), self.name.as_str(), flags, Mode::empty())
             .map_err(|errno| denied(errno, &self.relative))
@@ -153,7 +153,7 @@ impl Place {
 }
 
 /// The kernel's refusal in our words.
-pub fn denied(errno: Errno, path: &str) -> FileDenied {
+pub(super) fn denied(errno: Errno, path: &str) -> FileDenied {
     let (code, words) = match errno {
         Errno::NOENT => (FileCode::NotFound, "does not exist"),
         Errno::EXIST => (FileCode::Exists, "exists already"),
@@ -175,6 +175,6 @@ pub fn denied(errno: Errno, path: &str) -> FileDenied {
 }
 
 /// The same for the standard library's errors.
-pub fn denied_io(error: &io::Error, path: &str) -> FileDenied {
+pub(super) fn denied_io(error: &io::Error, path: &str) -> FileDenied {
     denied(Errno::from_io_error(error).unwrap_or(Errno::IO), path)
 }

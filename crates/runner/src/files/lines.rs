@@ -3,7 +3,7 @@
 use staithe_protocol::files::{FileCode, FileDenied, LineEdit};
 
 /// The text after these replacements, which refer to the text before and don't overlap.
-pub fn patch(text: &str, edits: &[LineEdit]) -> Result<String, FileDenied> {
+pub(super) fn patch(text: &str, edits: &[LineEdit]) -> Result<String, FileDenied> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let mut edits: Vec<&LineEdit> = edits.iter().collect();
     edits.sort_by_key(|edit| (edit.start, edit.end));
@@ -30,7 +30,7 @@ pub fn patch(text: &str, edits: &[LineEdit]) -> Result<String, FileDenied> {
 }
 
 /// The lines that a `read` action asks for (§8.4), 0-based, `end` not included; −1 is the end.
-pub fn slice(text: &str, start: i64, end: i64) -> &str {
+pub(super) fn slice(text: &str, start: i64, end: i64) -> &str {
     if start == 0 && end == -1 {
         return text;
     }
@@ -53,7 +53,7 @@ pub fn slice(text: &str, start: i64, end: i64) -> &str {
 
 /// The text after a `write` action: lines `start` to `end` give way to `content`. The whole of it
 /// (0 to −1) is taken as it is; a part gets a newline at its end where it lacks one.
-pub fn replace(text: &str, content: &str, start: i64, end: i64) -> String {
+pub(super) fn replace(text: &str, content: &str, start: i64, end: i64) -> String {
     if start <= 0 && end == -1 {
         return content.to_owned();
     }

@@ -42,19 +42,16 @@ impl Files {
         if length > MAX_INLINE_CONTENT {
             return Err(too_large("The part has more than 16 MiB."));
         }
-        let part = match &snapshot.content {
-            Some(content) => {
-                let start = usize::try_from(start).unwrap_or(usize::MAX).min(content.len());
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                content[start..content.len().min(start.saturating_add(length))].to_vec()
-            }
-            None => {
-                let mut part = Vec::new();
-                file.seek(SeekFrom::Start(start))
-                    .and_then(|_| (&mut file).take(length).read_to_end(&mut part))
-                    .map_err(|error| denied_io(&error, &relative))?;
-                part
-            }
+        let part = if let Some(content) = &snapshot.content {
+            let start = usize::try_from(start).unwrap_or(usize::MAX).min(content.len());
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            content[start..content.len().min(start.saturating_add(length))].to_vec()
+        } else {
+            let mut part = Vec::new();
+            file.seek(SeekFrom::Start(start))
+                .and_then(|_| (&mut file).take(length).read_to_end(&mut part))
+                .map_err(|error| denied_io(&error, &relative))?;
+            part
         };
         let (content, encoding) = encode(part);
         Ok(FileDone {

@@ -24,12 +24,13 @@ const NEW: u32 = 0o664;
 const TEMPORARY: &str = ".staithe-";
 
 /// Whether a name is that of a temporary file.
-pub fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(TEMPORARY).is_some_and(|rest| rest.len() == 36 && rest.ends_with(".tmp"))
+pub(super) fn is_temporary(name: &str) -> bool {
+    let nonce = name.strip_prefix(TEMPORARY).and_then(|rest| rest.strip_suffix(".tmp"));
+    nonce.is_some_and(|nonce| nonce.len() == 32)
 }
 
 /// Content on its way into a file; gone again unless it is put in place.
-pub struct Replacement {
+pub(super) struct Replacement {
     parent: OwnedFd,
     temporary: Option<String>,
     file: File,
@@ -38,7 +39,7 @@ pub struct Replacement {
 
 impl Replacement {
     /// Begins beside the file that is to be replaced.
-    pub fn begin(place: &Place) -> Result<Self, FileDenied> {
+    pub(super) fn begin(place: &Place) -> Result<Self, FileDenied> {
         let fail = |errno| denied(errno, &place.relative);
         let parent = place.parent.try_clone().map_err(|e| denied_io(&e, &place.relative))?;
         let nonce = nonce().map_err(|e| denied_io(&e, &place.relative))?;
@@ -56,12 +57,16 @@ impl Replacement {
     }
 
     /// Appends content.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileDenied> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FileDenied> {
         self.file.write_all(bytes).map_err(|error| denied_io(&error, &self.relative))
     }
 
     /// Gives the file its mode and owner and makes the content durable.
-    pub fn settle(&mut self, old: Option<&Stat>, mode: Option<u32>) -> Result<(), FileDenied> {
+    pub(super) fn settle(
+        &mut self,
+        old: Option<&Stat>,
+        mode: Option<u32>,
+    ) -> Result<(), FileDenied> {
         let fail = |errno| denied(errno, &self.relative);
         if let Some(old) = old {
             let mine = fstat(self.file.as_fd()).map_err(fail)?;
@@ -78,7 +83,7 @@ impl Replacement {
 
     /// Puts the file in its place. Without `replace`, nothing may be there. Says the file's state and
     /// whether somebody else was quicker to replace it again.
-    pub fn put(mut self, place: &Place, replace: bool) -> Result<(Stat, bool), FileDenied> {
+    pub(super) fn put(mut self, place: &Place, replace: bool) -> Result<(Stat, bool), FileDenied> {
         let fail = |errno| denied(errno, &place.relative);
         let Some(temporary) = &self.temporary else { return Err(fail(Errno::BADF)) };
         rename(&self.parent, temporary, &place.parent, &place.name, replace).map_err(fail)?;
@@ -99,7 +104,7 @@ impl Drop for Replacement {
 }
 
 /// Renames; without `replace` nothing may be there.
-pub fn rename(
+pub(super) fn rename(
     from: &OwnedFd,
     name: &str,
     to: &OwnedFd,
@@ -123,6 +128,6 @@ pub fn rename(
 }
 
 /// The refusal of content that one message can't carry.
-pub fn too_large(what: &str) -> FileDenied {
+pub(super) fn too_large(what: &str) -> FileDenied {
     FileDenied::new(FileCode::TooLarge, format!("{what} Use /files/content, which streams."))
 }

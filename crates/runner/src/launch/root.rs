@@ -69,11 +69,12 @@ pub(super) fn build(spec: &Spec, runner: &Path) -> Result<bool, LaunchFailed> {
 
     mount_tmpfs(Path::new(NEW), "mode=0755,size=1m").at("mount the root")?;
     let mut tree = Tree { seals: vec![(NEW.into(), MountFlags::RDONLY | MountFlags::NODEV)] };
-    tree.programs(&plan)?;
     tree.etc(&plan)?;
     tree.own(spec, &plan)?;
     tree.devices(spec)?;
     let limited = tree.proc(spec)?;
+    // Last, since from here on a file made in the wrong place would be made on the host.
+    tree.programs(&plan)?;
     tree.seal().at("seal the mounts")?;
 
     process::chdir(NEW).at("enter the new root")?;

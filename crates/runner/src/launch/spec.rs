@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -97,9 +97,28 @@ impl Spec {
     pub(super) fn read(path: &Path) -> Result<Self, LaunchFailed> {
         let failed = |cause: String| LaunchFailed::Spec { path: path.to_owned(), cause };
         let text = fs::read(path).map_err(|e| failed(e.to_string()))?;
-        serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))
+        let spec: Self = serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))?;
+        match spec.read_only_paths.iter().find(|path| !can_be_shown(path)) {
+            Some(bad) => Err(failed(format!("{} can't be a read-only path", bad.display()))),
+            None => Ok(spec),
+        }
     }
 }
+
+/// Whether a path of the host can be shown at its own place: it must not cover what a sandbox has of
+/// its own, nor bring in devices and processes.
+fn can_be_shown(path: &Path) -> bool {
+    let plain = |c: Component<'_>| matches!(c, Component::RootDir | Component::Normal(_));
+    path.is_absolute()
+        && path.components().all(plain)
+        && !OWN.iter().any(|own| path.starts_with(own))
+        && !OWN.iter().chain(MIXED).any(|own| Path::new(own).starts_with(path))
+}
+
+/// Places that are wholly the sandbox's own.
+const OWN: &[&str] = &["/proc", "/dev", "/workspace", "/run/staithe", "/run/staithe-runner"];
+/// Places in which a path of the host may be shown, but that are never the host's.
+const MIXED: &[&str] = &["/etc", "/tmp", "/run"];
 
 /// The isolation that stands around a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,4 +132,20 @@ pub struct TierReport {
     pub pids_limited: bool,
     /// Whether the server's user is the host's root.
     pub root: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_readable_path_covers_what_is_the_sandboxes_own() {
+        for good in ["/srv/tools", "/root/.cargo", "/etc/java", "/tmp/a", "/run/nix"] {
+            assert!(can_be_shown(Path::new(good)), "{good}");
+        }
+        let bad = ["/", "/etc", "/proc", "/proc/1", "/dev", "/tmp", "/run", "/workspace/a", "a"];
+        for bad in bad.into_iter().chain(["/srv/../etc", "/run/staithe/a", ""]) {
+            assert!(!can_be_shown(Path::new(bad)), "{bad}");
+        }
+    }
 }

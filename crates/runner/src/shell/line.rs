@@ -51,14 +51,6 @@ fn tail(nonce: &str, nonces: &Nonces) -> String {
     format!(r#"{{ \builtin eval "{escaped}"; }} 2>/dev/null"#)
 }
 
-/// Makes `$?` be what it was: a subshell is needed only if it was not 0.
-fn restore(status: i64) -> String {
-    match status {
-        0 => String::new(),
-        status => format!("{{ (exit {status}); }} 2>/dev/null; "),
-    }
-}
-
 /// First line typed to a new shell. Nothing of ours goes into the environment of programs.
 pub fn init(nonces: &Nonces) -> String {
     let quiet = "export -n PS1 PS2 PROMPT_COMMAND; unset HISTFILE; set +o history +o histexpand";
@@ -67,12 +59,7 @@ pub fn init(nonces: &Nonces) -> String {
 
 /// Runs the command in `file`. With `traced`, the file says `begin` by itself: see [`file`].
 pub fn command(file: &str, nonces: &Nonces, status: i64, traced: bool) -> String {
-    let begin = match traced {
-        true => String::new(),
-        false => {
-            format!("{}; {}", quiet(&say(&format!("B;{}", nonces.begin), "")), restore(status))
-        }
-    };
+    let begin = if traced { String::new() } else { begin(nonces, status) + "; " };
     let end = tail(&nonces.end, nonces);
     format!(" {}; {begin}. {}; {end}\n", prompt(nonces), quote(file))
 }
@@ -80,18 +67,16 @@ pub fn command(file: &str, nonces: &Nonces, status: i64, traced: bool) -> String
 /// The file's text. Under `set -x` or `set -v` (`traced`) `begin` is said in it, so that the trace
 /// of our own line comes before; the line numbers in bash's errors are then one too high.
 pub fn file(command: &str, nonces: &Nonces, status: i64, traced: bool) -> String {
-    let begin = match traced {
-        false => String::new(),
-        true => {
-            let begin = quiet(&say(&format!("B;{}", nonces.begin), ""));
-            format!("{begin}; {}\n", restore(status))
-        }
-    };
+    let begin = if traced { begin(nonces, status) + "\n" } else { String::new() };
     format!("{begin}{command}\n")
 }
 
-fn quiet(group: &str) -> String {
-    format!("{group} 2>/dev/null")
+/// Says that the command begins, and lets it find the last exit code.
+fn begin(nonces: &Nonces, status: i64) -> String {
+    let mark = say(&format!("B;{}", nonces.begin), "");
+    // A subshell is needed only where the code is not 0.
+    let restore = if status == 0 { String::new() } else { format!("(exit {status}); ") };
+    format!("{{ {mark}; {restore}}} 2>/dev/null")
 }
 
 /// Asks an idle shell how things stand.

@@ -30,9 +30,10 @@ impl Output {
         }
     }
 
-    /// Sends what is due.
-    pub fn tick(&mut self, now: Instant) {
-        if self.due.is_some_and(|due| due <= now) {
+    /// Sends what is due; says whether something was.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        let is_due = self.due.is_some_and(|due| due <= now);
+        if is_due {
             self.due = None;
             if let Some(push) = self.pusher.flush(self.since(now)) {
                 self.send(&push);
@@ -41,6 +42,7 @@ impl Output {
                 self.due = Some(now + GATHER);
             }
         }
+        is_due
     }
 
     /// The present stream ends; another begins.

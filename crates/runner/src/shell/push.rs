@@ -143,18 +143,18 @@ mod tests {
     fn a_flood_is_cut_to_the_rate_and_every_byte_is_accounted_for() {
         let mut pusher = Pusher::default();
         let (mut sent, mut skipped, mut total) = (0, 0, 0);
-        let mut pushes = Vec::new();
+        let mut all = Vec::new();
         for ms in 1..=2000 {
             for _ in 0..100 {
                 pusher.push("aé€".repeat(1000).as_bytes());
                 total += 6000;
             }
             if ms % 10 == 0 {
-                pushes.extend(pusher.flush(at(ms)));
+                all.extend(pusher.flush(at(ms)));
             }
         }
-        pushes.extend(pusher.finish(at(2000)));
-        for push in &pushes {
+        all.extend(pusher.finish(at(2000)));
+        for push in &all {
             assert!(push.bytes <= MOST as u64);
             assert!(!push.text.contains('\u{fffd}'), "a character was cut");
             skipped += push.skipped;

@@ -86,8 +86,8 @@ pub struct Running {
     pub last_output: Instant,
     /// The last control key that was sent to it.
     pub key_sent: Option<u8>,
-    /// How often the shell was asked how things stand, and when it is next, if nothing comes.
-    pub asked: u8,
+    /// When the shell was last asked how things stand, and when it is next, if nothing comes.
+    pub asked: Option<Instant>,
     pub ask_at: Option<Instant>,
 }
 

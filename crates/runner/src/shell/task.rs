@@ -1,5 +1,7 @@
 //! The loop that holds one shell: requests, output, ends and deadlines, one at a time.
 
+mod late;
+
 use std::{collections::VecDeque, path::Path, rc::Rc, time::Duration};
 
 use rustix::process::Signal;
@@ -33,8 +35,8 @@ const LAST_OUTPUT: Duration = Duration::from_millis(500);
 const ASK_AFTER: Duration = Duration::from_millis(300);
 /// A second interrupt within this time is a stronger one.
 const ESCALATE: Duration = Duration::from_secs(5);
-/// A shell that doesn't answer so many questions is given up.
-const MOST_QUESTIONS: u8 = 5;
+/// It is not asked more often than this, whatever looks like a prompt.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Starts that may fail one after the other.
 const MOST_FAILURES: u8 = 3;
 
@@ -199,7 +201,7 @@ impl Task {
             started: now,
             last_output: now,
             key_sent: None,
-            asked: 0,
+            asked: None,
             ask_at: None,
         });
         self.view.busy.set(true);
@@ -223,8 +225,8 @@ impl Task {
         let file = self.ground.state_dir.join(name);
         let text = line::file(command, &live.nonces, live.status, traced);
         std::fs::write(&file, text)?;
-        let line = line::command(&file.to_string_lossy(), &live.nonces, live.status, traced);
-        live.type_in(line.as_bytes());
+        let words = line::command(&file.to_string_lossy(), &live.nonces, live.status, traced);
+        live.type_in(words.as_bytes());
         Ok(())
     }
 
@@ -316,16 +318,17 @@ impl Task {
                 let mut pieces = Vec::new();
                 live.scanner.feed(&buffer[..length], &mut pieces);
                 let now = Instant::now();
+                let mut after_end = false;
                 for piece in pieces {
                     match piece {
                         Piece::Text(text) => self.text(&text, now),
-                        Piece::Mark(mark) => self.mark(mark, now),
+                        // The prompt after an end tells nothing, least of all of the next command.
+                        Piece::Mark(Mark::Prompt) if after_end => {}
+                        Piece::Mark(mark) => {
+                            after_end = matches!(mark, Mark::End(_));
+                            self.mark(mark, now);
+                        }
                     }
-                }
-                if length < buffer.len()
-                    && let Some(running) = &mut self.running
-                {
-                    running.spool.flush();
                 }
             }
             Err(_) => live.hung_up = true,
@@ -373,9 +376,12 @@ impl Task {
     fn ask_shell(&mut self) {
         let (Some(live), Some(running)) = (&mut self.live, &mut self.running) else { return };
         running.ask_at = None;
-        running.asked += 1;
-        if running.asked > MOST_QUESTIONS || live.ask().is_err() {
-            live.kill();
+        let now = Instant::now();
+        if running.asked.is_none_or(|asked| now >= asked + ASK_AGAIN) {
+            running.asked = Some(now);
+            if live.ask().is_err() {
+                live.kill();
+            }
         }
     }
 
@@ -460,86 +466,5 @@ impl Task {
     fn observe(&self, run: &Run, prefix: String, told: Told) -> Observation {
         let pid = self.live.as_ref().map(|live| i64::from(live.pid.as_raw_nonzero().get()));
         self.ground.identity.observe(run, pid, &self.view.cwd.borrow(), prefix, told)
-    }
-
-    /// When something is due next.
-    fn deadline(&self) -> Option<Instant> {
-        let mut all: Vec<Instant> = self.output.due.into_iter().collect();
-        if let Some(live) = &self.live {
-            match live.ended {
-                Some((_, until)) if live.hung_up => all.push(until - LAST_OUTPUT),
-                Some((_, until)) => all.push(until),
-                None if !live.ready => all.push(live.started + SILENCE),
-                None => {}
-            }
-        }
-        if let Some(running) = &self.running {
-            all.extend(running.ask_at);
-            if !running.began {
-                all.push(running.started + SILENCE);
-            }
-            for waiter in &running.waiters {
-                all.push(waiter.hard);
-                all.extend(waiter.quiet_at(running.last_output));
-            }
-        }
-        all.into_iter().min()
-    }
-
-    /// Does what is due.
-    fn tick(&mut self, now: Instant) {
-        self.output.tick(now);
-        self.tell_late(now);
-        let Some(live) = &self.live else { return };
-        match live.ended {
-            Some((status, until)) => {
-                if live.hung_up || now >= until {
-                    self.shell_gone(status);
-                }
-                return;
-            }
-            None if !live.ready && now >= live.started + SILENCE => live.kill(),
-            None => {}
-        }
-        let Some(running) = &mut self.running else { return };
-        if !running.began && now >= running.started + SILENCE {
-            live.kill();
-        }
-        if running.ask_at.is_some_and(|at| now >= at) {
-            running.ask_at = None;
-            if live.is_in_front() {
-                self.ask_shell();
-            }
-        }
-    }
-
-    /// Answers those whose time is over; the command goes on.
-    fn tell_late(&mut self, now: Instant) {
-        let Some(mut running) = self.running.take() else { return };
-        let last_output = running.last_output;
-        let is_late = |waiter: &mut Waiter| {
-            now >= waiter.hard || waiter.quiet_at(last_output).is_some_and(|at| now >= at)
-        };
-        let late: Vec<Waiter> = running.waiters.extract_if(.., is_late).collect();
-        for mut waiter in late {
-            let suffix = match waiter.quiet {
-                _ if now >= waiter.hard && !self.lasting => {
-                    words::timed_out_and_ended(waiter.timeout)
-                }
-                Some(quiet) if now < waiter.hard => words::no_change(quiet),
-                _ => words::timed_out(waiter.timeout),
-            };
-            let told = Told {
-                content: running.capture.take(false, waiter.most),
-                exit_code: -1,
-                suffix,
-                total: Some(running.total),
-            };
-            let prefix = std::mem::take(&mut waiter.prefix);
-            let observation = self.observe(&waiter.run, prefix, told);
-            waiter.answer(observation);
-            self.done |= !self.lasting;
-        }
-        self.running = Some(running);
     }
 }

@@ -27,23 +27,23 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _},
 };
 
-pub const KEY: &str = "the key of this session";
+pub(crate) const KEY: &str = "the key of this session";
 /// Longer than anything here may take.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A runner; killed at the end.
-pub struct Runner {
+pub(crate) struct Runner {
     child: Child,
-    pub dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 impl Runner {
     /// Starts one and waits until it answers.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(change: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(dir.path().join("work")).expect("a workspace");
         std::fs::create_dir(dir.path().join("socket")).expect("a socket's folder");
@@ -52,16 +52,16 @@ impl Runner {
         runner
     }
 
-    pub fn workspace(&self) -> PathBuf {
+    pub(crate) fn workspace(&self) -> PathBuf {
         self.dir.path().join("work").canonicalize().expect("the workspace")
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends SIGTERM and waits for the end.
-    pub async fn terminate(&mut self) -> Option<i32> {
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("alive");
         let child = &mut self.child;
@@ -82,12 +82,12 @@ impl Runner {
         UnixStream::connect(self.dir.path().join("socket/runner.sock")).await.ok()
     }
 
-    pub async fn connect(&self) -> UnixStream {
+    pub(crate) async fn connect(&self) -> UnixStream {
         self.try_connect().await.expect("the socket answers")
     }
 
     /// Opens a line.
-    pub async fn line(&self) -> Line {
+    pub(crate) async fn line(&self) -> Line {
         let mut request = format!("ws://runner{}", staithe_protocol::runner::LINK_PATH)
             .into_client_request()
             .expect("a request");
@@ -113,7 +113,7 @@ impl Runner {
     }
 
     /// A request over HTTP.
-    pub async fn http(
+    pub(crate) async fn http(
         &self,
         method: Method,
         path: &str,
@@ -138,7 +138,7 @@ impl Runner {
     }
 
     /// The same with the right key; the body as JSON.
-    pub async fn post(
+    pub(crate) async fn post(
         &self,
         path: &str,
         body: &serde_json::Value,
@@ -149,7 +149,7 @@ impl Runner {
     }
 
     /// Resident bytes of the runner.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("alive");
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("VmRSS");
@@ -166,7 +166,7 @@ impl Drop for Runner {
 }
 
 /// Starts the binary; the key goes through its stdin.
-pub fn spawn(dir: &Path, change: impl FnOnce(&mut Command)) -> Child {
+pub(crate) fn spawn(dir: &Path, change: impl FnOnce(&mut Command)) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_staithe-runner"));
     command
         .args(["serve", "--key-stdin", "--socket-dir"])
@@ -184,7 +184,7 @@ pub fn spawn(dir: &Path, change: impl FnOnce(&mut Command)) -> Child {
 }
 
 /// Waits until something is so.
-pub async fn eventually<T>(what: &str, mut is_so: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut is_so: impl AsyncFnMut() -> Option<T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(2));
     let waiting = async {
         loop {
@@ -196,30 +196,30 @@ pub async fn eventually<T>(what: &str, mut is_so: impl AsyncFnMut() -> Option<T>
     };
     match timeout(PATIENCE, waiting).await {
         Ok(value) => value,
-        Err(_) => panic!("never: {what}"),
+        Err(elapsed) => panic!("never, {elapsed}: {what}"),
     }
 }
 
 /// Live output, as it was pushed.
 #[derive(Debug, Clone)]
-pub struct Pushed {
-    pub key: Option<String>,
-    pub offset: u64,
-    pub text: String,
-    pub skipped: u64,
+pub(crate) struct Pushed {
+    pub(crate) key: Option<String>,
+    pub(crate) offset: u64,
+    pub(crate) text: String,
+    pub(crate) skipped: u64,
 }
 
 /// A server's end of a line.
-pub struct Line {
-    pub socket: WebSocketStream<UnixStream>,
+pub(crate) struct Line {
+    pub(crate) socket: WebSocketStream<UnixStream>,
     next: u64,
-    pub hello: Hello,
+    pub(crate) hello: Hello,
     answers: HashMap<u64, Answer>,
-    pub outputs: Vec<Pushed>,
+    pub(crate) outputs: Vec<Pushed>,
 }
 
 impl Line {
-    pub async fn receive(&mut self) -> FromRunner {
+    pub(crate) async fn receive(&mut self) -> FromRunner {
         loop {
             let message = timeout(PATIENCE, self.socket.next()).await.expect("the runner speaks");
             match message.expect("the line is open").expect("a message") {
@@ -230,12 +230,12 @@ impl Line {
         }
     }
 
-    pub async fn say(&mut self, text: &str) {
+    pub(crate) async fn say(&mut self, text: &str) {
         self.socket.send(Message::text(text)).await.expect("the line is open");
     }
 
     /// Calls without waiting; the call's number.
-    pub async fn begin(&mut self, call: Call) -> u64 {
+    pub(crate) async fn begin(&mut self, call: Call) -> u64 {
         let id = self.next;
         self.next += 1;
         let text = serde_json::to_string(&ToRunner::Request { id, call }).expect("JSON");
@@ -244,7 +244,7 @@ impl Line {
     }
 
     /// Receives one message, and keeps it.
-    pub async fn take_one(&mut self) {
+    pub(crate) async fn take_one(&mut self) {
         match self.receive().await {
             FromRunner::Answer { id, answer } => {
                 assert!(self.answers.insert(id, answer).is_none(), "{id} was answered twice");
@@ -257,7 +257,7 @@ impl Line {
     }
 
     /// The answer to a call that was begun.
-    pub async fn answer(&mut self, id: u64) -> Answer {
+    pub(crate) async fn answer(&mut self, id: u64) -> Answer {
         loop {
             if let Some(answer) = self.answers.remove(&id) {
                 return answer;
@@ -267,18 +267,18 @@ impl Line {
     }
 
     /// Waits until a command's live output contains a text.
-    pub async fn output_contains(&mut self, wanted: &str) {
+    pub(crate) async fn output_contains(&mut self, wanted: &str) {
         while !self.outputs.iter().map(|o| o.text.as_str()).collect::<String>().contains(wanted) {
             self.take_one().await;
         }
     }
 
-    pub async fn call(&mut self, call: Call) -> Answer {
+    pub(crate) async fn call(&mut self, call: Call) -> Answer {
         let id = self.begin(call).await;
         self.answer(id).await
     }
 
-    pub async fn observe(&mut self, id: u64) -> Observation {
+    pub(crate) async fn observe(&mut self, id: u64) -> Observation {
         match self.answer(id).await {
             Answer::Observed { observation } => *observation,
             other => panic!("no observation: {other:?}"),
@@ -286,27 +286,27 @@ impl Line {
     }
 
     /// Begins an action with a new key.
-    pub async fn begin_act(&mut self, action: Action, limits: Limits) -> u64 {
+    pub(crate) async fn begin_act(&mut self, action: Action, limits: Limits) -> u64 {
         let key = format!("key-{}-{}", self.hello.known_keys.len(), self.next);
         self.begin(Call::Act { key, action, limits }).await
     }
 
-    pub async fn act(&mut self, action: Action) -> Observation {
+    pub(crate) async fn act(&mut self, action: Action) -> Observation {
         let id = self.begin_act(action, limits()).await;
         self.observe(id).await
     }
 
     /// Runs a command to its end.
-    pub async fn run(&mut self, command: &str) -> RunObservation {
+    pub(crate) async fn run(&mut self, command: &str) -> RunObservation {
         let id = self.begin_run(command).await;
         self.ran(id).await
     }
 
-    pub async fn begin_run(&mut self, command: &str) -> u64 {
+    pub(crate) async fn begin_run(&mut self, command: &str) -> u64 {
         self.begin_act(blocking(command), limits()).await
     }
 
-    pub async fn ran(&mut self, id: u64) -> RunObservation {
+    pub(crate) async fn ran(&mut self, id: u64) -> RunObservation {
         match self.observe(id).await {
             Observation::Run(run) => run,
             other => panic!("no run: {other:?}"),
@@ -314,12 +314,12 @@ impl Line {
     }
 
     /// Types to what runs, and waits for its end.
-    pub async fn type_in(&mut self, text: &str) -> RunObservation {
+    pub(crate) async fn type_in(&mut self, text: &str) -> RunObservation {
         let id = self.begin_act(input(text), limits()).await;
         self.ran(id).await
     }
 
-    pub async fn file(&mut self, op: FileOp) -> Result<FileDone, FileDenied> {
+    pub(crate) async fn file(&mut self, op: FileOp) -> Result<FileDone, FileDenied> {
         match self.call(Call::File { op }).await {
             Answer::FileDone { done } => Ok(done),
             Answer::FileDenied { denied } => Err(denied),
@@ -327,14 +327,14 @@ impl Line {
         }
     }
 
-    pub async fn info(&mut self) -> ServerInfo {
+    pub(crate) async fn info(&mut self) -> ServerInfo {
         match self.call(Call::Info {}).await {
             Answer::Info { info } => info,
             other => panic!("no info: {other:?}"),
         }
     }
 
-    pub async fn interrupt(&mut self) -> bool {
+    pub(crate) async fn interrupt(&mut self) -> bool {
         match self.call(Call::Interrupt {}).await {
             Answer::Interrupted { running } => running,
             other => panic!("no interrupt: {other:?}"),
@@ -343,33 +343,33 @@ impl Line {
 }
 
 /// Limits that are not reached.
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { timeout_ms: 110_000, no_change_ms: 110_000, max_output: 30_000 }
 }
 
 /// A `run` with these fields.
-pub fn run(fields: serde_json::Value) -> Action {
+pub(crate) fn run(fields: &serde_json::Value) -> Action {
     let action = serde_json::json!({ "action": "run", "args": fields });
     serde_json::from_value(action).expect("an action")
 }
 
 /// A command that is waited for.
-pub fn blocking(command: &str) -> Action {
-    run(serde_json::json!({ "command": command, "blocking": true }))
+pub(crate) fn blocking(command: &str) -> Action {
+    run(&serde_json::json!({ "command": command, "blocking": true }))
 }
 
 /// A command that answers when nothing new comes.
-pub fn patient(command: &str) -> Action {
-    run(serde_json::json!({ "command": command }))
+pub(crate) fn patient(command: &str) -> Action {
+    run(&serde_json::json!({ "command": command }))
 }
 
 /// Text for what runs.
-pub fn input(text: &str) -> Action {
-    run(serde_json::json!({ "command": text, "is_input": true, "blocking": true }))
+pub(crate) fn input(text: &str) -> Action {
+    run(&serde_json::json!({ "command": text, "is_input": true, "blocking": true }))
 }
 
 #[track_caller]
-pub fn check(run: &RunObservation, exit_code: i64, content: &str) {
+pub(crate) fn check(run: &RunObservation, exit_code: i64, content: &str) {
     assert_eq!((run.exit_code, run.content.as_str()), (exit_code, content), "{run:?}");
     assert_eq!(run.metadata.exit_code, exit_code);
 }

@@ -1,0 +1,296 @@
+//! Keys and tokens: JWT by HS256, keys named by `kid` so that they can be rotated.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::Duration,
+};
+
+use actix_web::http::StatusCode;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use staithe_protocol::{SessionId, frames::Role};
+
+use super::Identity;
+use crate::error::ApiError;
+
+/// Who issues, and for whom.
+const ISSUER: &str = "staithe";
+/// The file of keys in the data directory.
+const FILE: &str = "keys.json";
+
+/// What a token says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    /// What it is for: `access`, or `sign_in` for a link that works once.
+    #[serde(rename = "use")]
+    purpose: String,
+    iat: u64,
+    exp: u64,
+    jti: String,
+}
+
+/// The keys as they are kept: the newest signs, all verify.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeyFile {
+    /// The `kid` that signs.
+    current: String,
+    /// By `kid`: 256 bits in hexadecimal.
+    keys: BTreeMap<String, String>,
+}
+
+/// Signs and checks tokens.
+pub struct Keys {
+    current: String,
+    signing: EncodingKey,
+    verifying: BTreeMap<String, DecodingKey>,
+    access_token: SecretString,
+    operator_token: SecretString,
+}
+
+/// The key file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysFailed {
+    #[error("the keys in {file} can't be read or made")]
+    File {
+        file: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the keys in {file} can't be understood: move the file away to have new ones made")]
+    Malformed {
+        file: String,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Keys {
+    /// Reads the keys of a data directory, making them at the first start (mode 0600). A configured
+    /// secret signs in their place.
+    pub fn load(
+        data_dir: &Path,
+        secret: &SecretString,
+        access_token: SecretString,
+        operator_token: SecretString,
+    ) -> Result<Self, KeysFailed> {
+        let file = read_or_make(data_dir)?;
+        let mut verifying: BTreeMap<String, DecodingKey> = file
+            .keys
+            .iter()
+            .map(|(kid, key)| (kid.clone(), DecodingKey::from_secret(key.as_bytes())))
+            .collect();
+        let (current, signing) = match secret.expose_secret() {
+            "" => {
+                let key = file.keys.get(&file.current).map_or("", String::as_str);
+                (file.current.clone(), EncodingKey::from_secret(key.as_bytes()))
+            }
+            secret => {
+                let kid = format!("config-{:.8}", hex(&Sha256::digest(secret.as_bytes())));
+                verifying.insert(kid.clone(), DecodingKey::from_secret(secret.as_bytes()));
+                (kid, EncodingKey::from_secret(secret.as_bytes()))
+            }
+        };
+        Ok(Self { current, signing, verifying, access_token, operator_token })
+    }
+
+    /// Adds a key that signs from now on; what was signed before stays valid until it expires.
+    pub fn rotate(data_dir: &Path) -> Result<String, KeysFailed> {
+        let mut file = read_or_make(data_dir)?;
+        let (kid, key) = new_key();
+        file.keys.insert(kid.clone(), key);
+        file.current.clone_from(&kid);
+        write_atomically(data_dir, &file)?;
+        Ok(kid)
+    }
+
+    /// A token for an identity.
+    pub fn sign(&self, identity: &Identity, lifetime: Duration) -> Result<String, ApiError> {
+        self.sign_for("access", identity, lifetime)
+    }
+
+    /// A token for a link that signs a browser in once.
+    pub fn sign_link(&self, identity: &Identity, lifetime: Duration) -> Result<String, ApiError> {
+        self.sign_for("sign_in", identity, lifetime)
+    }
+
+    fn sign_for(
+        &self,
+        purpose: &str,
+        identity: &Identity,
+        lifetime: Duration,
+    ) -> Result<String, ApiError> {
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        let claims = Claims {
+            iss: ISSUER.into(),
+            sub: identity.subject.clone(),
+            role: identity.role,
+            sid: identity.session,
+            purpose: purpose.into(),
+            iat: now,
+            exp: now + lifetime.as_secs(),
+            jti: uuid::Uuid::new_v4().as_simple().to_string(),
+        };
+        let header = Header { kid: Some(self.current.clone()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &claims, &self.signing)
+            .map_err(|error| ApiError::failed("auth.sign", error))
+    }
+
+    /// Who shows this token.
+    pub fn identify(&self, token: &str) -> Result<Identity, ApiError> {
+        if let Some(identity) = self.configured(token) {
+            return Ok(identity);
+        }
+        let claims = self.verify(token, "access")?;
+        Ok(Identity { subject: claims.sub, role: claims.role, session: claims.sid })
+    }
+
+    /// Who a link signs in, and the number that makes it good once.
+    pub fn open_link(&self, token: &str) -> Result<(Identity, String), ApiError> {
+        let claims = self.verify(token, "sign_in")?;
+        let identity = Identity { subject: claims.sub, role: claims.role, session: claims.sid };
+        Ok((identity, claims.jti))
+    }
+
+    fn configured(&self, token: &str) -> Option<Identity> {
+        let is = |configured: &SecretString| {
+            let configured = configured.expose_secret();
+            // Comparing digests takes the same time wherever the first difference is.
+            !configured.is_empty()
+                && Sha256::digest(configured.as_bytes()) == Sha256::digest(token.as_bytes())
+        };
+        let (subject, role) = match () {
+            () if is(&self.operator_token) => ("operator", Role::Operator),
+            () if is(&self.access_token) => ("user", Role::User),
+            () => return None,
+        };
+        Some(Identity { subject: subject.into(), role, session: None })
+    }
+
+    fn verify(&self, token: &str, purpose: &str) -> Result<Claims, ApiError> {
+        let invalid = || denied("auth.invalid_token", "the token is not valid");
+        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        let key = header.kid.and_then(|kid| self.verifying.get(&kid)).ok_or_else(invalid)?;
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = 5;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &validation)
+            .map_err(|error| match error.kind() {
+                ErrorKind::ExpiredSignature => {
+                    denied("auth.expired_token", "the token has expired")
+                }
+                _ => invalid(),
+            })?
+            .claims;
+        if claims.purpose == purpose { Ok(claims) } else { Err(invalid()) }
+    }
+}
+
+fn denied(code: &'static str, detail: &str) -> ApiError {
+    ApiError::denied(StatusCode::UNAUTHORIZED, code, detail)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn new_key() -> (String, String) {
+    let random = || uuid::Uuid::new_v4().as_simple().to_string();
+    (random()[..12].to_owned(), format!("{}{}{}", random(), random(), random()))
+}
+
+fn read_or_make(data_dir: &Path) -> Result<KeyFile, KeysFailed> {
+    let path = data_dir.join(FILE);
+    let file = path.display().to_string();
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|source| KeysFailed::Malformed { file, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let (kid, key) = new_key();
+            let made = KeyFile { current: kid.clone(), keys: BTreeMap::from([(kid, key)]) };
+            write_atomically(data_dir, &made)?;
+            Ok(made)
+        }
+        Err(source) => Err(KeysFailed::File { file, source }),
+    }
+}
+
+fn write_atomically(data_dir: &Path, keys: &KeyFile) -> Result<(), KeysFailed> {
+    let path = data_dir.join(FILE);
+    let write = || {
+        let draft = data_dir.join(format!("{FILE}.{}", uuid::Uuid::new_v4().as_simple()));
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(&serde_json::to_vec_pretty(keys)?)?;
+        file.sync_all()?;
+        fs::rename(&draft, &path)
+    };
+    write().map_err(|source| KeysFailed::File { file: path.display().to_string(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(dir: &Path) -> Keys {
+        let none = || SecretString::from("");
+        Keys::load(dir, &none(), none(), none()).expect("keys are made")
+    }
+
+    fn ann() -> Identity {
+        Identity { subject: "ann".into(), role: Role::User, session: None }
+    }
+
+    #[test]
+    fn a_token_opens_until_it_expires_and_no_forged_one_does() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let keys = keys(dir.path());
+        let token = keys.sign(&ann(), Duration::from_secs(60)).expect("it signs");
+        assert_eq!(keys.identify(&token).ok(), Some(ann()));
+        let other = tempfile::tempdir().expect("a directory");
+        let forged = super::Keys::load(other.path(), &"".into(), "".into(), "".into())
+            .expect("keys are made")
+            .sign(&ann(), Duration::from_secs(60))
+            .expect("it signs");
+        for bad in [&forged, &format!("{token}x"), "", "a.b.c", &token[1..]] {
+            assert_eq!(keys.identify(bad).map_err(|e| e.code).err(), Some("auth.invalid_token"));
+        }
+        let link = keys.sign_link(&ann(), Duration::from_secs(60)).expect("it signs");
+        assert!(keys.identify(&link).is_err(), "a sign-in link is no access token");
+    }
+
+    #[test]
+    fn a_rotated_key_signs_and_the_old_one_still_opens() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let before = keys(dir.path()).sign(&ann(), Duration::from_secs(60)).expect("it signs");
+        Keys::rotate(dir.path()).expect("it rotates");
+        let keys = keys(dir.path());
+        let after = keys.sign(&ann(), Duration::from_secs(60)).expect("it signs");
+        assert!(keys.identify(&before).is_ok());
+        assert!(keys.identify(&after).is_ok());
+        assert_ne!(
+            jsonwebtoken::decode_header(&before).expect("a header").kid,
+            jsonwebtoken::decode_header(&after).expect("a header").kid
+        );
+    }
+
+    #[test]
+    fn only_their_owner_reads_the_keys() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        keys(dir.path());
+        let mode = fs::metadata(dir.path().join(FILE)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

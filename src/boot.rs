@@ -1,0 +1,395 @@
+//! The composition root: the only file that names concrete engines, stores and where actors run.
+
+use std::{
+    fs::{self, DirBuilder},
+    io::Write,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::Actor;
+use actix_web::{App, HttpServer, ResponseError, dev::ServerHandle, middleware, web};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use staithe_actors::{
+    Limits, SandboxSettings, SessionManager, Settings, mail,
+    session_manager::messages::{Drain, Reconcile},
+};
+use staithe_engine::{
+    Engine,
+    local::{LocalConfig, LocalEngine, Network, Tier},
+};
+use staithe_protocol::frames::Role;
+use staithe_store::{SqliteStore, Store};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    assets::Assets,
+    auth::{
+        Identity,
+        keys::Keys,
+        sign_in::{LINK_TTL, SignIns},
+    },
+    cli::Serve,
+    config::{Config, EngineChoice, load},
+    front::{EngineView, Front, FrontSettings, IsolationView},
+    guard::{self, Guard},
+    routes, telemetry,
+};
+
+/// The runner, built by `build.rs`.
+static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/staithe-runner"));
+/// Threads that serve HTTP and WebSockets.
+const WORKERS: usize = 2;
+/// How long the token of a run and a link's sign-in hold.
+const RUN_TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Between two rounds of small housekeeping.
+const UPKEEP: Duration = Duration::from_secs(30);
+/// A connection whose peer takes nothing for so long is dead. Long, because a slow client is never
+/// disconnected for slowness (design §3).
+const USER_TIMEOUT_MS: u32 = 15 * 60 * 1000;
+
+/// Runs the server until it is asked to end.
+pub fn run(config: Config, serve: &Serve) -> anyhow::Result<()> {
+    telemetry::init(&config.log)?;
+    let shown = load::show(serve.config.as_deref(), &serve.overrides())?;
+    actix::System::new().block_on(serve_until_asked(config, shown, serve.ready_json))
+}
+
+async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics can't be set up")?;
+    metrics::gauge!("staithe_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let data_dir = load::data_dir(&config)?;
+    make_dir(&data_dir)?;
+    let control = bind(config.server.listen, "server.listen")?;
+    let sandbox = bind(config.server.sandbox_listen, "server.sandbox_listen")?;
+    let store = SqliteStore::open(&data_dir).context("the store can't be opened")?;
+    let keys = Keys::load(
+        &data_dir,
+        &config.core.jwt_secret,
+        config.auth.access_token.clone(),
+        config.auth.operator_token.clone(),
+    )?;
+    let engine = engine(&config, &data_dir)?;
+    let isolation = engine.isolation();
+    tracing::info!(engine = engine.kind(), tier = isolation.tier, exposes = ?isolation.exposes, "sandboxes are isolated so far");
+    let settings = actor_settings(&config, owner_of(&data_dir)?);
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let view = EngineView {
+        kind: engine.kind().to_owned(),
+        isolation: IsolationView {
+            tier: isolation.tier,
+            protects: isolation.protects,
+            exposes: isolation.exposes,
+        },
+    };
+    let (manager, registry) = SessionManager::load(shared, engine, settings)
+        .await
+        .context("the sessions can't be read")?;
+    let manager = manager.start();
+    let url = format!("http://{}", control.local_addr()?);
+    let front = web::Data::new(Front {
+        manager: manager.clone(),
+        registry,
+        keys,
+        sign_ins: SignIns::new(config.limits.sign_in_attempts_per_minute),
+        guard: Guard::new(
+            config.server.listen.ip().is_loopback(),
+            config.server.allowed_hosts.clone(),
+            config.server.allowed_origins.clone(),
+            config.limits.requests_per_second,
+            config.limits.request_burst,
+        ),
+        assets: Assets::load()?,
+        settings: FrontSettings {
+            sign_in_ttl: config.auth.sign_in_ttl.0,
+            session_token_ttl: config.auth.session_token_ttl.0,
+            max_body: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
+            max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
+            shown_config: shown,
+            keep_sandboxes: config.sandbox.keep_runtime_alive,
+        },
+        engine: view,
+        metrics,
+        started,
+        draining: watch::Sender::new(false),
+    });
+    let server = http_server(front.clone(), control)?;
+    let sandbox_url = format!("http://{}", sandbox.local_addr()?);
+    let sandbox_server = sandbox_server(sandbox)?;
+    let handles = [server.handle(), sandbox_server.handle()];
+    let mut servers = tokio::spawn(async move { tokio::try_join!(server, sandbox_server) });
+    announce(&front, &url, &sandbox_url, &data_dir, ready_json, started)?;
+    if let Err(error) = mail::ask(&manager, Reconcile).await? {
+        tracing::error!(error, "the first reconcile pass failed");
+    }
+    let upkeep = actix::spawn(upkeep(front.clone()));
+    let asked = tokio::select! {
+        asked = asked_to_end() => asked,
+        ended = &mut servers => {
+            ended?.context("an HTTP server ended by itself")?;
+            "an HTTP server"
+        }
+        () = manager_ends(&manager) => anyhow::bail!("the session manager is gone; whoever started this server starts it again"),
+    };
+    tracing::info!(asked, "ending");
+    upkeep.abort();
+    drain(&front, &handles, config.server.drain_timeout.0).await;
+    tokio::task::spawn_blocking(move || store.shutdown()).await?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("the data directory {} can't be made", dir.display()))
+}
+
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| {
+        format!("{key}: {address} can't be listened on; another program has it, or it is not this machine's")
+    })
+}
+
+/// The engine that was asked for.
+fn engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
+    match config.sandbox.engine {
+        EngineChoice::Docker => anyhow::bail!(
+            "sandbox.engine: this version has no docker engine yet; use \"local\", or \"auto\""
+        ),
+        // Until there is a docker engine, `auto` has one to take.
+        EngineChoice::Auto | EngineChoice::Local => {}
+    }
+    let local = &config.sandbox.local;
+    let tier = match local.tier.as_str() {
+        "namespaces" => Tier::Namespaces,
+        "landlock" => Tier::Landlock,
+        "none" => Tier::None,
+        _ => Tier::Auto,
+    };
+    let network = if local.network == "none" { Network::None } else { Network::Host };
+    let engine = LocalEngine::new(LocalConfig {
+        data_dir: data_dir.to_owned(),
+        runner: place_runner(data_dir)?,
+        tier,
+        network,
+        read_only_paths: local.read_only_paths.clone(),
+        pids_limit: local.pids_limit,
+        tmpfs_bytes: local.tmpfs_size.0,
+    })
+    .context("the local engine can't be used")?;
+    Ok(Arc::new(engine))
+}
+
+/// Puts the embedded runner where it can be executed, under the name of its content: one that a
+/// running sandbox uses is never written over.
+fn place_runner(data_dir: &Path) -> anyhow::Result<PathBuf> {
+    let hash: String = Sha256::digest(RUNNER)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let dir = data_dir.join("runner");
+    make_dir(&dir)?;
+    let path = dir.join(format!("staithe-runner-{hash}"));
+    if fs::metadata(&path).is_ok_and(|file| file.len() == RUNNER.len() as u64) {
+        return Ok(path);
+    }
+    let draft = dir.join(format!("draft-{}", uuid::Uuid::new_v4().as_simple()));
+    let place = || {
+        fs::write(&draft, RUNNER)?;
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&draft, &path)
+    };
+    place().with_context(|| format!("the runner can't be written to {}", dir.display()))?;
+    Ok(path)
+}
+
+/// This installation's id, made at the first start.
+fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join("installation");
+    match fs::read_to_string(&path) {
+        Ok(owner) if !owner.trim().is_empty() => Ok(owner.trim().to_owned()),
+        _ => {
+            let owner = uuid::Uuid::new_v4().as_simple().to_string();
+            fs::write(&path, &owner).context("the data directory can't be written")?;
+            Ok(owner)
+        }
+    }
+}
+
+fn actor_settings(config: &Config, owner: String) -> Settings {
+    let sandbox = &config.sandbox;
+    let secret_env = sandbox
+        .secret_env
+        .iter()
+        .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
+    let env = sandbox.runtime_startup_env_vars.clone().into_iter().chain(secret_env).collect();
+    Settings {
+        owner,
+        sandbox: SandboxSettings {
+            name_prefix: sandbox.name_prefix.clone(),
+            image: (!sandbox.runtime_container_image.is_empty())
+                .then(|| sandbox.runtime_container_image.clone()),
+            env,
+            timeout: sandbox.timeout.0,
+            no_change_timeout: sandbox.no_change_timeout.0,
+            max_output: sandbox.max_output.0,
+            start_timeout: sandbox.start_timeout.0,
+            stop_grace: sandbox.stop_grace.0,
+            keep_alive: sandbox.keep_runtime_alive,
+        },
+        limits: Limits {
+            max_sessions: config.limits.max_sessions,
+            max_queued_actions: config.limits.max_queued_actions,
+        },
+        secrets: config.secrets(),
+    }
+}
+
+fn http_server(
+    front: web::Data<Front>,
+    listener: TcpListener,
+) -> anyhow::Result<actix_web::dev::Server> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(front.clone())
+            .wrap(middleware::Compress::default())
+            .wrap(middleware::from_fn(guard::stand))
+            .configure(routes::configure)
+    })
+    .workers(WORKERS)
+    .shutdown_timeout(3)
+    .disable_signals()
+    .on_connect(|connection, _| watch_connection(connection))
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// The origin of sandbox content. What it serves comes with the plugins; until then it says so.
+fn sandbox_server(listener: TcpListener) -> anyhow::Result<actix_web::dev::Server> {
+    let server = HttpServer::new(|| {
+        App::new().default_service(web::to(async || {
+            crate::error::ApiError::denied(
+                actix_web::http::StatusCode::NOT_FOUND,
+                "sandbox.nothing_here",
+                "no sandbox content is served at this address",
+            )
+            .error_response()
+        }))
+    })
+    .workers(1)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Dead peers are noticed by the kernel: keep-alive probes for silent ones, a limit for those that
+/// acknowledge nothing.
+fn watch_connection(connection: &dyn std::any::Any) {
+    use rustix::net::sockopt;
+    let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
+    let set = || {
+        sockopt::set_socket_keepalive(stream, true)?;
+        sockopt::set_tcp_keepidle(stream, Duration::from_secs(60))?;
+        sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)
+    };
+    if let Err(error) = set() {
+        tracing::debug!(%error, "a connection's keep-alive could not be set");
+    }
+}
+
+fn announce(
+    front: &Front,
+    url: &str,
+    sandbox_url: &str,
+    data_dir: &Path,
+    ready_json: bool,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let operator = Identity { subject: "operator".into(), role: Role::Operator, session: None };
+    let token = front.keys.sign(&operator, RUN_TOKEN_TTL).map_err(anyhow::Error::msg)?;
+    let link = front.keys.sign_link(&operator, LINK_TTL).map_err(anyhow::Error::msg)?;
+    let login_url = format!("{url}/login?token={link}");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(data_dir.join("server.json"))?;
+    serde_json::to_writer(&mut file, &json!({ "url": url, "pid": std::process::id() }))?;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(url, sandbox_url, data_dir = %data_dir.display(), took_ms, "serving");
+    if ready_json {
+        let ready = json!({ "url": url, "sandbox_url": sandbox_url, "login_url": login_url, "token": token });
+        let mut stdout = std::io::stdout().lock();
+        writeln!(stdout, "{ready}")?;
+        stdout.flush()?;
+    } else {
+        eprintln!("\nStaithe serves {url}\nOpen this link to sign in; it works once:\n\n    {login_url}\n");
+    }
+    Ok(())
+}
+
+async fn upkeep(front: web::Data<Front>) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    loop {
+        tick.tick().await;
+        front.guard.upkeep();
+        front.sign_ins.upkeep();
+        front.metrics.run_upkeep();
+    }
+}
+
+async fn asked_to_end() -> &'static str {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}
+
+/// Returns when the manager's mailbox is closed.
+async fn manager_ends(manager: &actix::Addr<SessionManager>) {
+    let mut look = tokio::time::interval(Duration::from_millis(200));
+    while manager.connected() {
+        look.tick().await;
+    }
+}
+
+/// Sockets are told, sessions end or are let go, then the servers stop.
+async fn drain(front: &Front, servers: &[ServerHandle], limit: Duration) {
+    let drained = async {
+        let message = Drain { keep_sandboxes: front.settings.keep_sandboxes };
+        if let Err(error) = mail::ask(&front.manager, message).await {
+            tracing::error!(%error, "sessions could not be drained");
+        }
+        front.draining.send_replace(true);
+        for server in servers {
+            server.stop(true).await;
+        }
+    };
+    tokio::select! {
+        outcome = timeout(limit, drained) => {
+            if outcome.is_err() {
+                tracing::warn!(?limit, "draining took too long; the next start reconciles what is left");
+            }
+        }
+        again = asked_to_end() => tracing::warn!(again, "asked again: not waiting for sessions"),
+    }
+}

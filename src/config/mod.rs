@@ -1,0 +1,195 @@
+//! The configuration: its shape, its checks and its redacted form. Where the values come from is in
+//! [`load`].
+
+pub mod load;
+pub mod units;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use units::{Size, Span};
+
+/// The effective configuration. Every field is documented in `config.toml`, which is its default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub core: Core,
+    pub server: Server,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub sandbox: Sandbox,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Core {
+    pub jwt_secret: SecretString,
+    pub file_uploads_max_file_size_mb: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub sandbox_listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub allowed_origins: Vec<String>,
+    pub allowed_hosts: Vec<String>,
+    pub max_body: Size,
+    pub drain_timeout: Span,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub access_token: SecretString,
+    pub operator_token: SecretString,
+    pub sign_in_ttl: Span,
+    pub session_token_ttl: Span,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub max_sessions: usize,
+    pub max_queued_actions: usize,
+    pub requests_per_second: u32,
+    pub request_burst: u32,
+    pub sign_in_attempts_per_minute: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sandbox {
+    pub engine: EngineChoice,
+    pub name_prefix: String,
+    pub runtime_container_image: String,
+    pub timeout: Span,
+    pub no_change_timeout: Span,
+    pub start_timeout: Span,
+    pub stop_grace: Span,
+    pub max_output: Size,
+    pub keep_runtime_alive: bool,
+    pub runtime_startup_env_vars: BTreeMap<String, String>,
+    pub secret_env: BTreeMap<String, SecretString>,
+    pub local: Local,
+}
+
+/// Who makes sandboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineChoice {
+    Auto,
+    Docker,
+    Local,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Local {
+    pub tier: String,
+    pub network: String,
+    pub read_only_paths: Vec<PathBuf>,
+    pub pids_limit: u64,
+    pub tmpfs_size: Size,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Config {
+    /// Everything that is wrong with the values, each with its key.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |good: bool, fault: &str| {
+            if !good {
+                faults.push(fault.to_owned());
+            }
+        };
+        let secret = self.core.jwt_secret.expose_secret();
+        check(
+            secret.is_empty() || secret.len() >= 32,
+            "core.jwt_secret: at least 32 characters are needed (HS256, RFC 7518 §3.2)",
+        );
+        for (key, token) in [
+            ("auth.access_token", &self.auth.access_token),
+            ("auth.operator_token", &self.auth.operator_token),
+        ] {
+            let token = token.expose_secret();
+            let good = token.is_empty() || token.len() >= 16;
+            check(good, &format!("{key}: at least 16 characters are needed"));
+        }
+        let same = self.server.listen == self.server.sandbox_listen && self.server.listen.port() != 0;
+        check(!same, "server.sandbox_listen: must differ from server.listen, it is another origin");
+        check(self.limits.max_sessions > 0, "limits.max_sessions: must be at least 1");
+        check(self.limits.max_queued_actions > 0, "limits.max_queued_actions: must be at least 1");
+        check(self.limits.requests_per_second > 0, "limits.requests_per_second: must be at least 1");
+        check(self.limits.request_burst > 0, "limits.request_burst: must be at least 1");
+        check(
+            self.limits.sign_in_attempts_per_minute > 0,
+            "limits.sign_in_attempts_per_minute: must be at least 1",
+        );
+        let prefix = &self.sandbox.name_prefix;
+        check(
+            prefix.len() <= 40
+                && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+            "sandbox.name_prefix: up to 40 of a-z, 0-9 and -",
+        );
+        check(
+            ["auto", "namespaces", "landlock", "none"].contains(&self.sandbox.local.tier.as_str()),
+            "sandbox.local.tier: one of auto, namespaces, landlock, none",
+        );
+        check(
+            ["host", "none"].contains(&self.sandbox.local.network.as_str()),
+            "sandbox.local.network: host or none",
+        );
+        check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
+        self.check_exposure(&mut check);
+        faults
+    }
+
+    /// Beyond loopback, nobody but those who were given a token may come in.
+    fn check_exposure(&self, check: &mut impl FnMut(bool, &str)) {
+        let guarded = !self.auth.access_token.expose_secret().is_empty()
+            || !self.auth.operator_token.expose_secret().is_empty();
+        for (key, address) in [
+            ("server.listen", self.server.listen),
+            ("server.sandbox_listen", self.server.sandbox_listen),
+        ] {
+            check(
+                guarded || address.ip().is_loopback(),
+                &format!(
+                    "{key}: {address} can be reached from other machines, and no token is set. Set \
+                     auth.access_token or auth.operator_token (for instance by the environment: \
+                     STAITHE__AUTH__OPERATOR_TOKEN), or listen on 127.0.0.1"
+                ),
+            );
+        }
+    }
+
+    /// Every configured value that must not appear anywhere.
+    pub fn secrets(&self) -> Vec<String> {
+        let tokens = [&self.core.jwt_secret, &self.auth.access_token, &self.auth.operator_token];
+        tokens
+            .into_iter()
+            .chain(self.sandbox.secret_env.values())
+            .map(|secret| secret.expose_secret().to_owned())
+            .filter(|secret| !secret.is_empty())
+            .collect()
+    }
+}

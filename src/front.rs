@@ -1,0 +1,87 @@
+//! What every request handler may reach.
+
+use std::time::Duration;
+
+use actix::Addr;
+use serde::Serialize;
+use staithe_actors::{Registry, SessionHandle, SessionManager, mail, session_manager::messages::OpenSession};
+use staithe_protocol::SessionId;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    assets::Assets,
+    auth::{Identity, Need, keys::Keys, sign_in::SignIns},
+    error::ApiError,
+    guard::Guard,
+};
+
+/// Shared by all workers.
+pub struct Front {
+    pub manager: Addr<SessionManager>,
+    pub registry: Registry,
+    pub keys: Keys,
+    pub sign_ins: SignIns,
+    pub guard: Guard,
+    pub assets: Assets,
+    pub settings: FrontSettings,
+    pub engine: EngineView,
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    pub started: Instant,
+    /// Set when the server is asked to end.
+    pub draining: watch::Sender<bool>,
+}
+
+/// What the front is told by the configuration.
+#[derive(Clone, Debug)]
+pub struct FrontSettings {
+    pub sign_in_ttl: Duration,
+    pub session_token_ttl: Duration,
+    pub max_body: usize,
+    /// Bytes; 0: no limit.
+    pub max_upload: u64,
+    /// The effective configuration as TOML, secrets masked.
+    pub shown_config: String,
+    pub keep_sandboxes: bool,
+}
+
+/// The engine as `/health` tells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EngineView {
+    pub kind: String,
+    pub isolation: IsolationView,
+}
+
+/// What a sandbox is kept from here, and what not.
+#[derive(Clone, Debug, Serialize)]
+pub struct IsolationView {
+    pub tier: String,
+    pub protects: Vec<String>,
+    pub exposes: Vec<String>,
+}
+
+impl Front {
+    /// Whether a caller may do this in a session.
+    pub fn authorize(&self, identity: &Identity, need: Need, id: SessionId) -> Result<(), ApiError> {
+        identity.may(need, id, self.registry.owner(id).as_deref())
+    }
+
+    /// A session's handle, for a caller who may do this in it.
+    pub async fn open(
+        &self,
+        identity: &Identity,
+        need: Need,
+        id: SessionId,
+    ) -> Result<SessionHandle, ApiError> {
+        self.authorize(identity, need, id)?;
+        if let Some(handle) = self.registry.live(id) {
+            return Ok(handle);
+        }
+        Ok(mail::ask(&self.manager, OpenSession(id)).await??)
+    }
+}
+
+/// Parses an id from a path.
+pub fn session_id(text: &str) -> Result<SessionId, ApiError> {
+    text.parse().map_err(|_| ApiError::no_session())
+}
+

@@ -1,0 +1,121 @@
+//! What operators ask and order.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+use staithe_actors::{
+    mail,
+    runtime::messages::{GetLogs, GetStats},
+    session::messages::{GetAdminView, GetRuntime},
+    session_manager::messages::{Drain, Reconcile},
+};
+use staithe_protocol::{Phase, api::SessionBody};
+
+use super::{body, sessions::cut};
+use crate::{
+    auth::{Identity, Need},
+    error::ApiError,
+    front::{Front, session_id},
+};
+
+/// `GET /api/admin/sessions?phase=&q=&owner=&sort=&order=&page=&limit=`
+pub async fn list(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    identity: Identity,
+) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    let invalid = |detail: String| ApiError::bad_request("request.invalid_parameter", detail);
+    let mut sessions = front.registry.bodies();
+    let text = |name| body::parameter::<String>(&request, name).map(|v| v.filter(|v| !v.is_empty()));
+    if let Some(wanted) = text("phase")? {
+        let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == wanted);
+        let phase = phase.ok_or_else(|| invalid(format!("phase: {wanted:?} is none")))?;
+        sessions.retain(|session| session.phase.phase == phase);
+    }
+    if let Some(owner) = text("owner")? {
+        sessions.retain(|session| session.owner == owner);
+    }
+    if let Some(wanted) = text("q")?.map(|q| q.to_lowercase()) {
+        sessions.retain(|session| matches_text(session, &wanted));
+    }
+    let sort = text("sort")?.unwrap_or_else(|| "created_at".into());
+    match sort.as_str() {
+        "created_at" => sessions.sort_by(|a, b| a.id.cmp(&b.id)),
+        "updated_at" => sessions.sort_by(|a, b| a.updated_at.cmp(&b.updated_at)),
+        "title" => sessions.sort_by_key(|session| session.title.to_lowercase()),
+        "owner" => sessions.sort_by(|a, b| a.owner.cmp(&b.owner)),
+        "phase" => sessions.sort_by_key(|session| session.phase.phase.as_str()),
+        "clients" => sessions.sort_by_key(|session| session.clients),
+        other => return Err(invalid(format!("sort: {other:?} is not possible here"))),
+    }
+    match text("order")?.as_deref() {
+        None | Some("desc") => sessions.reverse(),
+        Some("asc") => {}
+        Some(other) => return Err(invalid(format!("order: {other:?} is neither asc nor desc"))),
+    }
+    Ok(HttpResponse::Ok().json(cut(sessions, &request)?))
+}
+
+fn matches_text(session: &SessionBody, wanted: &str) -> bool {
+    let contains = |text: &str| text.to_lowercase().contains(wanted);
+    contains(&session.title)
+        || session.id.to_string().contains(wanted)
+        || contains(&session.owner)
+        || session.labels.iter().any(|(key, value)| contains(key) || contains(value))
+}
+
+/// `GET /api/admin/sessions/{id}`: one session whole.
+pub async fn get(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    let session = front.open(&identity, Need::Read, session_id(&id)?).await?;
+    let view = mail::ask(&session.addr, GetAdminView).await?;
+    let mut body = serde_json::to_value(view).map_err(|e| ApiError::failed("server.failed", e))?;
+    if session.snapshot.borrow().phase.phase == Phase::Ready {
+        let runtime = mail::ask(&session.addr, GetRuntime).await?;
+        body["stats"] = json!(mail::ask(&runtime, GetStats).await?);
+    }
+    Ok(HttpResponse::Ok().json(body))
+}
+
+/// `GET /api/admin/sessions/{id}/log?tail=`: the sandbox's own last lines.
+pub async fn log(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    let tail = body::parameter::<usize>(&request, "tail")?.unwrap_or(200).min(1000);
+    let session = front.open(&identity, Need::Read, session_id(&id)?).await?;
+    let runtime = mail::ask(&session.addr, GetRuntime).await?;
+    let lines = mail::ask(&runtime, GetLogs { tail }).await?;
+    Ok(HttpResponse::Ok().json(json!({ "lines": lines })))
+}
+
+/// `POST /api/admin/drain`: no new sessions; running ones are suspended, or left running as configured.
+pub async fn drain(front: web::Data<Front>, identity: Identity) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    mail::ask(&front.manager, Drain { keep_sandboxes: front.settings.keep_sandboxes }).await?;
+    Ok(HttpResponse::Ok().json(json!({ "draining": true, "running": front.registry.running() })))
+}
+
+/// `POST /api/admin/reconcile`
+pub async fn reconcile(
+    front: web::Data<Front>,
+    identity: Identity,
+) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    let report = mail::ask(&front.manager, Reconcile).await?;
+    let report = report.map_err(|e| ApiError::failed("sandbox.engine_failed", e))?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+/// `GET /api/admin/config`: what holds, secrets masked.
+pub async fn config(front: web::Data<Front>, identity: Identity) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    Ok(HttpResponse::Ok().json(json!({ "config": front.settings.shown_config })))
+}

@@ -1,0 +1,76 @@
+//! The REST interface: one file for each resource, and where each address leads.
+
+pub mod admin;
+pub mod body;
+pub mod events;
+pub mod files;
+pub mod health;
+pub mod pages;
+pub mod sessions;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::{assets, auth::sign_in, guard, openapi, ws};
+
+/// Every route. Tests mount it too.
+pub fn configure(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    let form = web::FormConfig::default().limit(64 * 1024);
+    app.app_data(form)
+        .service(resource("/").route(web::get().to(pages::sessions)))
+        .service(resource("/sessions/{id}").route(web::get().to(pages::session)))
+        .service(resource("/admin").route(web::get().to(pages::admin)))
+        .service(
+            resource("/login")
+                .route(web::get().to(sign_in::page))
+                .route(web::post().to(sign_in::submit)),
+        )
+        .service(resource("/logout").route(web::post().to(sign_in::sign_out)))
+        .service(resource("/static/{hash}/{path:.*}").route(web::get().to(assets::serve)))
+        .service(resource("/health").route(web::get().to(health::health)))
+        .service(resource("/metrics").route(web::get().to(health::metrics)))
+        .service(resource("/api/openapi.json").route(web::get().to(openapi::document)))
+        .service(
+            resource("/api/sessions")
+                .route(web::get().to(sessions::list))
+                .route(web::post().to(sessions::create)),
+        )
+        .service(
+            resource("/api/sessions/{id}")
+                .route(web::get().to(sessions::get))
+                .route(web::delete().to(sessions::delete)),
+        )
+        .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
+        .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
+        .service(resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)))
+        .service(resource("/api/sessions/{id}/tokens").route(web::post().to(sessions::token)))
+        .service(resource("/api/sessions/{id}/actions").route(web::post().to(events::act)))
+        .service(resource("/api/sessions/{id}/events").route(web::get().to(events::range)))
+        .service(
+            resource("/api/sessions/{id}/events/{event}/output").route(web::get().to(events::output)),
+        )
+        .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
+        .service(
+            resource("/api/sessions/{id}/files")
+                .route(web::get().to(files::root))
+                .route(web::post().to(files::operate)),
+        )
+        .service(
+            resource("/api/sessions/{id}/files/{path:.*}")
+                .route(web::get().to(files::get))
+                .route(web::put().to(files::put))
+                .route(web::delete().to(files::delete)),
+        )
+        .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
+        .service(
+            resource("/api/admin/sessions/{id}")
+                .route(web::get().to(admin::get))
+                .route(web::delete().to(sessions::delete)),
+        )
+        .service(resource("/api/admin/sessions/{id}/stop").route(web::post().to(sessions::stop)))
+        .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
+        .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
+        .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
+        .service(resource("/api/admin/config").route(web::get().to(admin::config)))
+        .default_service(web::to(guard::not_found));
+}

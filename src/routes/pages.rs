@@ -1,0 +1,179 @@
+//! The pages, and the choice of their language.
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    cookie::{Cookie, SameSite},
+    http::{StatusCode, header},
+    web,
+};
+use serde::Serialize;
+use staithe_protocol::frames::Role;
+
+use crate::{
+    assets::LANGUAGES,
+    auth::{self, Identity, Need},
+    error::ApiError,
+    front::{Front, session_id},
+    views::{ErrorPage, Page, SessionPage, SignIn},
+};
+
+/// The cookie of a chosen language.
+const LANG_COOKIE: &str = "lang";
+
+/// `GET /`: the sessions.
+pub async fn sessions(front: web::Data<Front>, request: HttpRequest) -> HttpResponse {
+    match signed_in(&front, &request) {
+        Ok(identity) => {
+            let page = page(&front, &request, Some(&identity));
+            render(&front, &request, "pages/sessions.html", &page, StatusCode::OK)
+        }
+        Err(elsewhere) => elsewhere,
+    }
+}
+
+/// `GET /sessions/{id}`
+pub async fn session(front: web::Data<Front>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+    let identity = match signed_in(&front, &request) {
+        Ok(identity) => identity,
+        Err(elsewhere) => return elsewhere,
+    };
+    let allowed = session_id(&id).and_then(|id| {
+        front.authorize(&identity, Need::Read, id)?;
+        front.registry.body(id).ok_or_else(ApiError::no_session)
+    });
+    match allowed {
+        Ok(session) => {
+            let view = SessionPage {
+                page: page(&front, &request, Some(&identity)),
+                session_id: session.id.to_string(),
+                session_title: session.title,
+            };
+            render(&front, &request, "pages/session.html", &view, StatusCode::OK)
+        }
+        Err(denied) => error(&front, &request, &denied),
+    }
+}
+
+/// `GET /admin`
+pub async fn admin(front: web::Data<Front>, request: HttpRequest) -> HttpResponse {
+    let identity = match signed_in(&front, &request) {
+        Ok(identity) => identity,
+        Err(elsewhere) => return elsewhere,
+    };
+    match identity.must_operate() {
+        Ok(()) => {
+            let page = page(&front, &request, Some(&identity));
+            render(&front, &request, "pages/admin.html", &page, StatusCode::OK)
+        }
+        Err(denied) => error(&front, &request, &denied),
+    }
+}
+
+/// The sign-in page.
+pub fn sign_in(front: &Front, request: &HttpRequest, error: &str, next: &str) -> HttpResponse {
+    let status = if error.is_empty() { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+    let view = SignIn { page: page(front, request, None), error, next };
+    render(front, request, "pages/sign_in.html", &view, status)
+}
+
+/// An error as a page.
+pub fn error(front: &Front, request: &HttpRequest, error: &ApiError) -> HttpResponse {
+    let identity = auth::identify(front, request).ok().map(|(identity, _)| identity);
+    let view = ErrorPage {
+        page: page(front, request, identity.as_ref()),
+        status: error.status.as_u16(),
+        title: error.status.canonical_reason().unwrap_or("Error").to_owned(),
+        detail: error.detail.clone(),
+        code: error.code,
+    };
+    render(front, request, "pages/error.html", &view, error.status)
+}
+
+/// An error in the form that the caller reads: a page for a browser's navigation, else a problem body.
+pub fn problem(front: &Front, request: &HttpRequest, denied: &ApiError) -> HttpResponse {
+    let wants_page = !request.path().starts_with("/api/")
+        && request
+            .headers()
+            .get(header::ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("text/html"));
+    if wants_page { error(front, request, denied) } else { denied.error_response() }
+}
+
+fn signed_in(front: &Front, request: &HttpRequest) -> Result<Identity, HttpResponse> {
+    auth::identify(front, request).map(|(identity, _)| identity).map_err(|_| {
+        let next: String =
+            request.uri().to_string().bytes().map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            }).collect();
+        HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, format!("/login?next={next}")))
+            .finish()
+    })
+}
+
+fn page<'a>(front: &'a Front, request: &HttpRequest, identity: Option<&Identity>) -> Page<'a> {
+    let lang = language(request);
+    Page {
+        static_base: front.assets.base(),
+        lang,
+        t: front.assets.catalogue(lang),
+        version: env!("CARGO_PKG_VERSION"),
+        signed_in: identity.is_some(),
+        operator: identity.is_some_and(|identity| identity.role == Role::Operator),
+        user_name: identity.map(|identity| identity.subject.clone()).unwrap_or_default(),
+    }
+}
+
+/// The language that was asked for by the address, chosen earlier, or preferred by the browser.
+fn language(request: &HttpRequest) -> &'static str {
+    let known = |wanted: &str| LANGUAGES.into_iter().find(|l| l.eq_ignore_ascii_case(wanted.trim()));
+    let preferred = || {
+        let accepted = request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+        accepted.split(',').find_map(|entry| {
+            let tag = entry.split(';').next()?.trim();
+            known(tag).or_else(|| tag.to_ascii_lowercase().starts_with("zh").then_some("zh-CN"))
+                .or_else(|| tag.to_ascii_lowercase().starts_with("en").then_some("en"))
+        })
+    };
+    asked(request)
+        .and_then(|asked| known(&asked))
+        .or_else(|| request.cookie(LANG_COOKIE).and_then(|cookie| known(cookie.value())))
+        .or_else(preferred)
+        .unwrap_or(LANGUAGES[0])
+}
+
+fn asked(request: &HttpRequest) -> Option<String> {
+    let query = request.query_string();
+    query.split('&').find_map(|pair| pair.strip_prefix("lang=")).map(str::to_owned)
+}
+
+fn render(
+    front: &Front,
+    request: &HttpRequest,
+    template: &str,
+    view: &impl Serialize,
+    status: StatusCode,
+) -> HttpResponse {
+    let context = match tera::Context::from_serialize(view) {
+        Ok(context) => context,
+        Err(error) => return ApiError::failed("page.failed", error).error_response(),
+    };
+    match front.assets.templates.render(template, &context) {
+        Ok(html) => {
+            let mut response = HttpResponse::build(status);
+            response.content_type("text/html; charset=utf-8");
+            if asked(request).is_some() {
+                let cookie = Cookie::build(LANG_COOKIE, language(request))
+                    .path("/")
+                    .same_site(SameSite::Lax)
+                    .permanent()
+                    .finish();
+                response.cookie(cookie);
+            }
+            response.body(html)
+        }
+        Err(error) => ApiError::failed("page.failed", format!("{error:?}")).error_response(),
+    }
+}

@@ -1,0 +1,273 @@
+//! Making, finding, starting, stopping and deleting sessions.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use staithe_actors::{
+    mail,
+    runtime::messages::InterruptCommand,
+    session::messages::{GetRuntime, StartSession, StopSession},
+    session_manager::messages::{CreateSession, DeleteSession, IdempotencyKey},
+};
+use staithe_protocol::{
+    Action, SessionId,
+    action::{Message, Run},
+    api::{self, SessionBody, SessionCreated, SessionList},
+    frames::Role,
+};
+
+use super::body;
+use crate::{
+    auth::{Identity, Need},
+    error::ApiError,
+    front::{Front, session_id},
+};
+
+/// Longest title, label and idempotency key, in characters.
+const MAX_TEXT: usize = 200;
+/// Most labels of a session.
+const MAX_LABELS: usize = 32;
+/// Sessions on a page when no limit is given, and the most that one page holds.
+const PAGE: usize = 50;
+const MAX_PAGE: usize = 500;
+
+/// `POST /api/sessions`
+pub async fn create(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    identity: Identity,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    identity.may_create()?;
+    let wanted: api::CreateSession = body::json(payload, front.settings.max_body).await?;
+    check(&wanted, &front.engine.kind)?;
+    let key = idempotency_key(&request, &wanted)?;
+    let create = CreateSession {
+        owner: identity.subject.clone(),
+        title: wanted.title.clone(),
+        image: wanted.image.clone(),
+        labels: wanted.labels.clone(),
+        first_actions: first_actions(&wanted)?,
+        key,
+    };
+    let created = mail::ask(&front.manager, create).await??;
+    let session = front.registry.body(created.id).ok_or_else(ApiError::no_session)?;
+    let token = session_token(&front, &identity, created.id, Role::Editor)?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/api/sessions/{}", created.id)))
+        .insert_header(("Idempotency-Replayed", if created.repeated { "true" } else { "false" }))
+        .json(SessionCreated { token, session }))
+}
+
+fn check(wanted: &api::CreateSession, engine: &str) -> Result<(), ApiError> {
+    let invalid = |detail: &str| {
+        ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "session.invalid", detail)
+    };
+    let long = |text: &str| text.chars().count() > MAX_TEXT;
+    if wanted.title.as_deref().is_some_and(|title| long(title) || title.trim().is_empty()) {
+        return Err(invalid("title: 1 to 200 characters are expected"));
+    }
+    if wanted.labels.len() > MAX_LABELS {
+        return Err(invalid("labels: at most 32"));
+    }
+    if wanted.labels.iter().any(|(key, value)| long(key) || long(value) || key.is_empty()) {
+        return Err(invalid("labels: keys of 1 to 200, values of up to 200 characters"));
+    }
+    if wanted.image.is_some() && engine == "local" {
+        return Err(ApiError::denied(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "session.image_unsupported",
+            "this server makes sandboxes without containers (engine local), which have no images",
+        ));
+    }
+    Ok(())
+}
+
+fn idempotency_key(
+    request: &HttpRequest,
+    wanted: &api::CreateSession,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_TEXT);
+    let key = key.ok_or_else(|| {
+        ApiError::bad_request("idempotency.malformed_key", "1 to 200 visible ASCII characters are expected")
+    })?;
+    let stands_for = serde_json::to_vec(wanted).expect("a body is plain data");
+    Ok(Some(IdempotencyKey { key: key.to_owned(), digest: Sha256::digest(stands_for).into() }))
+}
+
+/// What a new session does before anything else: clone, then say.
+fn first_actions(wanted: &api::CreateSession) -> Result<Vec<Action>, ApiError> {
+    let mut actions = Vec::new();
+    if let Some(repository) = &wanted.repository {
+        let url = repository_url(repository).ok_or_else(|| {
+            let detail = "repository: an https or ssh URL without a password, or owner/name";
+            ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "session.invalid_repository", detail)
+        })?;
+        let command = format!("git clone -- '{url}'");
+        actions.push(Action::Run(Run { command, blocking: true, ..Run::default() }));
+    }
+    if let Some(content) = &wanted.first_message {
+        actions.push(Action::Message(Message { content: content.clone(), ..Message::default() }));
+    }
+    Ok(actions)
+}
+
+/// A URL that is safe between single quotes and carries no credentials, which would be in the log.
+fn repository_url(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:@%+".contains(c);
+    if text.is_empty() || text.len() > 1000 || !text.chars().all(plain) || text.starts_with('-') {
+        return None;
+    }
+    if let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) {
+        let authority = rest.split('/').next()?;
+        return (!authority.is_empty() && !authority.contains('@')).then(|| text.to_owned());
+    }
+    if text.starts_with("ssh://") || text.starts_with("git@") {
+        return Some(text.to_owned());
+    }
+    let (owner, name) = text.split_once('/')?;
+    let good = |part: &str| !part.is_empty() && !part.contains(['/', ':', '@', '%']);
+    (good(owner) && good(name)).then(|| format!("https://github.com/{owner}/{name}.git"))
+}
+
+fn session_token(
+    front: &Front,
+    identity: &Identity,
+    id: SessionId,
+    role: Role,
+) -> Result<String, ApiError> {
+    let bearer = Identity { subject: identity.subject.clone(), role, session: Some(id) };
+    front.keys.sign(&bearer, front.settings.session_token_ttl)
+}
+
+/// `GET /api/sessions`: those of the caller, newest first.
+pub async fn list(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    identity: Identity,
+) -> Result<HttpResponse, ApiError> {
+    let mut sessions = front.registry.bodies();
+    sessions.retain(|session| identity.may(Need::Read, session.id, Some(&session.owner)).is_ok());
+    sessions.sort_by(|a, b| b.id.cmp(&a.id));
+    Ok(HttpResponse::Ok().json(cut(sessions, &request)?))
+}
+
+/// One page of a list.
+pub fn cut(sessions: Vec<SessionBody>, request: &HttpRequest) -> Result<SessionList, ApiError> {
+    let limit: usize = body::parameter(request, "limit")?.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        let detail = format!("limit: 1 to {MAX_PAGE}");
+        return Err(ApiError::bad_request("request.invalid_parameter", detail));
+    }
+    let page: usize = body::parameter(request, "page")?.unwrap_or(0);
+    let total = sessions.len();
+    let begin = page.saturating_mul(limit);
+    let next_page = (begin.saturating_add(limit) < total).then_some(page + 1);
+    let sessions = sessions.into_iter().skip(begin).take(limit).collect();
+    Ok(SessionList { sessions, total, next_page })
+}
+
+/// `GET /api/sessions/{id}`
+pub async fn get(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    front.authorize(&identity, Need::Read, id)?;
+    let session = front.registry.body(id).ok_or_else(ApiError::no_session)?;
+    Ok(HttpResponse::Ok().json(session))
+}
+
+/// `POST /api/sessions/{id}/start`
+pub async fn start(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    let session = front.open(&identity, Need::Write, id).await?;
+    mail::ask(&session.addr, StartSession).await??;
+    Ok(HttpResponse::Accepted().json(session.body()))
+}
+
+/// `POST /api/sessions/{id}/stop`
+pub async fn stop(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    let session = front.open(&identity, Need::Write, id).await?;
+    mail::ask(&session.addr, StopSession).await??;
+    Ok(HttpResponse::Accepted().json(session.body()))
+}
+
+/// `POST /api/sessions/{id}/interrupt`
+pub async fn interrupt(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    let session = front.open(&identity, Need::Write, id).await?;
+    let runtime = mail::ask(&session.addr, GetRuntime).await?;
+    let running = mail::ask(&runtime, InterruptCommand).await??;
+    Ok(HttpResponse::Ok().json(json!({ "running": running })))
+}
+
+/// `DELETE /api/sessions/{id}`: answered when nothing is left of it.
+pub async fn delete(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    front.authorize(&identity, Need::Write, id)?;
+    mail::ask(&front.manager, DeleteSession(id)).await??;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A wish for a token.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedToken {
+    role: Role,
+}
+
+/// `POST /api/sessions/{id}/tokens`: a token that opens this session alone, with the role `viewer` or
+/// `editor`.
+pub async fn token(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    front.authorize(&identity, Need::Write, id)?;
+    let wanted: WantedToken = body::json(payload, front.settings.max_body).await?;
+    if !matches!(wanted.role, Role::Viewer | Role::Editor) {
+        let detail = "role: viewer or editor";
+        return Err(ApiError::bad_request("request.invalid", detail));
+    }
+    let token = session_token(&front, &identity, id, wanted.role)?;
+    Ok(HttpResponse::Created().json(json!({ "token": token, "role": Value::from(format!("{:?}", wanted.role).to_lowercase()) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repository_url;
+
+    #[test]
+    fn a_repository_is_a_url_without_a_password_or_owner_and_name() {
+        assert_eq!(repository_url("a/b").as_deref(), Some("https://github.com/a/b.git"));
+        for good in ["https://git.example/x.git", "git@git.example:a/b.git", "ssh://git@h/x"] {
+            assert_eq!(repository_url(good).as_deref(), Some(good));
+        }
+        for bad in ["", "a", "https://u:p@h/x", "-oProxyCommand=x/y", "a/b'; rm -rf /", "a/b/c", "https:///x"] {
+            assert_eq!(repository_url(bad), None, "{bad}");
+        }
+    }
+}

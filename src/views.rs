@@ -1,0 +1,48 @@
+//! What pages are given: templates get these and nothing else.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What every page needs.
+#[derive(Debug, Serialize)]
+pub struct Page<'a> {
+    pub static_base: String,
+    pub lang: &'a str,
+    /// The messages of the language.
+    pub t: &'a Value,
+    pub version: &'static str,
+    pub signed_in: bool,
+    pub operator: bool,
+    /// Empty when nobody is signed in.
+    pub user_name: String,
+}
+
+/// The sign-in page.
+#[derive(Debug, Serialize)]
+pub struct SignIn<'a> {
+    #[serde(flatten)]
+    pub page: Page<'a>,
+    /// `""`, `wrong_token` or `used_link`.
+    pub error: &'a str,
+    pub next: &'a str,
+}
+
+/// One session.
+#[derive(Debug, Serialize)]
+pub struct SessionPage<'a> {
+    #[serde(flatten)]
+    pub page: Page<'a>,
+    pub session_id: String,
+    pub session_title: String,
+}
+
+/// What can't be shown.
+#[derive(Debug, Serialize)]
+pub struct ErrorPage<'a> {
+    #[serde(flatten)]
+    pub page: Page<'a>,
+    pub status: u16,
+    pub title: String,
+    pub detail: String,
+    pub code: &'a str,
+}

@@ -1,0 +1,188 @@
+//! Carrying one frame out: exactly one answer to each command.
+
+use actix_web::{http::StatusCode, web};
+use bytes::Bytes;
+use serde_json::Value;
+use staithe_actors::{
+    SessionHandle, mail,
+    runtime::messages::{DoFile, InterruptCommand},
+    session::messages::{GetRuntime, SubmitAction},
+};
+use staithe_protocol::{
+    SessionId,
+    files::FileOp,
+    frames::{ClientFrame, MAX_REF, ServerFrame},
+};
+
+use crate::{
+    auth::{Identity, Need},
+    error::ApiError,
+    front::Front,
+    routes::events::submission,
+};
+
+/// A frame as bytes.
+pub fn encode(frame: &ServerFrame) -> Bytes {
+    Bytes::from(serde_json::to_vec(frame).expect("a frame is plain data with string keys"))
+}
+
+/// A frame that could be read, or the answer to one that could not.
+pub fn parse(text: &str) -> Result<ClientFrame, ServerFrame> {
+    let denied = |reference: Option<String>, code: &str, reason: String| ServerFrame::Denied {
+        reference,
+        code: code.to_owned(),
+        reason,
+        current_version: None,
+        current_content: None,
+    };
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| denied(None, "frame.malformed", format!("not JSON: {error}")))?;
+    let Some(object) = value.as_object() else {
+        return Err(denied(None, "frame.malformed", "a frame is a JSON object".into()));
+    };
+    let reference = object.get("ref").and_then(Value::as_str).map(str::to_owned);
+    if reference.as_ref().is_some_and(|name| name.is_empty() || name.len() > MAX_REF) {
+        return Err(denied(None, "ref.malformed", format!("ref: 1 to {MAX_REF} bytes")));
+    }
+    let Some(kind) = object.get("type").and_then(Value::as_str) else {
+        return Err(denied(reference, "frame.malformed", "type: a string is missing".into()));
+    };
+    match kind {
+        "do" | "file" | "interrupt" | "ping" => {}
+        "watch" | "terminal.open" | "terminal.resize" | "terminal.close" => {
+            let reason = format!("this version of the server has no {kind} yet");
+            return Err(denied(reference, "frame.unsupported", reason));
+        }
+        _ => {
+            let reason = format!("{kind:?} is no frame: do, file, interrupt or ping is expected");
+            return Err(denied(reference, "frame.unknown", reason));
+        }
+    }
+    if matches!(kind, "do" | "file") && reference.is_none() {
+        return Err(denied(None, "ref.missing", "ref: a string is missing".into()));
+    }
+    let code = if kind == "file" { "BAD_MESSAGE" } else { "frame.malformed" };
+    serde_json::from_value(value).map_err(|error| denied(reference, code, error.to_string()))
+}
+
+/// What commands need.
+#[derive(Clone)]
+pub struct Hands {
+    pub front: web::Data<Front>,
+    pub identity: Identity,
+    pub id: SessionId,
+    pub session: SessionHandle,
+}
+
+impl Hands {
+    /// Begins to carry a command out. The command is in its actor's mailbox when this returns, so that
+    /// two commands in a row are taken in that order.
+    pub fn carry_out(
+        &self,
+        frame: ClientFrame,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Option<ServerFrame>>>> {
+        match frame {
+            ClientFrame::Do { reference, action } => {
+                let taken = self.allow(Need::Write).and_then(|()| {
+                    let submit = submission(&action, Some(&reference))?;
+                    Ok(mail::ask(&self.session.addr, SubmitAction(submit)))
+                });
+                Box::pin(async move {
+                    let outcome = match taken {
+                        Ok(taken) => flatten(taken.await),
+                        Err(error) => Err(error),
+                    };
+                    Some(answer(reference, outcome, |done, event_id| done.event(event_id)))
+                })
+            }
+            ClientFrame::File { reference, op } => {
+                let hands = self.clone();
+                Box::pin(async move {
+                    let outcome = hands.file(op).await;
+                    Some(answer(reference, outcome, |done, file| done.file(file)))
+                })
+            }
+            ClientFrame::Interrupt { reference } => {
+                let hands = self.clone();
+                Box::pin(async move {
+                    let outcome = hands.interrupt().await;
+                    let reference = reference?;
+                    Some(answer(reference, outcome, |done, running| done.running(running)))
+                })
+            }
+            ClientFrame::Ping { nonce } => {
+                Box::pin(std::future::ready(Some(ServerFrame::Pong { nonce })))
+            }
+        }
+    }
+
+    fn allow(&self, need: Need) -> Result<(), ApiError> {
+        self.front.authorize(&self.identity, need, self.id)
+    }
+
+    async fn file(&self, op: FileOp) -> Result<staithe_protocol::files::FileDone, ApiError> {
+        self.allow(if op.mutates() { Need::Write } else { Need::Read })?;
+        let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
+        Ok(mail::ask(&runtime, DoFile(op)).await??)
+    }
+
+    async fn interrupt(&self) -> Result<bool, ApiError> {
+        self.allow(Need::Write)?;
+        let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
+        Ok(mail::ask(&runtime, InterruptCommand).await??)
+    }
+}
+
+fn flatten<T, E1, E2>(outcome: Result<Result<T, E2>, E1>) -> Result<T, ApiError>
+where
+    ApiError: From<E1> + From<E2>,
+{
+    Ok(outcome??)
+}
+
+/// A `done` that is being filled in.
+struct Done(String);
+
+impl Done {
+    fn event(self, event_id: staithe_protocol::EventId) -> ServerFrame {
+        ServerFrame::Done { reference: self.0, event_id: Some(event_id), running: None, file: None }
+    }
+
+    fn running(self, running: bool) -> ServerFrame {
+        ServerFrame::Done { reference: self.0, event_id: None, running: Some(running), file: None }
+    }
+
+    fn file(self, file: staithe_protocol::files::FileDone) -> ServerFrame {
+        let file = Some(Box::new(file));
+        ServerFrame::Done { reference: self.0, event_id: None, running: None, file }
+    }
+}
+
+fn answer<T>(
+    reference: String,
+    outcome: Result<T, ApiError>,
+    done: impl FnOnce(Done, T) -> ServerFrame,
+) -> ServerFrame {
+    let error = match outcome {
+        Ok(value) => return done(Done(reference), value),
+        Err(error) => error,
+    };
+    let (code, reason) = (error.code.to_owned(), error.detail);
+    match error.status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let retry_after = error.retry_after.unwrap_or(1);
+            ServerFrame::Unavailable { reference, code, reason, retry_after }
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => {
+            let id = error.id.unwrap_or_default();
+            ServerFrame::Failed { reference, code, reason, id }
+        }
+        _ => ServerFrame::Denied {
+            reference: Some(reference),
+            code,
+            reason,
+            current_version: error.current_version,
+            current_content: error.current_content,
+        },
+    }
+}
