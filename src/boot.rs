@@ -301,6 +301,8 @@ fn watch_connection(connection: &dyn std::any::Any) {
     use rustix::net::sockopt;
     let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
     let set = || {
+        // Small frames go at once: waiting to join them (Nagle) costs 40 ms against delayed ACKs.
+        sockopt::set_tcp_nodelay(stream, true)?;
         sockopt::set_socket_keepalive(stream, true)?;
         sockopt::set_tcp_keepidle(stream, Duration::from_secs(60))?;
         sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap, io, rc::Rc};
 
-use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, getpid, wait};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -46,6 +46,26 @@ impl Reaper {
             }
         }
     }
+}
+
+/// Every process below this one.
+pub fn descendants() -> Vec<Pid> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parents: HashMap<i32, i32> = entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // `pid (name) state parent …`, where the name may contain anything.
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            Some((pid, parent))
+        })
+        .collect();
+    let me = getpid().as_raw_nonzero().get();
+    let is_below = |pid: i32| {
+        let line = std::iter::successors(Some(pid), |pid| parents.get(pid).copied());
+        line.skip(1).take(parents.len()).any(|ancestor| ancestor == me)
+    };
+    parents.keys().filter(|pid| is_below(**pid)).filter_map(|pid| Pid::from_raw(*pid)).collect()
 }
 
 fn code(status: WaitStatus) -> i64 {

@@ -1,7 +1,7 @@
 //! From the start to the end: the key, the socket, the connections, the signals.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     io::{self, Write as _},
     os::fd::{AsRawFd as _, OwnedFd},
@@ -16,7 +16,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::{
     fs::{Mode, OFlags, open, unlinkat},
     io::Errno,
-    process::{DumpableBehavior, Signal, getpid, set_dumpable_behavior, umask},
+    process::{
+        DumpableBehavior, Signal, getpid, set_child_subreaper, set_dumpable_behavior, umask,
+    },
     stdio::{dup2_stdin, stdin},
 };
 use staithe_protocol::runner::SOCKET_NAME;
@@ -33,7 +35,7 @@ use crate::{
     files::Files,
     http,
     lines::Lines,
-    reap::Reaper,
+    reap::{Reaper, descendants},
     shell::{
         Ground, Shells,
         line::LONGEST_NAME,
@@ -47,8 +49,10 @@ use crate::{
 const FILE_THREADS: usize = 4;
 /// They end when they had nothing to do for so long.
 const THREAD_REST: Duration = Duration::from_secs(2);
-/// As process 1, everything gets this long to end by itself.
+/// At the end, everything gets this long to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether everything has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// The longest key, in bytes.
 const MOST_KEY: u64 = 4096;
 
@@ -66,6 +70,9 @@ pub fn main(told: &Serve) -> ExitCode {
 fn run(told: &Serve) -> io::Result<()> {
     // No program in the sandbox may look into this process, where the key is.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // What a shell leaves behind becomes ours, so that it can be ended with us. As process 1 it does
+    // so anyway, and where it can't be asked for, only programs that hide outlive us.
+    set_child_subreaper(Some(getpid())).ok();
     let key = read_key()?;
     let listener = bind(&told.socket_dir)?;
     umask(Mode::from_raw_mode(0o002));
@@ -136,6 +143,7 @@ async fn serve(
             _ = interrupt.recv() => break,
         }
     }
+    app.shells.end();
     end().await;
     Ok(())
 }
@@ -161,6 +169,7 @@ fn start(told: &Serve, key: &str, began: Instant) -> io::Result<App> {
         lines: Rc::clone(&lines),
         spools: RefCell::new(spools),
         began,
+        ending: Cell::new(false),
     });
     Ok(App::new(key, nonce()?, shells, files, lines))
 }
@@ -181,35 +190,26 @@ fn connect(app: &Rc<App>, stream: UnixStream) {
     });
 }
 
-/// Ends what runs here: as process 1 everything, else the shells.
+/// Ends what runs here: everything that was ever started from this process.
 async fn end() {
-    if getpid().as_raw_nonzero().get() != 1 {
-        return; // the shells end with the tasks that hold them
+    // A stopped job must run to end. An interactive bash ignores SIGTERM, and ends by SIGHUP.
+    for signal in [Signal::TERM, Signal::HUP, Signal::CONT] {
+        kill_all(signal);
     }
-    kill_all(Signal::TERM);
     let deadline = Instant::now() + GRACE;
-    while others() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    while !descendants().is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
-    kill_all(Signal::KILL);
+    // One that is killed may leave children behind, which are ours then.
+    let deadline = Instant::now() + GRACE;
+    while !descendants().is_empty() && Instant::now() < deadline {
+        kill_all(Signal::KILL);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
-/// Signals every process of the sandbox but this one.
 fn kill_all(signal: Signal) {
-    for pid in processes() {
-        rustix::process::kill_process(pid, signal).ok();
+    for pid in descendants() {
+        rustix::process::kill_process(pid, signal).ok(); // it may have ended meanwhile
     }
-}
-
-fn others() -> bool {
-    processes().next().is_some()
-}
-
-/// Every other process that is visible.
-fn processes() -> impl Iterator<Item = rustix::process::Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(rustix::process::Pid::from_raw)
-        .filter(|pid| *pid != getpid())
 }

@@ -242,13 +242,17 @@ async fn a_line_that_no_terminal_takes_is_refused() {
 async fn everything_ends_with_the_runner() {
     let mut runner = Runner::start().await;
     let mut line = runner.line().await;
-    let pid = line.run("echo $$").await.content;
-    line.begin_run("echo go; sleep 1000").await;
-    line.output_contains("go").await;
+    let hiding = "(trap '' HUP TERM; exec setsid sh -c 'echo $$; exec sleep 1001') & wait -n; true";
+    line.begin_run(&format!("echo $$; {hiding}")).await;
+    line.output_contains("\n").await;
+    while line.outputs.iter().map(|o| o.text.matches('\n').count()).sum::<usize>() < 2 {
+        line.take_one().await;
+    }
+    let printed: String = line.outputs.iter().map(|o| o.text.as_str()).collect();
     assert_eq!(runner.terminate().await, Some(0));
-    let shell = format!("/proc/{pid}");
-    eventually("the shell is gone", async || {
-        (!std::path::Path::new(&shell).exists()).then_some(())
-    })
-    .await;
+    for pid in printed.lines() {
+        let process = format!("/proc/{pid}");
+        eventually("it is gone", async || (!std::path::Path::new(&process).exists()).then_some(()))
+            .await;
+    }
 }

@@ -61,6 +61,8 @@ pub struct Ground {
     pub lines: Rc<Lines>,
     pub spools: RefCell<Spools>,
     pub began: Instant,
+    /// The program ends: no shell is started any more.
+    pub ending: Cell<bool>,
 }
 
 /// What others may see of the shell.
@@ -129,6 +131,11 @@ impl Shells {
             any |= told.await.unwrap_or(false);
         }
         any
+    }
+
+    /// From now on no shell is started.
+    pub fn end(&self) {
+        self.ground.ending.set(true);
     }
 
     /// The file with a command's whole output.

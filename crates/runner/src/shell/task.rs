@@ -123,7 +123,9 @@ impl Task {
     }
 
     fn start_shell(&mut self) {
-        let Some(bash) = &self.ground.bash else { return };
+        let Some(bash) = self.ground.bash.as_ref().filter(|_| !self.ground.ending.get()) else {
+            return;
+        };
         let mut cwd = self.view.cwd.borrow_mut();
         if !Path::new(cwd.as_str()).is_dir() {
             cwd.clone_from(&self.ground.workspace);
