@@ -17,6 +17,8 @@ fn main() {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-env-changed=STAITHE_RUNNER");
+    // For the benches, which measure the very binary that is embedded.
+    println!("cargo::rustc-env=OUT_DIR_OF_STAITHE={}", out.display());
     let runner = out.join("staithe-runner");
     if let Some(ready) = env::var_os("STAITHE_RUNNER") {
         fs::copy(&ready, &runner).expect("STAITHE_RUNNER names a runner that was built before");

@@ -1,0 +1,182 @@
+//! A server of its own for each measurement, figures and the table.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message,
+    tungstenite::client::IntoClientRequest,
+};
+
+/// The server's binary.
+pub(crate) const STAITHE: &str = env!("CARGO_BIN_EXE_staithe");
+
+/// One line of the table.
+pub(crate) struct Row {
+    pub(crate) what: &'static str,
+    pub(crate) floor: String,
+    pub(crate) measured: String,
+    pub(crate) budget: &'static str,
+}
+
+/// Prints the table as it stands in `docs/performance.md`.
+pub(crate) fn print(rows: &[Row]) {
+    let mut out = std::io::stdout().lock();
+    let mut line = |text: String| writeln!(out, "{text}").expect("stdout takes the table");
+    line("| what | floor | measured | budget |".into());
+    line("|---|---|---|---|".into());
+    for row in rows {
+        line(format!("| {} | {} | {} | {} |", row.what, row.floor, row.measured, row.budget));
+    }
+}
+
+/// The value below which this share of a sorted sample lies.
+pub(crate) fn quantile(sample: &mut [Duration], share: f64) -> Duration {
+    sample.sort_unstable();
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of a small sample")]
+    let at = ((sample.len() - 1) as f64 * share).round() as usize;
+    sample[at]
+}
+
+/// In milliseconds, for a table.
+pub(crate) fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+/// Resident bytes of a process, in MiB.
+pub(crate) fn resident_mib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.unwrap_or_default() / 1024.0
+}
+
+/// A running server, ended by its process id.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) token: String,
+    /// From exec to the first answered request.
+    pub(crate) first_answer: Duration,
+}
+
+impl Server {
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        let began = Instant::now();
+        let mut child = Command::new(STAITHE)
+            .args(["serve", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"])
+            .args(["--engine", "local", "--ready-json", "--data-dir"])
+            .arg(data_dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("one line comes");
+        let ready: Value = serde_json::from_str(&line).expect("the line is JSON");
+        let text = |key: &str| ready[key].as_str().expect("ready has it").to_owned();
+        let mut server =
+            Self { child, url: text("url"), token: text("token"), first_answer: Duration::ZERO };
+        server.request("GET", "/health", "");
+        server.first_answer = began.elapsed();
+        server
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// One HTTP request over a connection of its own; the body of the answer.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Value {
+        let host = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).expect("the server listens");
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.token,
+            body.len()
+        )
+        .expect("the request is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the answer comes");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
+    /// A new session's id.
+    pub(crate) fn session(&self) -> String {
+        let made = self.request("POST", "/api/sessions", "{}");
+        made["id"].as_str().expect("a session has an id").to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        if rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_ok() {
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// A WebSocket client.
+pub(crate) struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>, u64);
+
+impl Client {
+    pub(crate) async fn join(server: &Server, session: &str) -> Self {
+        let url = server.url.replace("http", "ws");
+        let mut request = format!("{url}/api/sessions/{session}/ws")
+            .into_client_request()
+            .expect("the address is one");
+        let bearer = format!("Bearer {}", server.token).parse().expect("a token is a header");
+        request.headers_mut().insert("Authorization", bearer);
+        let (socket, _) = connect_async(request).await.expect("the socket opens");
+        Self(socket, 0)
+    }
+
+    /// Runs a command; returns when its observation is there.
+    pub(crate) async fn run(&mut self, command: &str) {
+        self.1 += 1;
+        let frame = json!({
+            "type": "do",
+            "ref": format!("bench-{}", self.1),
+            "action": { "action": "run", "args": { "command": command, "blocking": true } },
+        });
+        self.0.send(Message::text(frame.to_string())).await.expect("the socket takes it");
+        let mut event = None;
+        loop {
+            let message = self.0.next().await.expect("the socket stays").expect("it reads");
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).expect("frames are JSON");
+            match frame["type"].as_str() {
+                Some("event") if frame["event"]["action"] == "run" => {
+                    event = frame["event"]["id"].as_u64();
+                }
+                Some("event") if event.is_some() && frame["event"]["cause"].as_u64() == event => {
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A runtime for one measurement.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made")
+}
