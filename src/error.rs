@@ -146,6 +146,7 @@ impl From<CreateFailed> for ApiError {
 impl From<PhaseDenied> for ApiError {
     fn from(error: PhaseDenied) -> Self {
         let code = match error {
+            PhaseDenied::Draining => return Self::unavailable("server.draining", error, 10),
             PhaseDenied::Stopping => "session.stopping",
             PhaseDenied::AlreadyStopped => "session.already_stopped",
         };

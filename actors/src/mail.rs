@@ -42,8 +42,10 @@ where
     M: Message + Send + 'static,
     M::Result: Send,
 {
-    let request = addr.send(message);
-    async move { request.await.map_err(|error| failed::<A, M>(&error)) }
+    // A clone has a slot of its own: through the shared address, a full mailbox would take the message
+    // only when the request is first polled, after others that came later.
+    let request = addr.clone().send(message);
+    async move { request.await.map_err(failed::<A, M>) }
 }
 
 /// As [`ask`], for a question that loses its worth after `within`.
@@ -58,7 +60,7 @@ where
     M: Message + Send + 'static,
     M::Result: Send,
 {
-    addr.send(message).timeout(within).await.map_err(|error| failed::<A, M>(&error))
+    addr.send(message).timeout(within).await.map_err(failed::<A, M>)
 }
 
 /// Tells a fact. An actor that has ended has no use for it.
@@ -72,7 +74,7 @@ where
     addr.do_send(fact);
 }
 
-fn failed<A, M>(error: &actix::MailboxError) -> SendFailed {
+fn failed<A, M>(error: actix::MailboxError) -> SendFailed {
     let cause = match error {
         actix::MailboxError::Closed => SendFailure::Closed,
         actix::MailboxError::Timeout => SendFailure::TimedOut,

@@ -37,6 +37,7 @@ impl SessionRecord {
     pub const VERSION: u32 = 1;
 
     /// As a row of the store.
+    #[expect(clippy::missing_panics_doc, reason = "it can't: the keys are strings")]
     pub fn to_row(&self) -> SessionRow {
         let body = serde_json::to_vec(self).expect("a record is plain data with string keys");
         SessionRow { id: self.id, body: Bytes::from(body), updated_ms: self.updated_ms }

@@ -49,6 +49,13 @@ where
     }
 }
 
+impl<P: Actor> DeathNotice<P> {
+    /// Whom it tells, while it is there.
+    pub fn parent(&self) -> Option<Addr<P>> {
+        self.parent.upgrade()
+    }
+}
+
 impl<P: Actor> Drop for DeathNotice<P> {
     fn drop(&mut self) {
         if let Some(parent) = self.parent.upgrade() {
@@ -112,7 +119,7 @@ pub struct RestartBudget {
 impl RestartBudget {
     /// The house style's budget for a runtime: 3 in 5 minutes, after 1, 4 and 16 seconds.
     pub fn for_runtime() -> Self {
-        Self { most: 3, window: Duration::from_secs(300), spent: VecDeque::new() }
+        Self { most: 3, window: Duration::from_mins(5), spent: VecDeque::new() }
     }
 
     /// The pause before the restart that is now due; nothing when the budget is spent.

@@ -110,10 +110,11 @@ fn cookie(value: String) -> Cookie<'static> {
     Cookie::build(COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).finish()
 }
 
-/// Only to a path of our own: `//host` and `/\host` would leave.
+/// Only to a path of our own: `//host` and `/\host` would leave, and browsers take tabs and line ends
+/// out of an address before they read it.
 fn redirect(next: Option<&str>) -> HttpResponse {
     let own = next.filter(|next| {
-        next.starts_with('/') && !next[1..].starts_with(['/', '\\']) && !next.contains(['\r', '\n'])
+        next.starts_with('/') && !next[1..].starts_with(['/', '\\']) && !next.contains(char::is_control)
     });
     HttpResponse::SeeOther().insert_header((header::LOCATION, own.unwrap_or("/"))).finish()
 }

@@ -34,6 +34,10 @@ pub async fn json<T: DeserializeOwned>(payload: web::Payload, limit: usize) -> R
 
 /// JSON that a caller sent.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // An array would pass for an object's fields in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::bad_request("request.invalid", "a JSON object is expected"));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let code =
             if error.is_data() { "request.invalid" } else { "request.malformed_json" };
@@ -41,11 +45,22 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     })
 }
 
-/// A query parameter of a type; absent ones are `None`.
+/// A form that can't be read.
+pub fn form(error: actix_web::error::UrlencodedError) -> actix_web::Error {
+    use actix_web::error::UrlencodedError::Overflow;
+    if matches!(error, Overflow { .. }) {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return ApiError::denied(status, "request.too_large", error).into();
+    }
+    ApiError::bad_request("request.malformed_form", error).into()
+}
+
+/// A query parameter of a type; absent and empty ones are `None`.
 pub fn parameter<T: FromStr>(request: &HttpRequest, name: &str) -> Result<Option<T>, ApiError> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map_err(|error| ApiError::bad_request("request.malformed_query", error))?;
-    let Some((_, text)) = pairs.0.into_iter().find(|(key, _)| key == name) else {
+    let wanted = |(key, value): &(String, String)| key == name && !value.is_empty();
+    let Some((_, text)) = pairs.0.into_iter().find(wanted) else {
         return Ok(None);
     };
     let value = text.parse().map_err(|_| {

@@ -72,9 +72,9 @@ pub async fn operate(
     let id = session_id(&id)?;
     front.authorize(&identity, Need::Read, id)?;
     let limit = staithe_protocol::frames::MAX_CLIENT_MESSAGE;
-    let body = body::whole(payload, limit).await?;
-    let op: FileOp = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::bad_request("BAD_MESSAGE", error))?;
+    let content = body::whole(payload, limit).await?;
+    let op: FileOp = body::parse(&content)
+        .map_err(|error| ApiError::bad_request("BAD_MESSAGE", error.detail))?;
     let need = if op.mutates() { Need::Write } else { Need::Read };
     let session = front.open(&identity, need, id).await?;
     Ok(HttpResponse::Ok().json(do_file(&session, op).await?))

@@ -10,13 +10,19 @@ pub mod sessions;
 
 use actix_web::web::{self, ServiceConfig};
 
-use crate::{assets, auth::sign_in, guard, openapi, ws};
+use crate::{assets, auth::sign_in, error::ApiError, guard, openapi, ws};
 
 /// Every route. Tests mount it too.
 pub fn configure(app: &mut ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
-    let form = web::FormConfig::default().limit(64 * 1024);
+    let form = web::FormConfig::default().limit(64 * 1024).error_handler(|error, _| body::form(error));
+    let query = web::QueryConfig::default()
+        .error_handler(|error, _| ApiError::bad_request("request.malformed_query", error).into());
+    let path = web::PathConfig::default()
+        .error_handler(|error, _| ApiError::bad_request("request.malformed_path", error).into());
     app.app_data(form)
+        .app_data(query)
+        .app_data(path)
         .service(resource("/").route(web::get().to(pages::sessions)))
         .service(resource("/sessions/{id}").route(web::get().to(pages::session)))
         .service(resource("/admin").route(web::get().to(pages::admin)))

@@ -164,7 +164,7 @@ pub fn cut(sessions: Vec<SessionBody>, request: &HttpRequest) -> Result<SessionL
     let page: usize = body::parameter(request, "page")?.unwrap_or(0);
     let total = sessions.len();
     let begin = page.saturating_mul(limit);
-    let next_page = (begin.saturating_add(limit) < total).then_some(page + 1);
+    let next_page = (begin.saturating_add(limit) < total).then(|| page + 1);
     let sessions = sessions.into_iter().skip(begin).take(limit).collect();
     Ok(SessionList { sessions, total, next_page })
 }

@@ -158,9 +158,11 @@ impl Pump {
                     Ok(()) => {}
                     Err(end) => return end,
                 },
-                moved = self.subscription.heads.changed() => if moved.is_err() {
+                // It changes once; a receiver from before the end sees it.
+                _ = self.subscription.closed.changed() => {
                     return End::Close(CloseCode::Restart, "the session begins anew: reconnect");
-                },
+                }
+                _ = self.subscription.heads.changed() => {}
                 _ = self.subscription.outputs.changed() => {}
                 _ = ping.tick() => self.pings.push_back(Out::Ping),
                 _ = draining.wait_for(|draining| *draining) => {

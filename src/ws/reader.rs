@@ -57,6 +57,10 @@ impl Frames {
                         return Ok(message);
                     }
                 }
+                // The codec would wait for all of a frame before it looks at its length.
+                Ok(None) if announced(&self.buffer) > MAX_CLIENT_MESSAGE as u64 => {
+                    return Err(ReadFailed::TooLarge);
+                }
                 Ok(None) => {
                     if self.buffer.is_empty() {
                         self.buffer = BytesMut::new(); // a large message's buffer isn't kept
@@ -106,6 +110,17 @@ impl Frames {
         }
         whole.extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+/// The length of the payload that a frame's head tells (RFC 6455 §5.2); 0 when too little is there.
+fn announced(head: &[u8]) -> u64 {
+    let Some(short) = head.get(1).map(|byte| byte & 0x7f) else { return 0 };
+    let rest = &head[2..];
+    match short {
+        126 => rest.first_chunk().map_or(0, |length| u64::from(u16::from_be_bytes(*length))),
+        127 => rest.first_chunk().map_or(0, |length| u64::from_be_bytes(*length)),
+        short => u64::from(short),
     }
 }
 

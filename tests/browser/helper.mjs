@@ -76,6 +76,14 @@ export async function openPage(browser, options = {}) {
   return watch(await context.newPage());
 }
 
+/** Signs in by the token, as the printed link works only once. @param {import("playwright-core").Page} page @param {{ url: string, token: string }} server */
+export async function signIn(page, { url, token }) {
+  await page.goto(`${url}/login`);
+  await page.locator("#token").fill(token);
+  await page.locator("#token").press("Enter");
+  await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
+}
+
 /** @type {WeakMap<import("playwright-core").Page, string[]>} */
 const complaints = new WeakMap();
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { SLOW, assertClean, makeSession, openPage, run, scratch, shoot, startBrowser, startServer } from "./helper.mjs";
+import { SLOW, assertClean, makeSession, openPage, run, scratch, shoot, signIn, startBrowser, startServer } from "./helper.mjs";
 
 const LOOKS = [
   { name: "light", colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -57,8 +57,7 @@ test("each page in each look, and in Chinese without a key left over", { timeout
     const page = await openPage(browser, /** @type {any} */ (options));
     await page.goto(`${server.url}/login`);
     await shoot(page, `sign-in-${name}`);
-    await page.goto(server.login_url);
-    await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
+    await signIn(page, server);
     if (!session) {
       await shoot(page, "sessions-empty");
       session = await makeSession(page, "Harbour works");
@@ -88,7 +87,7 @@ test("each page in each look, and in Chinese without a key left over", { timeout
     await page.context().close();
   }
   const page = await openPage(browser);
-  await page.goto(server.login_url);
+  await signIn(page, server);
   await page.goto(`${server.url}/?lang=zh-CN`);
   for (const path of ["/", `/sessions/${session}`, "/admin"]) {
     await page.goto(server.url + path);

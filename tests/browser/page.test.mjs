@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { SLOW, assertClean, assertEachOnce, card, makeSession, openPage, run, scratch, shoot, startBrowser, startServer, type, watch } from "./helper.mjs";
+import { SLOW, assertClean, assertEachOnce, card, makeSession, openPage, run, scratch, shoot, signIn, startBrowser, startServer, type, watch } from "./helper.mjs";
 
 const data = scratch();
 /** @type {Awaited<ReturnType<typeof startServer>>} */
@@ -26,13 +26,15 @@ after(async () => {
 /** @param {import("playwright-core").BrowserContextOptions} [options] */
 async function signedIn(options) {
   const page = await openPage(browser, options);
-  await page.goto(server.login_url);
-  await page.getByRole("heading", { name: "Sessions", exact: true }).waitFor();
+  await signIn(page, server);
   return page;
 }
 
 test("from the printed link to a saved file, with output as it comes", { timeout: 3 * SLOW }, async () => {
-  const page = await signedIn();
+  const page = await openPage(browser);
+  await page.goto(server.login_url);
+  await page.getByRole("heading", { name: "Sessions", exact: true }).waitFor();
+  assert.ok(!page.url().includes("token"), "the link's token doesn't stay in the address");
   const session = await makeSession(page, "First steps");
 
   await type(page, "for i in 1 2 3; do echo line $i; sleep 1; done");

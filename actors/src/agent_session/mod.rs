@@ -5,6 +5,7 @@
 pub mod messages;
 pub mod restore;
 pub mod state;
+pub mod turns;
 
 use std::time::Duration;
 
@@ -33,10 +34,13 @@ use crate::{
 
 use messages::{AgentStateNews, RuntimeDown, RuntimeUp, Submit, SubmitDenied, SubmitFailed};
 use state::{AgentSessionState, Effect, Outcome, Pending};
+use turns::Turns;
 
 /// See the module.
 pub struct AgentSession {
     state: AgentSessionState,
+    /// Submissions on their way to the log: they are acted on in its order.
+    turns: Turns<Pending>,
     session: WeakAddr<Session>,
     stream: Addr<EventStream>,
     runtime: Option<WeakAddr<Runtime>>,
@@ -53,13 +57,13 @@ impl AgentSession {
         settings: SandboxSettings,
         notice: DeathNotice<Session>,
     ) -> Self {
-        Self { state, session, stream, runtime: None, settings, _notice: notice }
+        Self { state, turns: Turns::default(), session, stream, runtime: None, settings, _notice: notice }
     }
 
     fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
-                Effect::Dispatch(pending) => self.dispatch(pending, ctx),
+                Effect::Dispatch(pending) => self.dispatch(*pending, ctx),
                 Effect::Observe { source, cause, observation } => {
                     self.observe(source, Some(cause), *observation, ctx);
                 }
@@ -192,15 +196,19 @@ impl Handler<Submit> for AgentSession {
             tool_call_metadata: None,
             reference,
         };
+        let turn = self.turns.take();
         let append = mail::ask(&self.stream, append);
         Box::pin(append.into_actor(self).map(move |appended, this, ctx| {
-            let appended = appended??;
-            if !appended.repeated {
-                let effects =
-                    this.state.committed(Pending { id: appended.id, source, action, timeout });
+            let new = match &appended {
+                Ok(Ok(appended)) if !appended.repeated => Some(appended.id),
+                _ => None,
+            };
+            let pending = new.map(|id| Pending { id, source, action, timeout });
+            for pending in this.turns.settle(turn, pending) {
+                let effects = this.state.committed(pending);
                 this.perform(effects, ctx);
             }
-            Ok(appended.id)
+            Ok(appended??.id)
         }))
     }
 }

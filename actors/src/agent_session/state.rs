@@ -8,7 +8,7 @@
 //! One command is in the shell at a time, in the order of the log. Input for it, and what does not
 //! need the shell, does not wait for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use staithe_protocol::{Action, AgentState, EventId, Observation, Source};
 
@@ -28,7 +28,7 @@ pub struct Pending {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Send it to the runtime, under its id as key.
-    Dispatch(Pending),
+    Dispatch(Box<Pending>),
     /// Put an observation into the log.
     Observe { source: Source, cause: EventId, observation: Box<Observation> },
     /// The agent's state changed, because of an action or by itself.
@@ -49,7 +49,10 @@ pub enum Outcome {
 pub struct AgentSessionState {
     agent: AgentState,
     waiting: VecDeque<Pending>,
+    /// What a runner of `epoch` may know: sent to it, in this life or an earlier one.
     sent: BTreeMap<EventId, Pending>,
+    /// Those of `sent` that went over the line as it is now.
+    on_line: BTreeSet<EventId>,
     /// The epoch that answers now.
     up: Option<String>,
     /// The epoch to which `sent` was sent.
@@ -69,7 +72,16 @@ impl AgentSessionState {
         most_waiting: usize,
     ) -> Self {
         let sent = unanswered.into_iter().map(|pending| (pending.id, pending)).collect();
-        Self { agent, waiting: VecDeque::new(), sent, up: None, epoch, most_waiting, open: false }
+        Self {
+            agent,
+            waiting: VecDeque::new(),
+            sent,
+            on_line: BTreeSet::new(),
+            up: None,
+            epoch,
+            most_waiting,
+            open: false,
+        }
     }
 
     /// The first thing after [`restore`](Self::restore): what needs no runtime is answered now.
@@ -132,12 +144,12 @@ impl AgentSessionState {
         }
     }
 
-    /// The runner answers. What was sent to this very runner is sent again: it knows the keys.
+    /// The runner answers. What was sent to this very runner is sent again, each when its turn comes:
+    /// the runner knows the keys, but refuses a second command while one runs.
     pub fn runtime_up(&mut self, epoch: String) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if self.epoch.as_ref() == Some(&epoch) {
-            effects.extend(self.sent.values().cloned().map(Effect::Dispatch));
-        } else {
+        self.on_line.clear();
+        if self.epoch.as_ref() != Some(&epoch) {
             effects.extend(self.interrupt_sent());
         }
         self.epoch = Some(epoch.clone());
@@ -183,6 +195,7 @@ impl AgentSessionState {
         };
         let source = pending.source;
         self.sent.remove(&id);
+        self.on_line.remove(&id);
         let mut effects = vec![Effect::Observe { source, cause: id, observation }];
         effects.extend(self.advance());
         effects
@@ -194,19 +207,22 @@ impl AgentSessionState {
         if self.up.is_none() {
             return effects;
         }
-        let mut shell_free = !self.sent.values().any(|pending| takes_the_shell(&pending.action));
-        let mut blocked = false;
+        let in_the_shell =
+            |it: &Pending| self.on_line.contains(&it.id) && takes_the_shell(&it.action);
+        let mut door = Door { shell_free: !self.sent.values().any(in_the_shell), blocked: false };
+        for pending in self.sent.values() {
+            if !self.on_line.contains(&pending.id) && door.lets_through(&pending.action) {
+                self.on_line.insert(pending.id);
+                effects.push(Effect::Dispatch(Box::new(pending.clone())));
+            }
+        }
         let mut still_waiting = VecDeque::new();
         for pending in self.waiting.drain(..) {
-            let shell = takes_the_shell(&pending.action);
-            let goes =
-                if is_input(&pending.action) { true } else { !blocked && (!shell || shell_free) };
-            if goes {
-                shell_free &= !shell;
+            if door.lets_through(&pending.action) {
+                self.on_line.insert(pending.id);
                 self.sent.insert(pending.id, pending.clone());
-                effects.push(Effect::Dispatch(pending));
+                effects.push(Effect::Dispatch(Box::new(pending)));
             } else {
-                blocked = true;
                 still_waiting.push_back(pending);
             }
         }
@@ -230,6 +246,26 @@ impl AgentSessionState {
     fn end(&mut self, state: AgentState, cause: EventId) -> Vec<Effect> {
         self.agent = state;
         vec![Effect::StateChanged { state, cause: Some(cause) }]
+    }
+}
+
+/// Which of the actions in a row may go.
+struct Door {
+    shell_free: bool,
+    /// Something before this one stays.
+    blocked: bool,
+}
+
+impl Door {
+    fn lets_through(&mut self, action: &Action) -> bool {
+        if is_input(action) {
+            return true;
+        }
+        let shell = takes_the_shell(action);
+        let goes = !self.blocked && (!shell || self.shell_free);
+        self.shell_free &= !(goes && shell);
+        self.blocked |= !goes;
+        goes
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Feed {
     store: Arc<dyn Store>,
     head: watch::Sender<i64>,
     output: watch::Sender<u64>,
+    /// Set when the stream has ended: nothing more will come, also not after a restart.
+    closed: watch::Sender<bool>,
     recent: Mutex<Recent>,
     partials: Mutex<Partials>,
     clients: DashMap<u64, Arc<ClientState>>,
@@ -60,6 +62,8 @@ pub struct Subscription {
     pub heads: watch::Receiver<i64>,
     /// Tells of newer output.
     pub outputs: watch::Receiver<u64>,
+    /// Tells that the stream has ended: join again.
+    pub closed: watch::Receiver<bool>,
     pub feed: Arc<Feed>,
     client: u64,
     state: Arc<ClientState>,
@@ -92,6 +96,7 @@ impl Feed {
             store,
             head: watch::Sender::new(head.map_or(-1, as_cursor)),
             output: watch::Sender::new(0),
+            closed: watch::Sender::new(false),
             recent: Mutex::default(),
             partials: Mutex::default(),
             clients: DashMap::with_shard_amount(2),
@@ -120,6 +125,7 @@ impl Feed {
             head,
             heads,
             outputs: self.output.subscribe(),
+            closed: self.closed.subscribe(),
             feed: self.clone(),
             client,
             state,
@@ -169,8 +175,11 @@ impl Feed {
                 break;
             }
             let taken = frames.len().min(limit - events.len());
-            events.extend(frames[..taken].iter().map(|frame| frame.slice(PREFIX_LEN..frame.len() - 1)));
-            reached = if taken == frames.len() { next } else { next - as_count(frames.len() - taken) };
+            events.extend(
+                frames[..taken].iter().map(|frame| frame.slice(PREFIX_LEN..frame.len() - 1)),
+            );
+            reached =
+                if taken == frames.len() { next } else { next - as_count(frames.len() - taken) };
         }
         Ok((events, reached))
     }
@@ -211,6 +220,10 @@ impl Feed {
 
     pub(super) fn publish(&self, id: EventId, frame: Bytes) {
         lock(&self.recent).push(id, frame);
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
     }
 
     pub(super) fn publish_head(&self, head: EventId) {

@@ -26,7 +26,8 @@ use staithe_store::{NewEvent, Store, StoreFailed};
 use tokio::sync::watch;
 
 use crate::{
-    session::Session,
+    mail,
+    session::{Session, messages::StreamBroken},
     supervise::{DeathNotice, ParentGone},
 };
 
@@ -50,7 +51,7 @@ pub struct EventStream {
     secrets: Arc<[String]>,
     /// Set once when the store failed: ids after a lost one would leave a gap.
     broken: Option<String>,
-    _notice: DeathNotice<Session>,
+    notice: DeathNotice<Session>,
 }
 
 struct InFlight {
@@ -81,7 +82,7 @@ impl EventStream {
             in_flight: HashMap::new(),
             secrets: origin.secrets,
             broken: None,
-            _notice: notice,
+            notice,
         }
     }
 
@@ -97,12 +98,11 @@ impl EventStream {
         let cause = append.cause.filter(|_| matches!(append.body, Body::Observation(_)));
         let frame = self.encode(id, &append);
         let body = frame.slice(frame_body(&frame));
-        let reference = append.reference.map(|reference| {
+        let reference = append.reference.inspect(|reference| {
             self.log.know(hash_reference(&reference.name));
             let in_flight =
                 InFlight { digest: reference.digest, id, settled: watch::Sender::new(None) };
             self.in_flight.insert(reference.name.clone(), in_flight);
-            reference
         });
         let name = reference.as_ref().map(|reference| reference.name.clone());
         let appended = self.store.append(NewEvent {
@@ -142,9 +142,26 @@ impl EventStream {
             }
             Err(error) => {
                 tracing::error!(session_id = %self.session, event_id = %id, %error, "an event could not be made durable");
-                self.broken = Some(error.to_string());
+                self.break_for(&error);
                 Err(AppendFailed::Store(error.to_string()))
             }
+        }
+    }
+
+    /// Takes nothing any more, and tells the session so, once.
+    fn break_for(&mut self, error: &StoreFailed) {
+        if self.broken.is_some() {
+            return;
+        }
+        let mut cause = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            cause = format!("{cause}: {inner}");
+            source = inner.source();
+        }
+        self.broken = Some(cause.clone());
+        if let Some(session) = self.notice.parent() {
+            mail::tell(&session, StreamBroken { cause });
         }
     }
 
@@ -209,6 +226,12 @@ impl EventStream {
             Ok(None) => this.append(Append { reference: Some(reference), ..append }),
             Err(error) => Box::pin(fut::ready(Err(error))),
         }))
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.feed.close();
     }
 }
 
@@ -283,10 +306,13 @@ impl Handler<Flush> for EventStream {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        if self.broken.is_some() {
+            return Box::pin(fut::ready(())); // what is not durable now never will be
+        }
         let mut heads = self.feed.subscribe_heads();
         let last = self.log.newest();
         let wait = async move {
-            // A broken store never moves the head; whoever flushes has a deadline.
+            // A store that breaks meanwhile never moves the head; whoever flushes has a deadline.
             drop(heads.wait_for(|head| *head >= last).await);
         };
         Box::pin(wait.into_actor(self))

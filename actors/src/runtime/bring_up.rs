@@ -6,7 +6,10 @@ use staithe_engine::{Engine, EngineFailed, Labels, Line, Sandbox, SandboxSpec, S
 use staithe_engine::{LABEL_OWNER, LABEL_SESSION};
 use staithe_link::{Address, Link, LinkEvent};
 use staithe_protocol::{Fault, SandboxId, StartStep, runner::Hello};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 
 /// Lines of the sandbox's log that a fault carries.
 const LOG_TAIL: usize = 50;
@@ -18,6 +21,8 @@ pub(super) struct Attempt {
     pub engine: Arc<dyn Engine>,
     pub spec: SandboxSpec,
     pub start_timeout: Duration,
+    /// Becomes true when nobody wants the sandbox any more.
+    pub cancelled: watch::Receiver<bool>,
     /// Told as each step begins.
     pub step: Box<dyn Fn(StartStep) + Send + Sync>,
 }
@@ -36,7 +41,7 @@ impl Attempt {
         let (sandbox, found) = self.have().await?;
         match self.connect(&sandbox).await {
             Ok(connected) => Ok(connected),
-            Err(fault) if found => {
+            Err(fault) if found && !*self.cancelled.borrow() => {
                 tracing::warn!(sandbox = %sandbox, cause = %fault.cause, "a found sandbox does not answer and is made anew");
                 self.engine
                     .remove(&sandbox, false)
@@ -61,15 +66,14 @@ impl Attempt {
         for _ in 0..RACES {
             (self.step)(StartStep::Find);
             let found = self.find().await.map_err(|error| fault_of(StartStep::Find, &error))?;
-            let (sandbox, was_there) = match found {
-                Some(sandbox) => (sandbox, true),
-                None => {
-                    (self.step)(StartStep::Create);
-                    match self.engine.create(&self.spec).await {
-                        Ok(sandbox) => (sandbox, false),
-                        Err(EngineFailed::NameTaken(_)) => continue, // somebody was faster: look again
-                        Err(error) => return Err(fault_of(StartStep::Create, &error)),
-                    }
+            let (sandbox, was_there) = if let Some(sandbox) = found {
+                (sandbox, true)
+            } else {
+                (self.step)(StartStep::Create);
+                match self.engine.create(&self.spec).await {
+                    Ok(sandbox) => (sandbox, false),
+                    Err(EngineFailed::NameTaken(_)) => continue, // somebody was faster: look again
+                    Err(error) => return Err(fault_of(StartStep::Create, &error)),
                 }
             };
             if sandbox.state == SandboxState::Stopped {
@@ -128,6 +132,7 @@ impl Attempt {
                 _ => format!("the runner did not answer within {} s", self.start_timeout.as_secs()),
             },
             () = ended => "the sandbox ended before its runner answered".to_owned(),
+            () = self.unwanted() => "the session was stopped meanwhile".to_owned(),
         };
         Err(Fault {
             code: "sandbox.no_answer".into(),
@@ -140,17 +145,23 @@ impl Attempt {
         })
     }
 
+    async fn unwanted(&self) {
+        let mut cancelled = self.cancelled.clone();
+        if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+            std::future::pending::<()>().await; // nobody can cancel it any more
+        }
+    }
+
     /// Returns once the sandbox no longer runs.
     async fn ended(&self, sandbox: &SandboxId) {
         let mut look = tokio::time::interval(Duration::from_millis(250));
         look.tick().await;
         loop {
             look.tick().await;
-            let running =
-                self.find().await.ok().flatten().is_none_or(|found| {
-                    found.id == *sandbox && found.state == SandboxState::Running
-                });
-            if !running {
+            // An engine that can't tell now may tell the next time.
+            let Ok(found) = self.find().await else { continue };
+            let runs = |it: &Sandbox| it.id == *sandbox && it.state == SandboxState::Running;
+            if !found.as_ref().is_some_and(runs) {
                 return;
             }
         }

@@ -20,7 +20,10 @@ use staithe_protocol::{
     files::{FileCode, FileDenied, FileDone},
     runner::{Answer, Call, Hello},
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
     event_stream::{EventStream, messages::PublishPartial},
@@ -40,7 +43,7 @@ use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 /// Beyond an action's own limit, before its line is given up.
 const ACT_MARGIN: Duration = Duration::from_secs(30);
 /// A file operation's deadline: reading and hashing the largest inline file takes well under it.
-const FILE_DEADLINE: Duration = Duration::from_secs(60);
+const FILE_DEADLINE: Duration = Duration::from_mins(1);
 /// A small question's deadline.
 const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,24 @@ pub struct Runtime {
     origin: Origin,
     state: RuntimeState,
     connected: Option<Line>,
+    attempt: Option<UnderWay>,
     _notice: DeathNotice<Session>,
+}
+
+/// An attempt that may still make something.
+struct UnderWay {
+    cancel: watch::Sender<bool>,
+    /// Closed by its end.
+    ended: watch::Receiver<()>,
+}
+
+impl UnderWay {
+    /// Cancels it. What is returned ends when it makes nothing any more.
+    fn cancel(&self) -> impl Future<Output = ()> + use<> {
+        self.cancel.send_replace(true);
+        let mut ended = self.ended.clone();
+        async move { while ended.changed().await.is_ok() {} }
+    }
 }
 
 /// What a new runtime starts from.
@@ -76,7 +96,7 @@ impl Runtime {
     /// A runtime that has nothing yet.
     pub fn new(origin: Origin, notice: DeathNotice<Session>) -> Self {
         let state = RuntimeState::new(origin.generation);
-        Self { origin, state, connected: None, _notice: notice }
+        Self { origin, state, connected: None, attempt: None, _notice: notice }
     }
 
     fn name(&self) -> String {
@@ -138,10 +158,14 @@ impl Runtime {
 
     fn bring_up(&mut self, generation: Generation, ctx: &mut Context<Self>) {
         let this = ctx.address().downgrade();
+        let (cancel, cancelled) = watch::channel(false);
+        let (has_ended, ended) = watch::channel(());
+        self.attempt = Some(UnderWay { cancel, ended });
         let attempt = Attempt {
             engine: self.origin.engine.clone(),
             spec: self.spec(generation),
             start_timeout: self.origin.settings.start_timeout,
+            cancelled,
             step: Box::new(move |step| {
                 if let Some(this) = this.upgrade() {
                     mail::tell(&this, Observed { generation, fact: Fact::StepBegan(step) });
@@ -153,6 +177,7 @@ impl Runtime {
             let result = if outcome.is_ok() { "ok" } else { "failed" };
             metrics::histogram!("staithe_session_start_seconds", "outcome" => result)
                 .record(began.elapsed().as_secs_f64());
+            drop(has_ended);
             ctx.notify(BroughtUp { generation, outcome });
         }));
     }
@@ -161,7 +186,11 @@ impl Runtime {
         let engine = self.origin.engine.clone();
         let spec = self.spec(generation);
         let grace = self.origin.settings.stop_grace;
+        let attempt = self.attempt.as_ref().map(UnderWay::cancel);
         let tear_down = async move {
+            if let Some(attempt) = attempt {
+                attempt.await;
+            }
             let mut labels = spec.labels;
             labels.remove(LABEL_GENERATION);
             for sandbox in engine.find(&labels).await? {
@@ -300,6 +329,9 @@ impl Handler<FromLine> for Runtime {
     type Result = ();
 
     fn handle(&mut self, FromLine { generation, what }: FromLine, ctx: &mut Self::Context) {
+        if generation != self.state.generation() {
+            return; // stale: of a line that was let go
+        }
         let fact = match what {
             LineNews::Exited(code) => Fact::Exited { code },
             LineNews::Event(LinkEvent::Down { reason }) => {

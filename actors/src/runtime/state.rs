@@ -129,7 +129,8 @@ impl RuntimeState {
         }
         match (self.phase, fact) {
             (Phase::BringingUp, Fact::StepBegan(step)) => vec![Effect::TellStep(step)],
-            (Phase::BringingUp, Fact::BroughtUp(Ok(()))) => {
+            (Phase::BringingUp, Fact::BroughtUp(Ok(())))
+            | (Phase::Cut, Fact::LineUp { same_epoch: true }) => {
                 self.phase = Phase::Up;
                 vec![Effect::TellUp]
             }
@@ -140,10 +141,6 @@ impl RuntimeState {
             (Phase::Up, Fact::LineDown) => {
                 self.phase = Phase::Cut;
                 vec![Effect::TellCut, Effect::WatchCut { generation }]
-            }
-            (Phase::Cut, Fact::LineUp { same_epoch: true }) => {
-                self.phase = Phase::Up;
-                vec![Effect::TellUp]
             }
             (Phase::Up | Phase::Cut, Fact::LineUp { same_epoch: false }) => {
                 self.restart("the sandbox's runner began anew".into(), now)
@@ -180,24 +177,22 @@ impl RuntimeState {
     fn restart(&mut self, cause: String, now: Instant) -> Vec<Effect> {
         self.generation = self.generation.next();
         let generation = self.generation;
-        match self.budget.spend(now) {
-            Some(pause) => {
-                self.phase = Phase::Restarting;
-                let tell = Effect::TellRestarting { cause };
-                vec![Effect::DropLine, tell, Effect::Pause { generation, pause }]
-            }
-            None => {
-                self.phase = Phase::Failed;
-                let fault = Fault {
-                    code: "sandbox.restarts_spent".into(),
-                    step: None,
-                    cause: format!("{cause}, for the fourth time within five minutes"),
-                    remedy: "Look at the sandbox's log, then start the session again.".into(),
-                    log_tail: Vec::new(),
-                };
-                vec![Effect::DropLine, Effect::TellFailed(fault)]
-            }
+        if let Some(pause) = self.budget.spend(now) {
+            self.phase = Phase::Restarting;
+            let tell = Effect::TellRestarting { cause };
+            return vec![Effect::DropLine, tell, Effect::Pause { generation, pause }];
         }
+        self.phase = Phase::Failed;
+        let fault = Fault {
+            code: "sandbox.restarts_spent".into(),
+            step: None,
+            cause: format!("{cause}, for the fourth time within five minutes"),
+            remedy: "Look at the sandbox's log, then start the session again.".into(),
+            log_tail: Vec::new(),
+        };
+        // What fails leaves nothing but the workspace.
+        let tear_down = Effect::TearDown { generation, workspace: Workspace::Keep };
+        vec![Effect::DropLine, tear_down, Effect::TellFailed(fault)]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Actor, AgentSession, AsyncContext, ChildDown, ChildHandle, ChildKind, Context, DeathNotice,
-    EventStream, Fault, Handler, Runtime, Session, WrapFuture,
+    EventStream, Fault, Handler, Phase, Runtime, Session, SessionRecord, WrapFuture,
 };
 use actix::{ActorContext, ActorFutureExt};
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// A new runtime, and behind it (rest for one) a new agent, rebuilt from the log.
-    fn restart_children(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn restart_children(&mut self, ctx: &mut Context<Self>) {
         let load = load::history(self.origin.store.clone(), self.record.id);
         ctx.spawn(load.into_actor(self).map(|loaded, this, ctx| match loaded {
             Ok(history) => {
@@ -82,12 +82,28 @@ impl Session {
                 children.runtime = this.start_runtime(&children.stream, ctx);
                 children.agent = this.start_agent(&children.stream, ctx);
                 this.children = Some(children);
-                if this.record.wants_sandbox() {
-                    let effects = this.state.adopt();
-                    this.perform(effects, ctx);
-                }
+                let effects = this.state.go_on(this.origin.draining);
+                this.perform(effects, ctx);
             }
             Err(error) => this.fail("session.history_unreadable", &error.to_string(), ctx),
+        }));
+    }
+
+    /// A runtime that rests, so that the sandbox of the one that is gone can be ended.
+    fn replace_runtime(&mut self, ctx: &mut Context<Self>) {
+        let Some(mut children) = self.children.take() else { return };
+        children.runtime = self.start_runtime(&children.stream, ctx);
+        self.children = Some(children);
+    }
+
+    /// Ends this actor once the wish for a sandbox is durable; the manager opens the session again.
+    pub(super) fn begin_anew(&mut self, ctx: &mut Context<Self>) {
+        let wish = SessionRecord { phase: Phase::Starting, fault: None, ..self.record.clone() };
+        let (store, row) = (self.origin.store.clone(), wish.to_row());
+        let save = async move { store.put_session(row).await };
+        ctx.spawn(save.into_actor(self).map(|saved, this, ctx| match saved {
+            Ok(()) => ctx.stop(),
+            Err(error) => this.fail("store.failed", &error.to_string(), ctx),
         }));
     }
 
@@ -121,7 +137,10 @@ impl Handler<ChildDown> for Session {
             (ChildKind::Runtime | ChildKind::AgentSession, Some(pause)) => {
                 ctx.run_later(pause, Self::restart_children);
             }
-            (ChildKind::Runtime | ChildKind::AgentSession, None) => {
+            (child, None) => {
+                if child == ChildKind::Runtime {
+                    self.replace_runtime(ctx);
+                }
                 self.fail(
                     "session.restarts_spent",
                     "a part of the session crashed four times",

@@ -44,6 +44,15 @@ pub enum PhaseDenied {
     Stopping,
     #[error("the session is already stopped")]
     AlreadyStopped,
+    #[error("the server is draining and starts nothing")]
+    Draining,
+}
+
+/// Told by `EventStream`, once: the store took an event not, so the stream takes none any more.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StreamBroken {
+    pub cause: String,
 }
 
 /// Sent by the front: take an action, waking the session when it sleeps.

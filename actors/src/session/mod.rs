@@ -45,7 +45,7 @@ use crate::{
 
 use messages::{
     ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StartSession,
-    StopSession, SubmitAction, SuspendSession,
+    StopSession, StreamBroken, SubmitAction, SuspendSession,
 };
 use state::{Effect, SessionState, StartTimes};
 
@@ -67,6 +67,8 @@ pub struct Session {
     sandbox: Option<SandboxId>,
     waiters: Vec<oneshot::Sender<()>>,
     saving: Saving,
+    /// The stream takes no event any more; a start begins anew from the store.
+    stream_broken: bool,
     _notice: DeathNotice<SessionManager>,
 }
 
@@ -82,6 +84,8 @@ pub struct Origin {
     pub agent: AgentState,
     pub unanswered: Vec<Pending>,
     pub take: Take,
+    /// The server is ending: nothing is started any more.
+    pub draining: bool,
     /// For a session that is made now: what its owner wants done first.
     pub first_actions: Vec<staithe_protocol::Action>,
 }
@@ -134,6 +138,7 @@ impl Session {
             sandbox: None,
             waiters: Vec::new(),
             saving: Saving::Idle,
+            stream_broken: false,
             _notice: notice,
         }
     }
@@ -176,7 +181,7 @@ impl Session {
         let fault = view.fault.as_ref().map(|fault| fault.cause.as_str());
         tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, fault, "phase changed");
         self.record.phase = view.phase;
-        self.record.fault = view.fault.clone();
+        self.record.fault.clone_from(&view.fault);
         self.touch();
         self.snapshot.send_modify(|snapshot| snapshot.phase = view.clone());
         if view.step.is_none() {
@@ -248,10 +253,25 @@ impl Session {
     }
 
     fn wake(&mut self, ctx: &mut Context<Self>) {
-        if self.state.wakes() {
-            let effects = self.state.start().unwrap_or_default();
-            self.perform(effects, ctx);
+        if self.state.wakes() && !self.origin.draining {
+            self.start(ctx).ok(); // denied to no one who sleeps
         }
+    }
+
+    fn start(&mut self, ctx: &mut Context<Self>) -> Result<Phase, PhaseDenied> {
+        if self.origin.draining {
+            return Err(PhaseDenied::Draining);
+        }
+        let effects = self.state.start()?;
+        if self.stream_broken {
+            self.begin_anew(ctx);
+            return Ok(self.state.phase());
+        }
+        self.perform(effects, ctx);
+        if !self.children().agent.addr().connected() {
+            self.restart_children(ctx);
+        }
+        Ok(self.state.phase())
     }
 
     fn note_news(&mut self, news: &News) {
@@ -298,6 +318,7 @@ impl Handler<Begin> for Session {
 
     fn handle(&mut self, _: Begin, ctx: &mut Self::Context) {
         let effects = match self.origin.take {
+            Take::Adopt if self.origin.draining => Vec::new(),
             Take::Rest => Vec::new(),
             Take::Adopt => self.state.adopt(),
             Take::FinishStop => self.state.finish_stop(),
@@ -343,6 +364,24 @@ impl Handler<RuntimeNews> for Session {
     }
 }
 
+impl Handler<StreamBroken> for Session {
+    type Result = ();
+
+    fn handle(&mut self, StreamBroken { cause }: StreamBroken, ctx: &mut Self::Context) {
+        self.stream_broken = true;
+        let fault = Fault {
+            code: "store.failed".to_owned(),
+            step: None,
+            cause: format!("an event could not be stored: {cause}"),
+            remedy: "Give the server's data directory room and a sound disk, then start the session again."
+                .to_owned(),
+            log_tail: Vec::new(),
+        };
+        let effects = self.state.fail(fault);
+        self.perform(effects, ctx);
+    }
+}
+
 impl Handler<AgentStateNews> for Session {
     type Result = ();
 
@@ -358,9 +397,7 @@ impl Handler<StartSession> for Session {
     type Result = Result<Phase, PhaseDenied>;
 
     fn handle(&mut self, _: StartSession, ctx: &mut Self::Context) -> Self::Result {
-        let effects = self.state.start()?;
-        self.perform(effects, ctx);
-        Ok(self.state.phase())
+        self.start(ctx)
     }
 }
 
@@ -378,6 +415,7 @@ impl Handler<SuspendSession> for Session {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, suspend: SuspendSession, ctx: &mut Self::Context) -> Self::Result {
+        self.origin.draining = true;
         let answered = self.wait();
         let effects =
             if suspend.keep_sandbox { vec![Effect::AnswerWaiters] } else { self.state.suspend() };

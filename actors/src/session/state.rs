@@ -66,8 +66,7 @@ impl SessionState {
     pub fn start(&mut self) -> Result<Vec<Effect>, PhaseDenied> {
         match self.view.phase {
             Phase::Stopping => Err(PhaseDenied::Stopping),
-            Phase::Ready => Ok(Vec::new()),
-            Phase::Starting => Ok(Vec::new()),
+            Phase::Ready | Phase::Starting => Ok(Vec::new()),
             Phase::Suspended | Phase::Stopped | Phase::Failed => Ok(self.begin()),
         }
     }
@@ -85,6 +84,15 @@ impl SessionState {
     fn begin(&mut self) -> Vec<Effect> {
         let publish = self.publish(PhaseView::of(Phase::Starting));
         vec![Effect::AgentDown { hopeless: false }, publish, Effect::EnsureRuntime]
+    }
+
+    /// The children are new and know nothing: what was under way is begun again.
+    pub fn go_on(&mut self, draining: bool) -> Vec<Effect> {
+        match self.view.phase {
+            Phase::Starting | Phase::Ready if !draining => self.begin(),
+            Phase::Stopping => vec![Effect::StopRuntime(self.workspace())],
+            _ => Vec::new(),
+        }
     }
 
     /// End the sandbox.
@@ -136,7 +144,7 @@ impl SessionState {
                 let publish = self.publish(PhaseView::of(Phase::Starting));
                 vec![Effect::AgentDown { hopeless: false }, publish]
             }
-            (Phase::Ready | Phase::Starting, News::Failed(fault)) => self.fail(fault.clone()),
+            (Phase::Ready | Phase::Starting, News::Failed(fault)) => self.failed(fault.clone()),
             (Phase::Stopping, News::Stopped) => {
                 let phase = match self.then {
                     Then::Suspended => Phase::Suspended,
@@ -148,8 +156,20 @@ impl SessionState {
         }
     }
 
-    /// A child that the session can't do without is gone for good.
+    /// A part that the session can't do without is gone for good. What is being ended is ended first,
+    /// and what rests goes on resting.
     pub fn fail(&mut self, fault: Fault) -> Vec<Effect> {
+        match self.view.phase {
+            Phase::Stopping | Phase::Stopped | Phase::Suspended => Vec::new(),
+            Phase::Starting | Phase::Ready | Phase::Failed => {
+                let mut effects = self.failed(fault);
+                effects.push(Effect::StopRuntime(Workspace::Keep));
+                effects
+            }
+        }
+    }
+
+    fn failed(&mut self, fault: Fault) -> Vec<Effect> {
         let view = PhaseView { fault: Some(fault), ..PhaseView::of(Phase::Failed) };
         vec![Effect::AgentDown { hopeless: true }, self.publish(view)]
     }
@@ -157,14 +177,17 @@ impl SessionState {
     fn end(&mut self, then: Then) -> Vec<Effect> {
         let was_stopping = self.view.phase == Phase::Stopping;
         self.then = then;
-        let workspace = if then == Then::Cleared { Workspace::Remove } else { Workspace::Keep };
         let mut effects = Vec::new();
         if !was_stopping {
             effects.push(Effect::AgentDown { hopeless: true });
             effects.push(self.publish(PhaseView::of(Phase::Stopping)));
         }
-        effects.push(Effect::StopRuntime(workspace));
+        effects.push(Effect::StopRuntime(self.workspace()));
         effects
+    }
+
+    fn workspace(&self) -> Workspace {
+        if self.then == Then::Cleared { Workspace::Remove } else { Workspace::Keep }
     }
 
     fn publish(&mut self, view: PhaseView) -> Effect {

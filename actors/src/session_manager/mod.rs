@@ -36,7 +36,7 @@ use crate::{
         messages::{ClearSession, SuspendSession},
     },
     settings::Settings,
-    supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, RestartBudget},
+    supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
 };
 
 use messages::{
@@ -59,6 +59,8 @@ pub struct SessionManager {
     opening: HashMap<SessionId, Vec<oneshot::Sender<Result<SessionHandle, OpenFailed>>>>,
     budgets: HashMap<SessionId, RestartBudget>,
     generation: Generation,
+    /// Sessions that are on their way into the store.
+    creating: usize,
     draining: bool,
 }
 
@@ -99,6 +101,7 @@ impl SessionManager {
             opening: HashMap::new(),
             budgets: HashMap::new(),
             generation: Generation::default(),
+            creating: 0,
             draining: false,
         };
         Ok((manager, registry))
@@ -108,7 +111,7 @@ impl SessionManager {
         if self.draining {
             return Err(CreateFailed::Draining);
         }
-        let running = self.registry.running();
+        let running = self.registry.running() + self.creating;
         if running >= self.settings.limits.max_sessions {
             return Err(CreateFailed::TooMany(running));
         }
@@ -144,6 +147,7 @@ impl SessionManager {
             agent: history.agent,
             unanswered: history.unanswered,
             take,
+            draining: self.draining,
             first_actions,
         };
         let (snapshot, receiver) =
@@ -186,7 +190,7 @@ impl SessionManager {
         })
     }
 
-    fn new_record(&self, create: &CreateSession) -> SessionRecord {
+    fn new_record(create: &CreateSession) -> SessionRecord {
         let now = jiff::Timestamp::now();
         let id = SessionId::generate();
         let short = &id.to_string()[24..];
@@ -248,27 +252,31 @@ impl Handler<CreateSession> for SessionManager {
         {
             return Box::pin(fut::ready(Err(denied)));
         }
-        let record = self.new_record(&create);
+        let record = Self::new_record(&create);
         let store = self.store.clone();
+        self.creating += 1;
         let keep = async move {
-            let kept = match admitted {
-                Ok(()) => Self::keep(store, record, &create).await,
-                Err(denied) => Err(denied),
+            let kept = Self::keep(store.clone(), record, &create).await;
+            let kept = match (kept, admitted) {
+                (Ok(Ok(new)), Err(denied)) => {
+                    // Only the store knows whether a key is new. This one was, and is free again.
+                    store.delete_session(new.id).await.map_err(CreateFailed::from).and(Err(denied))
+                }
+                (kept, _) => kept,
             };
             (kept, create.first_actions)
         };
-        Box::pin(keep.into_actor(self).map(|(kept, first_actions), this, ctx| match kept? {
-            Err(first) => Ok(Created { id: first, repeated: true }),
-            Ok(record) => {
-                let id = record.id;
-                let history = load::History {
-                    head: None,
-                    agent: AgentState::Loading,
-                    unanswered: Vec::new(),
-                };
-                this.go_live(record, history, Vec::new(), first_actions, ctx);
-                Ok(Created { id, repeated: false })
-            }
+        Box::pin(keep.into_actor(self).map(|(kept, first_actions), this, ctx| {
+            this.creating -= 1;
+            let record = match kept? {
+                Err(first) => return Ok(Created { id: first, repeated: true }),
+                Ok(record) => record,
+            };
+            let id = record.id;
+            let history =
+                load::History { head: None, agent: AgentState::Loading, unanswered: Vec::new() };
+            this.go_live(record, history, Vec::new(), first_actions, ctx);
+            Ok(Created { id, repeated: false })
         }))
     }
 }
@@ -310,16 +318,32 @@ impl Handler<DeleteSession> for SessionManager {
         let clear = async move {
             let handle = open.await?;
             mail::ask_within(&handle.addr, ClearSession, CLEAR_DEADLINE).await?;
-            store.delete_session(id).await.map_err(|e| OpenFailed::Unreadable(e.to_string()))
+            Ok(handle)
         };
-        Box::pin(clear.into_actor(self).map(move |outcome: Result<(), OpenFailed>, this, _| {
-            if outcome.is_ok() {
-                this.registry.remove(id);
-                this.live.remove(&id);
-                this.budgets.remove(&id);
-                tracing::info!(session_id = %id, "session deleted");
-            }
-            outcome
+        let cleared = clear.into_actor(self).map(
+            move |cleared: Result<SessionHandle, OpenFailed>, this: &mut Self, _| {
+                if cleared.is_ok() {
+                    this.live.remove(&id); // so that its end is no surprise
+                }
+                cleared
+            },
+        );
+        Box::pin(cleared.then(move |cleared, this, _| {
+            let delete = async move {
+                // Its actor has ended first: it could write its record once more.
+                mail::ask(&cleared?.addr, ParentGone).await.unwrap_or_default();
+                store.delete_session(id).await.map_err(|e| OpenFailed::Unreadable(e.to_string()))
+            };
+            delete.into_actor(this).map(move |outcome: Result<(), OpenFailed>, this, _| {
+                if outcome.is_ok() {
+                    this.registry.remove(id);
+                    this.budgets.remove(&id);
+                    tracing::info!(session_id = %id, "session deleted");
+                } else if !this.live.contains_key(&id) {
+                    this.registry.go_down(id);
+                }
+                outcome
+            })
         }))
     }
 }
