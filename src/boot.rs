@@ -130,13 +130,14 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let sandbox_server = sandbox_server(sandbox)?;
     let handles = [server.handle(), sandbox_server.handle()];
     let mut servers = tokio::spawn(async move { tokio::try_join!(server, sandbox_server) });
+    let asked = asked_to_end();
     announce(&front, &url, &sandbox_url, &data_dir, ready_json, started)?;
     if let Err(error) = mail::ask(&manager, Reconcile).await? {
         tracing::error!(error, "the first reconcile pass failed");
     }
     let upkeep = actix::spawn(upkeep(front.clone()));
     let asked = tokio::select! {
-        asked = asked_to_end() => asked,
+        asked = asked => asked,
         ended = &mut servers => {
             ended?.context("an HTTP server ended by itself")?;
             "an HTTP server"
@@ -354,15 +355,17 @@ async fn upkeep(front: web::Data<Front>) {
     }
 }
 
-async fn asked_to_end() -> &'static str {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+/// Listens from this call on, not only from the first poll: a signal in between is not lost.
+fn asked_to_end() -> impl Future<Output = &'static str> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut term), Ok(mut int)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
     }
 }
 

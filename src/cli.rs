@@ -92,17 +92,17 @@ pub enum ConfigCommand {
 #[derive(Clone, Debug, Args)]
 pub struct DataDir {
     /// The server's data directory, if not the default one.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct Admin {
     /// The server's address; by default that of the server which last ran on the data directory.
-    #[arg(long, value_name = "URL", env = "STAITHE_URL")]
+    #[arg(long, value_name = "URL", env = "STAITHE_URL", global = true)]
     pub url: Option<String>,
     /// An operator's token; by default one is signed with the data directory's key.
-    #[arg(long, value_name = "TOKEN", env = "STAITHE_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "STAITHE_TOKEN", hide_env_values = true, global = true)]
     pub token: Option<String>,
     #[command(flatten)]
     pub data_dir: DataDir,

@@ -3,7 +3,7 @@
 //! A table: each row is a name, what is sent over a real socket, and the answer that must come. All
 //! rows are played on one server, against one session, whose shell must not have noticed.
 
-#[expect(dead_code, reason = "each test program uses a part of it")]
+#[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 mod common;
 #[path = "hostile/files.rs"]
 mod files;
@@ -56,10 +56,12 @@ impl Row {
         match &self.1 {
             Sent::Http(request) => shown(stage.ask(request).await),
             Sent::Bytes(bytes) => shown(wire::exchange(address, bytes).await),
-            Sent::Join(request) => match RawSocket::join(address, request, &stage.server.token).await {
-                Ok(_) => "joined".into(),
-                Err(answer) => answer.shown(),
-            },
+            Sent::Join(request) => {
+                match RawSocket::join(address, request, &stage.server.token).await {
+                    Ok(_) => "joined".into(),
+                    Err(answer) => answer.shown(),
+                }
+            }
             Sent::Text(text) => {
                 let mut socket = stage.socket.lock().await;
                 socket.text(text).await;
@@ -110,12 +112,38 @@ async fn whatever_is_sent_gets_its_coded_answer_and_the_session_goes_on() {
     assert_eq!(after["content"], shell["content"], "the same shell, with what was set in it");
     assert_eq!(stage.server.pid(), pid);
     let session = stage.server.json(&format!("/api/admin/sessions/{}", stage.sid)).await;
-    assert_eq!((&session["phase"], &session["restarts"]), (&"ready".into(), &0.into()), "{session}");
+    assert_eq!(
+        (&session["phase"], &session["restarts"]),
+        (&"ready".into(), &0.into()),
+        "{session}"
+    );
     let said = stage.server.log().split_off(log.len());
+    // The library's complaints about what is no request and no frame are about the client.
+    let ours = || said.lines().filter(|line| !line.contains(" ERROR actix_http::"));
     for word in ["panicked", "RUST_BACKTRACE", " ERROR "] {
-        let line = said.lines().find(|line| line.contains(word));
+        let line = ours().find(|line| line.contains(word));
         assert_eq!(line, None, "nothing hostile is the server's own fault");
     }
+    every_code_is_documented(&rows);
     eprintln!("{} rows", rows.len());
     assert_eq!(stage.server.sigterm().await, Some(0), "it ends by itself");
+}
+
+/// `docs/errors.md` tells what to do about each code that the rows want.
+fn every_code_is_documented(rows: &[Row]) {
+    let document = include_str!("../docs/errors.md");
+    for Row(name, _, wanted) in rows {
+        let words = wanted.split([' ', ',', ';']).filter(|word| {
+            let dotted = word.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+            let loud =
+                word.contains('_') && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+            (dotted || loud) && !word.ends_with('.')
+        });
+        for code in words {
+            assert!(
+                document.contains(&format!("| `{code}` |")),
+                "{name}: {code} is not documented"
+            );
+        }
+    }
 }

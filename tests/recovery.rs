@@ -1,6 +1,8 @@
 //! The server, or a sandbox, ends as by a power cut: nothing acknowledged is lost, nothing is done twice,
 //! nobody misses an event, nothing is left behind.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 #[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 mod common;
 
@@ -13,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, Dice, PROMPT, Server, client::run_frame, processes};
+use common::{Client, Dice, PROMPT, Server, client::run_frame, newest, processes};
 use serde_json::Value;
 use tokio::{
     task::JoinSet,
@@ -318,7 +320,7 @@ impl Worker {
 
     /// Comes back as soon as the server is there.
     async fn join(&self) -> Client {
-        let cursor = i64::try_from(self.events.len()).unwrap() - 1;
+        let cursor = newest(&self.events);
         let begun = Instant::now();
         let mut again = interval(Duration::from_millis(20));
         loop {
@@ -421,8 +423,9 @@ async fn compare(begun: &Begun, log: &[Value], workers: &[&Worker], server: &Ser
         assert!(own.is_sorted(), "a client's commands keep their order");
         let seen = worker.events.len();
         assert!(worker.events == log[..seen], "a client saw another stream than the log");
-        let mut rest = Client::connect(server, &begun.sid, &begun.token, seen as i64 - 1).await;
-        let rest = rest.events_up_to(log.len() as i64 - 1).await;
+        let mut rest =
+            Client::connect(server, &begun.sid, &begun.token, newest(&worker.events)).await;
+        let rest = rest.events_up_to(newest(log)).await;
         assert!(rest == log[seen..], "the rest of the stream");
     }
     let joins: Vec<_> = workers.iter().map(|worker| worker.joins).collect();

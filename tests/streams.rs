@@ -1,21 +1,24 @@
 //! One session's stream, seen by many: the same for all, each event once and in order, whatever one of
 //! them does.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 #[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 mod common;
 
 use std::time::Duration;
 
-use common::{Client, PROMPT, Server, client::run_frame, processes::resident};
+use common::{Client, PROMPT, Server, client::run_frame, newest, processes::resident};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 /// Commands that print half a megabyte each; an observation carries 60 KiB of it.
 const LOUD: &str = "seq 100000 174999";
 const LOUD_BYTES: usize = 75_000 * 7;
-/// As many as print 200 MB, and as many to warm up.
+/// As many as print 200 MB.
 const LOUD_COMMANDS: usize = 200_000_000 / LOUD_BYTES + 1;
-const WARM_UP: usize = 60;
+/// As many as fill the store's page cache (8 MiB), which grows with the log whoever reads.
+const WARM_UP: usize = 200;
 /// The most that a client which does not read may cost the server.
 const COST: u64 = 4 * 1024 * 1024;
 /// All that output.
@@ -28,8 +31,8 @@ async fn a_client_that_stops_reading_costs_little_and_misses_nothing() {
     let (sid, token) = server.session().await;
     let mut first = Client::connect(&server, &sid, &token, -1).await;
     let second = Client::connect(&server, &sid, &token, -1).await;
-    let mut seen = loud(&mut first, "warm", WARM_UP).await;
     let second = tokio::spawn(follow(second, WARM_UP + LOUD_COMMANDS));
+    let mut seen = loud(&mut first, "warm", WARM_UP).await;
     let before = resident(server.pid());
 
     // From here on nobody polls its socket: the kernel's small buffer fills, then the server's.
@@ -55,7 +58,7 @@ async fn a_client_that_stops_reading_costs_little_and_misses_nothing() {
     assert!(after < before + COST, "{before} -> {after}");
 
     let mut deaf = deaf;
-    let caught_up = deaf.events_up_to(seen.len() as i64 - 1).await;
+    let caught_up = deaf.events_up_to(newest(&seen)).await;
     assert!(caught_up == seen, "every event once, in order");
 }
 
@@ -96,7 +99,7 @@ async fn a_client_that_comes_back_gets_exactly_the_rest() {
         client.run(&format!("r{number}"), LOUD).await;
     }
     let all = server.events(&sid).await;
-    let head = all.len() as i64 - 1;
+    let head = newest(&all);
     assert_eq!(client.cursor, head);
     for cursor in -1..=head {
         let mut again = Client::connect(&server, &sid, &token, cursor).await;
@@ -158,7 +161,7 @@ async fn a_viewer_sees_all_and_changes_nothing() {
     let mut viewer = Client::connect(&server, &sid, token, -1).await;
     assert_eq!(viewer.hello["role"], "viewer");
     let log = server.events(&sid).await;
-    assert!(viewer.events_up_to(log.len() as i64 - 1).await == log);
+    assert!(viewer.events_up_to(newest(&log)).await == log);
     let read =
         viewer.ask(&json!({ "type": "file", "ref": "r", "op": "read", "path": "file" })).await;
     assert_eq!(read["type"], "done", "{read}");

@@ -79,12 +79,17 @@ pub fn sign_in(front: &Front, request: &HttpRequest, error: &str, next: &str) ->
 /// An error as a page.
 pub fn error(front: &Front, request: &HttpRequest, error: &ApiError) -> HttpResponse {
     let identity = auth::identify(front, request).ok().map(|(identity, _)| identity);
+    let page = page(front, request, identity.as_ref());
+    let words = |group: &str, key: &str| page.t[group][key].as_str().map(str::to_owned);
+    let status = error.status.as_str();
+    let title = words("status", status).or_else(|| error.status.canonical_reason().map(str::to_owned));
+    let detail = words("said", &error.detail).unwrap_or_else(|| error.detail.clone());
     let view = ErrorPage {
-        page: page(front, request, identity.as_ref()),
         status: error.status.as_u16(),
-        title: error.status.canonical_reason().unwrap_or("Error").to_owned(),
-        detail: error.detail.clone(),
+        title: title.unwrap_or_else(|| status.to_owned()),
+        detail: error.id.as_ref().map_or_else(|| detail.clone(), |id| format!("{detail} ({id})")),
         code: error.code,
+        page,
     };
     render(front, request, "pages/error.html", &view, error.status)
 }

@@ -128,7 +128,7 @@ fn repository_url(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     let (owner, name) = text.split_once('/')?;
-    let good = |part: &str| !part.is_empty() && !part.contains(['/', ':', '@', '%']);
+    let good = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['/', ':', '@', '%']);
     (good(owner) && good(name)).then(|| format!("https://github.com/{owner}/{name}.git"))
 }
 

@@ -4,7 +4,7 @@ import { call, get, post, sessionPath } from "./api.js";
 import { showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { complain, confirmDelete, confirmLoss, confirmStop, notice, whileBusy } from "./dialog.js";
 import { $, h, markNav, setText } from "./dom.js";
-import { dateTime, duration, number, parseTime, t, word } from "./i18n.js";
+import { bytes, dateTime, duration, number, parseTime, said, t, word } from "./i18n.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 
@@ -150,7 +150,7 @@ async function fillDrawer(id) {
     return;
   }
   if (shown !== id) return;
-  const { fault, sandbox, connected = [], start_steps = [], labels = {} } = detail;
+  const { fault, sandbox, stats, connected = [], start_steps = [], labels = {} } = detail;
   const badge = h("span", { className: "badge" });
   showPhase(badge, detail);
   const general = facts([
@@ -161,13 +161,14 @@ async function fillDrawer(id) {
   ]);
   const log = fault?.log_tail?.length ? h("pre", { tabIndex: 0 }, fault.log_tail.join("\n")) : null;
   $("drawer-body").replaceChildren(general,
-    ...(fault ? [part(t("admin.fault_title"), h("div", { className: "alert bad" }, h("strong", {}, fault.cause), h("p", {}, `${t("fault.remedy")} ${fault.remedy}`), h("code", {}, fault.code)), log)] : []),
+    ...(fault ? [part(t("admin.fault_title"), h("div", { className: "alert bad" }, h("strong", {}, fault.cause), h("p", {}, `${t("fault.remedy")} ${said(fault.remedy)}`), h("code", {}, fault.code)), log)] : []),
     part(t("admin.steps_title"), start_steps.length
       ? table([t("admin.step_name"), t("admin.step_began"), t("admin.step_took")], start_steps.map((/** @type {any} */ s) => [word("step", s.step), duration(s.began_ms), s.took_ms === undefined ? t("admin.step_open") : duration(s.took_ms)]))
       : h("p", { className: "muted" }, t("admin.steps_none"))),
     part(t("admin.sandbox_title"), sandbox
       ? facts([[t("admin.sandbox_engine"), sandbox.engine], [t("admin.sandbox_id"), h("code", {}, sandbox.id)], [t("admin.sandbox_generation"), number(sandbox.generation)], [t("admin.sandbox_epoch"), h("code", {}, sandbox.epoch)]])
       : h("p", { className: "muted" }, t("admin.sandbox_none"))),
+    ...(stats ? [part(t("admin.stats_title"), facts([[t("admin.stats_processes"), number(stats.processes)], [t("admin.stats_memory"), bytes(stats.memory_bytes)], [t("admin.stats_cpu"), duration(stats.cpu_seconds * 1000)]]))] : []),
     part(t("admin.clients_title"), connected.length
       ? table([t("admin.client_peer"), t("admin.client_role"), t("admin.client_cursor"), t("admin.client_lag"), t("admin.client_since")], connected.map((/** @type {any} */ c) => [c.peer, word("role", c.role), number(c.cursor), number(c.lag), duration(c.connected_for * 1000)]))
       : h("p", { className: "muted" }, t("admin.clients_none"))));
@@ -176,11 +177,11 @@ async function fillDrawer(id) {
 async function showHealth() {
   try {
     const { status, engine } = await get("/health");
-    setText($("health"), status);
+    setText($("health"), word("health", status));
     $("health").className = `badge ${status === "ok" ? "ok" : "busy"}`;
     const { tier = "?", protects = [], exposes = [] } = engine?.isolation ?? {};
     const column = (/** @type {string} */ kind, /** @type {string[]} */ lines) => h("div", { className: kind }, h("h3", {}, t(`admin.${kind}`)),
-      lines.length ? h("ul", {}, ...lines.map((line) => h("li", {}, line))) : h("p", { className: "muted" }, t("admin.nothing")));
+      lines.length ? h("ul", {}, ...lines.map((line) => h("li", {}, said(line)))) : h("p", { className: "muted" }, t("admin.nothing")));
     $("engine").replaceChildren(h("p", {}, t("sessions.isolation", { engine: engine?.kind ?? "?", tier: String(tier) })), h("div", { className: "cols" }, column("protects", protects), column("exposes", exposes)));
   } catch (error) {
     $("engine").replaceChildren(h("p", { className: "alert bad" }, /** @type {Error} */ (error).message));

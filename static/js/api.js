@@ -1,12 +1,12 @@
 // REST: every answer that isn't a success becomes a Problem with its code and words.
 
-import { t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 
 /** An answer that says no, or none at all (`status` 0). */
 export class Problem extends Error {
   /** @param {number} status @param {any} body */
   constructor(status, body) {
-    const detail = body?.detail || body?.title || t("error.unreachable");
+    const detail = said(body?.detail ?? "") || body?.title || t("error.unreachable");
     const words = body?.code ? t("error.with_code", { detail, code: body.code }) : detail;
     super(body?.id ? `${words} ${t("error.log_id", { id: body.id })}` : words);
     this.status = status;

@@ -75,6 +75,11 @@ export function exitCode({ extras = {} }) {
   return extras.metadata?.exit_code ?? extras.exit_code ?? null;
 }
 
+/** The end that the badge tells of already. */
+const PLAIN_END = /^\s*\[The command completed with exit code -?\d+\.\]\s*$/;
+/** Bytes at the very end of an output that its observation goes without. */
+const LINE_END = 2;
+
 /** An action and what comes of it. */
 export class Card {
   /** @param {any} event @param {string} session */
@@ -140,9 +145,9 @@ export class Card {
       this.badge.textContent = code === -1 ? t("event.still_running") : t("event.exit", { code: String(code) });
       this.badge.dataset.exit = String(code);
       if (!content && code !== -1) line.append(h("span", {}, t("event.no_output")));
-      if (meta.suffix) line.append(h("span", { className: "suffix" }, meta.suffix.trim()));
+      if (meta.suffix && !PLAIN_END.test(meta.suffix)) line.append(h("span", { className: "suffix" }, meta.suffix.trim()));
       const bytes = encoder.encode(content).length;
-      if (cut || (event.extras?.total_bytes ?? bytes) > bytes) line.append(this.#whole());
+      if (cut || (event.extras?.total_bytes ?? bytes) > bytes + LINE_END) line.append(this.#whole());
     } else {
       const bad = event.observation === "error" || event.observation === "user_rejected";
       this.badge.className = `badge ${bad ? "fail" : "ok"}`;

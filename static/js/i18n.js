@@ -38,6 +38,9 @@ export function word(group, word) {
   return has(`${group}.${word}`) ? t(`${group}.${word}`) : word;
 }
 
+/** A sentence of the server's in the page's language, or itself. @param {string} text @returns {string} */
+export const said = (text) => catalogue.said?.[text] ?? text;
+
 /** @param {number} n */
 export const number = (n) => numbers.format(n);
 

@@ -7,7 +7,7 @@ import { complain, confirmDelete, confirmStop, notice, whileBusy } from "./dialo
 import { $, setText } from "./dom.js";
 import { EventList } from "./events.js";
 import { Files } from "./files.js";
-import { t, word } from "./i18n.js";
+import { said, t, word } from "./i18n.js";
 import { Pending, SessionSocket } from "./socket.js";
 
 const root = /** @type {HTMLElement} */ ($("session"));
@@ -123,7 +123,7 @@ function showFault(fault) {
   if (!fault) return;
   setText($("fault-title"), fault.step ? t("fault.at_step", { step: word("step", fault.step) }) : t("fault.title"));
   setText($("fault-cause"), fault.cause);
-  setText($("fault-remedy"), fault.remedy);
+  setText($("fault-remedy"), said(fault.remedy));
   setText($("fault-code"), fault.code);
   const log = fault.log_tail ?? [];
   $("fault-log").hidden = log.length === 0;

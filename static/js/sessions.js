@@ -4,7 +4,7 @@ import { call, get, post, sessionPath, uuid } from "./api.js";
 import { showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { $, h, markNav, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { said, t } from "./i18n.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 
@@ -162,7 +162,7 @@ async function showIsolation() {
     const tier = engine?.isolation?.tier;
     if (tier === undefined) return;
     setText($("isolation"), t("sessions.isolation", { engine: engine.kind, tier: String(tier) }));
-    $("isolation").title = (engine.isolation.exposes ?? []).join("\n");
+    $("isolation").title = (engine.isolation.exposes ?? []).map(said).join("\n");
   } catch { /* the footer stays without it */ }
 }
 

@@ -12,7 +12,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::Server;
 
 /// The longest that an answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 
 /// Status, headers, body.
 pub type Answer = (u16, HeaderMap, Vec<u8>);

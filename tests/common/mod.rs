@@ -170,7 +170,7 @@ impl Server {
     pub async fn events(&self, id: &str) -> Vec<Value> {
         let mut events: Vec<Value> = Vec::new();
         loop {
-            let after = i64::try_from(events.len()).unwrap() - 1;
+            let after = newest(&events);
             let path = format!("/api/sessions/{id}/events?after={after}&limit=1000");
             let page = self.json(&path).await;
             events.extend(page["events"].as_array().unwrap().iter().cloned());
@@ -207,6 +207,11 @@ impl Drop for Server {
             lines.iter().rev().for_each(|line| eprintln!("  {line}"));
         }
     }
+}
+
+/// The cursor of who has these events, which begin with the first.
+pub fn newest(events: &[Value]) -> i64 {
+    i64::try_from(events.len()).unwrap() - 1
 }
 
 /// Looks until it is so; whether it came to be.

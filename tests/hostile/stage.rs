@@ -53,7 +53,8 @@ impl Stage {
         assert_eq!(status, 201);
         let other: Value = serde_json::from_slice(&body).expect("a session");
         let at = format!("/api/sessions/{sid}");
-        let (_, _, body) = server.post(&format!("{at}/tokens"), &[], &json!({ "role": "viewer" })).await;
+        let (_, _, body) =
+            server.post(&format!("{at}/tokens"), &[], &json!({ "role": "viewer" })).await;
         let viewer: Value = serde_json::from_slice(&body).expect("a token");
         server.phase(&sid, "ready", Duration::from_secs(30)).await;
         let word = |value: &Value, key: &str| value[key].as_str().expect(key).to_owned();
@@ -156,7 +157,8 @@ fn base64url(bytes: &[u8]) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for three in bytes.chunks(3) {
-        let all = three.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let all = three.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte))
+            << (8 * (3 - three.len()));
         for place in 0..=three.len() {
             text.push(char::from(LETTERS[(all >> (18 - 6 * place)) as usize & 63]));
         }

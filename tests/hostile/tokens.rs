@@ -19,17 +19,34 @@ fn row(name: impl Into<String>, request: Request, wanted: &'static str) -> Row {
     Row(format!("caller: {}", name.into()), Sent::Http(request), wanted)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn tokens(stage: &Stage) -> Vec<Row> {
     let good = stage.minted(|_, _| {});
     let shown = |token: &str| Request::get("/api/sessions").bearer(token);
     let mut rows = vec![
         row("a token minted as the server mints them", shown(&good), "200 -"),
         row("none", Request::get("/api/sessions").anonymous(), "401 auth.required"),
-        row("none, on an operator's address", Request::get("/api/admin/sessions").anonymous(), "401 auth.required"),
+        row(
+            "none, on an operator's address",
+            Request::get("/api/admin/sessions").anonymous(),
+            "401 auth.required",
+        ),
         row("none, on metrics", Request::get("/metrics").anonymous(), "401 auth.required"),
-        row("a wrong cookie", Request::get("/api/sessions").anonymous().header("Cookie", "staithe_sign_in=x"), "401 auth.invalid_token"),
-        row("none, on a WebSocket", Request::get(format!("{}/ws", stage.at)).anonymous(), "401 auth.required"),
-        row("a token in the address", Request::get(format!("/api/sessions?token={good}")).anonymous(), "401 auth.required"),
+        row(
+            "a wrong cookie",
+            Request::get("/api/sessions").anonymous().header("Cookie", "staithe_sign_in=x"),
+            "401 auth.invalid_token",
+        ),
+        row(
+            "none, on a WebSocket",
+            Request::get(format!("{}/ws", stage.at)).anonymous(),
+            "401 auth.required",
+        ),
+        row(
+            "a token in the address",
+            Request::get(format!("/api/sessions?token={good}")).anonymous(),
+            "401 auth.required",
+        ),
     ];
     for scheme in ["Basic b3BlcmF0b3I6eA==", "Bearer", "Digest x", "x", "BearerX y"] {
         let request = Request::get("/api/sessions").header("Authorization", scheme);
@@ -50,13 +67,22 @@ fn tokens(stage: &Stage) -> Vec<Row> {
         ("without a signature", format!("{head}.{claims}.")),
         ("with other claims", format!("{head}.{others}.{signature}")),
         ("by alg none", stage.unsigned()),
-        ("by another algorithm", stage.minted(|header, _| header.alg = jsonwebtoken::Algorithm::HS512)),
+        (
+            "by another algorithm",
+            stage.minted(|header, _| header.alg = jsonwebtoken::Algorithm::HS512),
+        ),
         ("by an unknown key", stage.minted(|header, _| header.kid = Some("other".into()))),
-        ("by a key that climbs", stage.minted(|header, _| header.kid = Some("../../../dev/null".into()))),
+        (
+            "by a key that climbs",
+            stage.minted(|header, _| header.kid = Some("../../../dev/null".into())),
+        ),
         ("by no key", stage.minted(|header, _| header.kid = None)),
         ("of another issuer", stage.minted(|_, claims| claims["iss"] = "evil".into())),
         ("of an unknown role", stage.minted(|_, claims| claims["role"] = "root".into())),
-        ("without an end", stage.minted(|_, claims| drop(claims.as_object_mut().expect("claims").remove("exp")))),
+        (
+            "without an end",
+            stage.minted(|_, claims| drop(claims.as_object_mut().expect("claims").remove("exp"))),
+        ),
         ("of another use", stage.minted(|_, claims| claims["use"] = "sign_in".into())),
         ("of a link", link.to_owned()),
         ("of 100,000 characters", "x".repeat(100_000)),
@@ -72,6 +98,7 @@ fn tokens(stage: &Stage) -> Vec<Row> {
     rows
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn roles(stage: &Stage) -> Vec<Row> {
     let at = &stage.at;
     let think = r#"{"action":"think"}"#;
@@ -85,10 +112,17 @@ fn roles(stage: &Stage) -> Vec<Row> {
         ("makes a token", Request::post(format!("{at}/tokens"), r#"{"role":"editor"}"#)),
         ("writes a file", Request::put(format!("{at}/files/v"), "x")),
         ("deletes a file", Request::delete(format!("{at}/files/v"))),
-        ("operates on a file", Request::post(format!("{at}/files"), r#"{"op":"mkdir","path":"v"}"#)),
+        (
+            "operates on a file",
+            Request::post(format!("{at}/files"), r#"{"op":"mkdir","path":"v"}"#),
+        ),
         ("deletes the session", Request::delete(at)),
     ] {
-        rows.push(row(format!("a viewer {what}"), request.bearer(&stage.viewer), "403 auth.read_only"));
+        rows.push(row(
+            format!("a viewer {what}"),
+            request.bearer(&stage.viewer),
+            "403 auth.read_only",
+        ));
     }
     rows.push(row("a viewer reads", Request::get(at).bearer(&stage.viewer), "200 -"));
     for (what, request) in [
@@ -102,10 +136,20 @@ fn roles(stage: &Stage) -> Vec<Row> {
         ("makes a token", Request::post(format!("{other}/tokens"), r#"{"role":"viewer"}"#)),
     ] {
         let wanted = "403 auth.forbidden";
-        rows.push(row(format!("an editor {what} elsewhere"), request.bearer(&stage.editor), wanted));
+        rows.push(row(
+            format!("an editor {what} elsewhere"),
+            request.bearer(&stage.editor),
+            wanted,
+        ));
     }
-    rows.push(row("a session's token on another", Request::get(at).bearer(&stage.stranger), "403 auth.forbidden"));
-    for (who, token) in [("an editor", stage.editor.as_str()), ("a viewer", &stage.viewer), ("a user", USER)] {
+    rows.push(row(
+        "a session's token on another",
+        Request::get(at).bearer(&stage.stranger),
+        "403 auth.forbidden",
+    ));
+    for (who, token) in
+        [("an editor", stage.editor.as_str()), ("a viewer", &stage.viewer), ("a user", USER)]
+    {
         for (method, path) in [
             ("POST", "/api/admin/drain".to_owned()),
             ("POST", "/api/admin/reconcile".to_owned()),
@@ -116,14 +160,31 @@ fn roles(stage: &Stage) -> Vec<Row> {
             ("GET", "/metrics".to_owned()),
         ] {
             let request = Request::new(method, &path).bearer(token);
-            rows.push(row(format!("{who} operates: {method} {path}"), request, "403 auth.forbidden"));
+            rows.push(row(
+                format!("{who} operates: {method} {path}"),
+                request,
+                "403 auth.forbidden",
+            ));
         }
     }
     let create = Request::post("/api/sessions", "{}").bearer(&stage.editor);
     rows.push(row("an editor makes a session", create, "403 auth.forbidden"));
-    for (method, rest) in [("GET", ""), ("DELETE", ""), ("POST", "/stop"), ("POST", "/actions"), ("GET", "/events"), ("GET", "/files/a"), ("PUT", "/files/a"), ("GET", "/ws")] {
+    for (method, rest) in [
+        ("GET", ""),
+        ("DELETE", ""),
+        ("POST", "/stop"),
+        ("POST", "/actions"),
+        ("GET", "/events"),
+        ("GET", "/files/a"),
+        ("PUT", "/files/a"),
+        ("GET", "/ws"),
+    ] {
         let request = Request::new(method, format!("{at}{rest}")).bearer(USER);
-        rows.push(row(format!("a user on another's session: {method} {rest}"), request, "404 session.not_found"));
+        rows.push(row(
+            format!("a user on another's session: {method} {rest}"),
+            request,
+            "404 session.not_found",
+        ));
     }
     let join = |name: &str, token: &str, wanted: &'static str| {
         let request = Request::get(format!("{at}/ws")).bearer(token);
@@ -141,23 +202,57 @@ fn origins(stage: &Stage) -> Vec<Row> {
     let cookie = format!("staithe_sign_in={}", stage.server.token);
     let own = format!("http://{}", stage.server.address());
     let signed_in = |request: Request| request.anonymous().header("Cookie", cookie.as_str());
-    let post = || signed_in(Request::post(format!("{}/actions", stage.at), json!({ "action": "x" }).to_string()));
+    let post = || {
+        signed_in(Request::post(
+            format!("{}/actions", stage.at),
+            json!({ "action": "x" }).to_string(),
+        ))
+    };
     let foreign = "403 request.foreign_origin";
     let ws = || Request::get(format!("{}/ws", stage.at));
-    let join = |name: &str, request, wanted| Row(format!("origin: {name}"), Sent::Join(request), wanted);
+    let join =
+        |name: &str, request, wanted| Row(format!("origin: {name}"), Sent::Join(request), wanted);
     vec![
         row("a page of ours", post().header("Origin", own.as_str()), "422 action.unknown"),
         row("a page of another origin", post().header("Origin", "https://evil.example"), foreign),
-        row("a page of the sandboxes' origin", post().header("Origin", stage.server.sandbox_url.as_str()), foreign),
+        row(
+            "a page of the sandboxes' origin",
+            post().header("Origin", stage.server.sandbox_url.as_str()),
+            foreign,
+        ),
         row("a page of no origin", post().header("Origin", "null"), foreign),
-        row("a page whose origin begins as ours", post().header("Origin", format!("{own}.evil.example")), foreign),
+        row(
+            "a page whose origin begins as ours",
+            post().header("Origin", format!("{own}.evil.example")),
+            foreign,
+        ),
         row("a request without an origin", post(), foreign),
         row("a request from another site", post().header("Sec-Fetch-Site", "cross-site"), foreign),
-        row("a form of another origin signs in", Request::post("/login", "token=x").anonymous().header("Content-Type", "application/x-www-form-urlencoded").header("Origin", "https://evil.example"), foreign),
-        row("another origin with a token", Request::post(format!("{}/stop", stage.at), "").header("Origin", "https://evil.example"), foreign),
-        join("another, with the cookie", signed_in(ws()).header("Origin", "https://evil.example"), foreign),
+        row(
+            "a form of another origin signs in",
+            Request::post("/login", "token=x")
+                .anonymous()
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .header("Origin", "https://evil.example"),
+            foreign,
+        ),
+        row(
+            "another origin with a token",
+            Request::post(format!("{}/stop", stage.at), "")
+                .header("Origin", "https://evil.example"),
+            foreign,
+        ),
+        join(
+            "another, with the cookie",
+            signed_in(ws()).header("Origin", "https://evil.example"),
+            foreign,
+        ),
         join("another, with a token", ws().header("Origin", "https://evil.example"), foreign),
-        join("the sandboxes'", signed_in(ws()).header("Origin", stage.server.sandbox_url.as_str()), foreign),
+        join(
+            "the sandboxes'",
+            signed_in(ws()).header("Origin", stage.server.sandbox_url.as_str()),
+            foreign,
+        ),
         join("none, with the cookie", signed_in(ws()), foreign),
         join("ours, with the cookie", signed_in(ws()).header("Origin", own.as_str()), "joined"),
     ]

@@ -1,6 +1,6 @@
 //! Requests and frames as bytes, so that they can be wrong in every way.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -79,21 +79,21 @@ impl Request {
         let named = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
         if !named("Host") {
-            head += &format!("Host: {address}\r\n");
+            write!(head, "Host: {address}\r\n").expect("a string takes it");
         }
         if !named("Authorization") {
-            head += &format!("Authorization: Bearer {token}\r\n");
+            write!(head, "Authorization: Bearer {token}\r\n").expect("a string takes it");
         }
         if !named("Connection") {
             head += "Connection: close\r\n";
         }
         if self.announced && (!self.body.is_empty() || self.method == "POST") {
-            head += &format!("Content-Length: {}\r\n", self.body.len());
+            write!(head, "Content-Length: {}\r\n", self.body.len()).expect("a string takes it");
         }
         for (name, value) in self.headers.iter().filter(|(name, value)| {
             !(value.is_empty() && ["Host", "Authorization"].contains(&name.as_str()))
         }) {
-            head += &format!("{name}: {value}\r\n");
+            write!(head, "{name}: {value}\r\n").expect("a string takes it");
         }
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(b"\r\n");
@@ -146,7 +146,7 @@ pub(crate) async fn exchange(address: &str, bytes: &[u8]) -> Option<Answer> {
     });
     let mut all = Vec::new();
     let reading = async {
-        let mut piece = [0; 65536];
+        let mut piece = vec![0; 65536];
         while let Ok(length @ 1..) = from.read(&mut piece).await {
             all.extend_from_slice(&piece[..length]);
             if is_whole(&all) {
@@ -205,13 +205,13 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn head(first: u8, length: u64) -> Vec<u8> {
     let mut bytes = vec![first];
     match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(length @ ..126), _) => bytes.push(0x80 | length),
+        (Ok(length @ ..0x7e), _) => bytes.push(0x80 | length),
         (_, Ok(length)) => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend_from_slice(&length.to_be_bytes());
         }
         _ => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend_from_slice(&length.to_be_bytes());
         }
     }
@@ -237,7 +237,11 @@ pub(crate) enum Said {
 
 impl RawSocket {
     /// Joins; the server's answer when it refuses.
-    pub(crate) async fn join(address: &str, request: &Request, token: &str) -> Result<Self, Answer> {
+    pub(crate) async fn join(
+        address: &str,
+        request: &Request,
+        token: &str,
+    ) -> Result<Self, Answer> {
         let request = request
             .clone()
             .header("Connection", "Upgrade")
@@ -267,14 +271,14 @@ impl RawSocket {
 
     /// Whether more came.
     async fn fill(&mut self) -> bool {
-        let mut piece = [0; 65536];
+        let mut piece = vec![0; 65536];
         match timeout(LIMIT, self.stream.read(&mut piece)).await {
             Ok(Ok(length @ 1..)) => {
                 self.buffer.extend_from_slice(&piece[..length]);
                 true
             }
             Ok(_) => false,
-            Err(_) => panic!("the server says nothing for {LIMIT:?}"),
+            Err(late) => panic!("{late}: the server says nothing for {LIMIT:?}"),
         }
     }
 
@@ -292,8 +296,12 @@ impl RawSocket {
         loop {
             if let Some((opcode, payload)) = self.take() {
                 return match opcode {
-                    1 => Said::Text(serde_json::from_slice(&payload).expect("text frames are JSON")),
-                    8 => Said::Close(payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))),
+                    1 => {
+                        Said::Text(serde_json::from_slice(&payload).expect("text frames are JSON"))
+                    }
+                    8 => Said::Close(
+                        payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code)),
+                    ),
                     other => Said::Control(other),
                 };
             }

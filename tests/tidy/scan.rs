@@ -9,23 +9,23 @@ use std::{
 const SKIPPED: [&str; 5] = [".git", "target", "node_modules", "out", ".library"];
 
 /// A file of the tree with its path from the root, written with `/`.
-pub struct File {
-    pub path: String,
-    pub text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl File {
-    pub fn is(&self, extensions: &[&str]) -> bool {
+    pub(crate) fn is(&self, extensions: &[&str]) -> bool {
         self.path.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
     }
 
     /// The last part of its path.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether all of it is there for tests alone.
-    pub fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.starts_with("tests/")
             || self.path.contains("/tests/")
             || self.path.starts_with("benches/")
@@ -34,18 +34,18 @@ impl File {
     }
 
     /// The lines of its `//!` head.
-    pub fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         let head = self.text.lines().take_while(|line| line.starts_with("//!"));
         head.map(|line| line.trim_start_matches("//!").trim()).collect::<Vec<_>>().join(" ")
     }
 }
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Every text file of the tree, in the order of paths.
-pub fn tree() -> Vec<File> {
+pub(crate) fn tree() -> Vec<File> {
     let mut files = Vec::new();
     walk(root(), &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -54,12 +54,12 @@ pub fn tree() -> Vec<File> {
 }
 
 /// Those of them that are Rust.
-pub fn rust() -> Vec<File> {
+pub(crate) fn rust() -> Vec<File> {
     tree().into_iter().filter(|file| file.is(&["rs"])).collect()
 }
 
 /// One file of the tree.
-pub fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -81,7 +81,7 @@ fn walk(dir: &Path, files: &mut Vec<File>) {
 }
 
 /// A Rust text with comments and the insides of literals blanked; every byte else is in its place.
-pub fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = bytes.to_vec();
     let mut at = 0;
@@ -177,7 +177,7 @@ fn is_char(rest: &[u8]) -> bool {
 }
 
 /// Splits a Rust text into what ships and what stands under `#[cfg(test)]`; both keep their lines.
-pub fn split(text: &str) -> (String, String) {
+pub(crate) fn split(text: &str) -> (String, String) {
     let (mut ships, mut tests) = (String::new(), String::new());
     let blanked = code(text);
     let mut lines = text.lines().zip(blanked.lines()).peekable();
@@ -204,7 +204,7 @@ pub fn split(text: &str) -> (String, String) {
 }
 
 /// Where a word stands in a blanked text, not as a part of a longer one: (line, its text).
-pub fn places<'a>(blanked: &'a str, word: &str) -> Vec<(usize, &'a str)> {
+pub(crate) fn places<'a>(blanked: &'a str, word: &str) -> Vec<(usize, &'a str)> {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let mut found = Vec::new();
     for (number, line) in blanked.lines().enumerate() {
@@ -220,7 +220,7 @@ pub fn places<'a>(blanked: &'a str, word: &str) -> Vec<(usize, &'a str)> {
 }
 
 /// The name of the function in which a line stands.
-pub fn function_of(blanked: &str, line: usize) -> String {
+pub(crate) fn function_of(blanked: &str, line: usize) -> String {
     let before: Vec<&str> = blanked.lines().take(line).collect();
     let name = |line: &&str| {
         let (_, rest) = line.split_once("fn ")?;
@@ -230,7 +230,7 @@ pub fn function_of(blanked: &str, line: usize) -> String {
 }
 
 /// Lines that are neither blank nor comment alone.
-pub fn net_lines(file: &File) -> usize {
+pub(crate) fn net_lines(file: &File) -> usize {
     let text = if file.is(&["rs"]) { code(&split(&file.text).0) } else { without_comments(file) };
     text.lines().filter(|line| !line.trim().is_empty()).count()
 }

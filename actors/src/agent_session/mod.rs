@@ -57,7 +57,15 @@ impl AgentSession {
         settings: SandboxSettings,
         notice: DeathNotice<Session>,
     ) -> Self {
-        Self { state, turns: Turns::default(), session, stream, runtime: None, settings, _notice: notice }
+        Self {
+            state,
+            turns: Turns::default(),
+            session,
+            stream,
+            runtime: None,
+            settings,
+            _notice: notice,
+        }
     }
 
     fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {

@@ -7,8 +7,8 @@ pub mod state;
 use std::{sync::Arc, time::Duration};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
-    ResponseFuture, WeakAddr, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
+    WeakAddr, WrapFuture,
 };
 use futures_util::StreamExt;
 use staithe_engine::{
@@ -217,9 +217,8 @@ impl Runtime {
         &self,
         generation: Generation,
         mut events: mpsc::Receiver<LinkEvent>,
-        this: Addr<Self>,
+        this: WeakAddr<Self>,
     ) {
-        let this = this.downgrade();
         let mut exits = self.origin.engine.exits();
         let name = self.name();
         actix::spawn(async move {
@@ -316,7 +315,7 @@ impl Handler<BroughtUp> for Runtime {
         let outcome = outcome.map(|connected| {
             if generation == self.state.generation() {
                 let Connected { sandbox, link, events, hello } = connected;
-                self.watch(generation, events, ctx.address());
+                self.watch(generation, events, ctx.address().downgrade());
                 self.connected = Some(Line { sandbox, link, hello });
             }
         });

@@ -1,1 +1,18 @@
 //! Fakes and probes, only ever a dev-dependency.
+//!
+//! | what | for |
+//! |---|---|
+//! | [`Machine`] | what outlives a server: sandboxes, workspaces, their runners |
+//! | [`FakeEngine`] | an engine on such a machine, with moods, a script of its calls and a mode in which the test says when a call ends |
+//! | [`FakeRunner`] | a runner on a real unix socket that does what the test says |
+//! | [`eventually`] | the one wait on something that tells nobody |
+
+mod engine;
+mod machine;
+mod runner;
+mod wait;
+
+pub use engine::{Called, FakeEngine, Mode, Mood};
+pub use machine::Machine;
+pub use runner::FakeRunner;
+pub use wait::{eventually, eventually_some};

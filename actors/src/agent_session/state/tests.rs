@@ -1,1 +1,297 @@
-//! t
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use staithe_protocol::action::{ChangeAgentState, Finish, Message, Read, Run, Think};
+
+use super::*;
+
+fn run(command: &str) -> Action {
+    Action::Run(Run { command: command.into(), ..Run::default() })
+}
+
+fn input(text: &str) -> Action {
+    Action::Run(Run { command: text.into(), is_input: true, ..Run::default() })
+}
+
+fn read() -> Action {
+    Action::Read(Read { path: "f".into(), ..Read::default() })
+}
+
+fn change(agent_state: AgentState) -> Action {
+    Action::ChangeAgentState(ChangeAgentState { agent_state, ..ChangeAgentState::default() })
+}
+
+fn pending(id: u64, action: Action) -> Pending {
+    Pending { id: EventId(id), source: Source::User, action, timeout: None }
+}
+
+fn observed() -> Outcome {
+    Outcome::Observed(Box::new(Observation::Null { content: String::new() }))
+}
+
+fn dispatched(effects: &[Effect]) -> Vec<u64> {
+    let id = |effect: &Effect| match effect {
+        Effect::Dispatch(pending) => Some(pending.id.0),
+        _ => None,
+    };
+    effects.iter().filter_map(id).collect()
+}
+
+/// The answers among the effects: to which action, and the error if it is one.
+fn answers(effects: &[Effect]) -> Vec<(u64, Option<String>)> {
+    let answer = |effect: &Effect| match effect {
+        Effect::Observe { cause, observation, .. } => {
+            let error = match &**observation {
+                Observation::Error(error) => Some(error.error_id.clone()),
+                _ => None,
+            };
+            Some((cause.0, error))
+        }
+        Effect::StateChanged { cause: Some(cause), .. } => Some((cause.0, None)),
+        _ => None,
+    };
+    effects.iter().filter_map(answer).collect()
+}
+
+fn up() -> AgentSessionState {
+    let mut state = AgentSessionState::restore(AgentState::Loading, Vec::new(), None, 10);
+    let effects = state.runtime_up("e1".into());
+    assert_eq!(effects, [Effect::StateChanged { state: AgentState::Init, cause: None }]);
+    state
+}
+
+#[test]
+fn one_command_at_a_time_is_in_the_shell_and_input_for_it_does_not_wait() {
+    let mut state = up();
+    assert_eq!(dispatched(&state.committed(pending(1, run("a")))), [1]);
+    assert_eq!(dispatched(&state.committed(pending(2, run("b")))), []);
+    assert_eq!(dispatched(&state.committed(pending(3, input("y")))), [3]);
+    assert_eq!(dispatched(&state.committed(pending(4, read()))), [], "it comes after the command");
+    let effects = state.came_back(EventId(1), observed());
+    assert_eq!(answers(&effects), [(1, None)]);
+    assert_eq!(dispatched(&effects), [2, 4]);
+}
+
+#[test]
+fn what_waits_while_the_line_is_cut_goes_when_it_is_back() {
+    let mut state = up();
+    assert_eq!(state.runtime_down(false), []);
+    assert_eq!(state.committed(pending(1, run("a"))), []);
+    assert_eq!(dispatched(&state.runtime_up("e1".into())), [1]);
+}
+
+#[test]
+fn the_same_epoch_is_asked_again_and_another_one_never() {
+    let mut state = up();
+    state.committed(pending(1, run("a")));
+    state.runtime_down(false);
+    assert_eq!(state.came_back(EventId(1), Outcome::Unknown), []);
+    assert_eq!(dispatched(&state.runtime_up("e1".into())), [1]);
+    state.runtime_down(false);
+    let effects = state.runtime_up("e2".into());
+    assert_eq!(answers(&effects), [(1, Some("AGENT_ERROR$ACTION_INTERRUPTED".into()))]);
+    assert_eq!(dispatched(&effects), []);
+    assert_eq!(state.came_back(EventId(1), observed()), [], "the answer came too late");
+}
+
+#[test]
+fn queued_commands_of_an_earlier_life_are_sent_one_by_one() {
+    let queued = vec![pending(1, run("a")), pending(2, run("b")), pending(3, input("y"))];
+    let mut state = AgentSessionState::restore(AgentState::Init, queued, Some("e1".into()), 10);
+    assert_eq!(state.resume(), []);
+    assert_eq!(dispatched(&state.runtime_up("e1".into())), [1, 3], "a busy shell refuses a second");
+    assert_eq!(dispatched(&state.committed(pending(4, run("c")))), []);
+    assert_eq!(dispatched(&state.came_back(EventId(1), observed())), [2]);
+    assert_eq!(dispatched(&state.came_back(EventId(2), observed())), [4]);
+}
+
+#[test]
+fn what_an_earlier_life_may_have_sent_is_never_sent_to_another_epoch() {
+    let queued = vec![pending(1, run("a")), pending(2, run("b"))];
+    let mut state = AgentSessionState::restore(AgentState::Init, queued, Some("e1".into()), 10);
+    assert_eq!(dispatched(&state.runtime_up("e1".into())), [1]);
+    state.runtime_down(false);
+    let effects = state.runtime_up("e2".into());
+    assert_eq!(dispatched(&effects), []);
+    assert_eq!(answers(&effects).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn without_hope_everything_is_answered_and_runnable_actions_are_denied_until_the_next_start() {
+    let mut state = up();
+    state.committed(pending(1, run("a")));
+    state.committed(pending(2, run("b")));
+    let given_up = answers(&state.runtime_down(true));
+    assert_eq!(given_up.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+    assert!(given_up.iter().all(|(_, error)| error.is_some()));
+    assert_eq!(state.admit(&run("c")), Err(SubmitDenied::NotRunning));
+    assert_eq!(state.admit(&Action::Think(Think::default())), Ok(()));
+    state.runtime_down(false); // a start begins
+    assert_eq!(state.admit(&run("c")), Ok(()));
+}
+
+#[test]
+fn a_full_queue_denies_and_a_refusal_is_an_answer() {
+    let mut state = AgentSessionState::restore(AgentState::Init, Vec::new(), None, 1);
+    state.runtime_up("e1".into());
+    state.committed(pending(1, run("a")));
+    state.committed(pending(2, run("b")));
+    assert_eq!(state.admit(&run("c")), Err(SubmitDenied::QueueFull(1)));
+    let refused = state.came_back(EventId(1), Outcome::Refused("no".into()));
+    assert!(matches!(&answers(&refused)[..], [(1, Some(_))]), "{refused:?}");
+}
+
+#[test]
+fn the_agents_own_actions_are_denied_to_clients() {
+    let own = Action::System(staithe_protocol::action::System::default());
+    assert_eq!(up().admit(&own), Err(SubmitDenied::AgentOnly("system")));
+    assert_eq!(
+        up().admit(&Action::CondensationRequest),
+        Err(SubmitDenied::AgentOnly("condensation_request"))
+    );
+}
+
+#[test]
+fn only_legal_changes_of_state_are_admitted_and_each_is_answered() {
+    let mut state = up();
+    let (from, to) = (AgentState::Init, AgentState::Finished);
+    assert_eq!(state.admit(&change(to)), Err(SubmitDenied::IllegalTransition { from, to }));
+    assert_eq!(state.admit(&change(AgentState::Running)), Ok(()));
+    let effects = state.committed(pending(1, change(AgentState::Running)));
+    let cause = Some(EventId(1));
+    assert_eq!(effects, [Effect::StateChanged { state: AgentState::Running, cause }]);
+    let again = state.committed(pending(2, change(AgentState::Running)));
+    assert_eq!(answers(&again), [(2, None)]);
+    state.committed(pending(3, Action::Finish(Finish::default())));
+    assert_eq!(state.agent(), AgentState::Finished);
+}
+
+#[test]
+fn a_message_without_a_model_gets_an_honest_answer() {
+    let effects = up().committed(pending(1, Action::Message(Message::default())));
+    assert_eq!(answers(&effects), [(1, Some("STATUS$ERROR_LLM_NOT_CONFIGURED".into()))]);
+}
+
+#[test]
+fn what_needs_no_runtime_is_answered_at_the_beginning() {
+    let unanswered = vec![pending(1, run("a")), pending(2, Action::Think(Think::default()))];
+    let mut state = AgentSessionState::restore(AgentState::Init, unanswered, None, 10);
+    assert_eq!(answers(&state.resume()), [(2, None)]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Action),
+    Up(u8),
+    Down(bool),
+    /// The n-th of those under way.
+    Back(usize, bool),
+    /// The process is killed and another one takes over.
+    Reborn,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => prop_oneof![Just(run("a")), Just(input("y")), Just(read())].prop_map(Step::Commit),
+        2 => (0..3_u8).prop_map(Step::Up),
+        1 => any::<bool>().prop_map(Step::Down),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(n, known)| Step::Back(n, known)),
+        1 => Just(Step::Reborn),
+    ]
+}
+
+/// What must be so, kept in the simplest way.
+#[derive(Default)]
+struct Model {
+    committed: BTreeMap<u64, Action>,
+    answered: BTreeSet<u64>,
+    up: Option<u8>,
+    epoch: Option<u8>,
+    /// Which epoch each action was sent to first.
+    sent: BTreeMap<u64, u8>,
+    under_way: Vec<u64>,
+    first_sent: Vec<u64>,
+}
+
+impl Model {
+    fn take(&mut self, effects: &[Effect]) -> Result<(), TestCaseError> {
+        for (id, _) in answers(effects) {
+            prop_assert!(self.answered.insert(id), "{} was answered twice", id);
+            self.under_way.retain(|it| *it != id);
+        }
+        for id in dispatched(effects) {
+            let Some(epoch) = self.up else {
+                return Err(TestCaseError::fail("dispatched while the line is down"));
+            };
+            prop_assert!(!self.answered.contains(&id), "{} was answered already", id);
+            let first = *self.sent.entry(id).or_insert_with(|| {
+                self.first_sent.push(id);
+                epoch
+            });
+            prop_assert_eq!(first, epoch, "{} was sent to two epochs", id);
+            self.under_way.push(id);
+        }
+        let in_shell = self.under_way.iter().filter(|id| takes_the_shell(&self.committed[id]));
+        prop_assert!(in_shell.count() <= 1, "two commands in one shell: {:?}", self.under_way);
+        Ok(())
+    }
+
+    fn unanswered(&self) -> Vec<Pending> {
+        let open = self.committed.iter().filter(|(id, _)| !self.answered.contains(id));
+        open.map(|(id, action)| pending(*id, action.clone())).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_action_gets_one_observation_whatever_breaks(
+        steps in prop::collection::vec(step(), 0..60)
+    ) {
+        let mut state = AgentSessionState::restore(AgentState::Init, Vec::new(), None, 1000);
+        let mut model = Model::default();
+        let mut next = 0;
+        for step in steps {
+            let effects = match step {
+                Step::Commit(action) => {
+                    if state.admit(&action).is_err() { continue; }
+                    next += 1;
+                    model.committed.insert(next, action.clone());
+                    state.committed(pending(next, action))
+                }
+                Step::Up(epoch) => {
+                    model.up = Some(epoch);
+                    model.epoch = Some(epoch);
+                    model.under_way.clear();
+                    state.runtime_up(epoch.to_string())
+                }
+                Step::Down(hopeless) => {
+                    model.up = None;
+                    model.under_way.clear();
+                    state.runtime_down(hopeless)
+                }
+                Step::Back(n, known) => {
+                    if model.under_way.is_empty() { continue; }
+                    let id = model.under_way[n % model.under_way.len()];
+                    state.came_back(EventId(id), if known { observed() } else { Outcome::Unknown })
+                }
+                Step::Reborn => {
+                    model.up = None;
+                    model.under_way.clear();
+                    let epoch = model.epoch.map(|epoch| epoch.to_string());
+                    state = AgentSessionState::restore(AgentState::Init, model.unanswered(), epoch, 1000);
+                    state.resume()
+                }
+            };
+            model.take(&effects)?;
+        }
+        let commands: Vec<_> = model.first_sent.iter()
+            .filter(|id| takes_the_shell(&model.committed[id])).collect();
+        prop_assert!(commands.is_sorted(), "commands keep the order of the log: {:?}", commands);
+        model.up = None;
+        model.under_way.clear();
+        model.take(&state.runtime_down(true))?;
+        prop_assert!(model.unanswered().is_empty(), "{:?}", model.unanswered());
+    }
+}

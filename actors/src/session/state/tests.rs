@@ -1,1 +1,212 @@
-//! t
+use proptest::prelude::*;
+use staithe_protocol::{SandboxId, runner::Hello};
+
+use super::*;
+
+fn fault(cause: &str) -> Fault {
+    Fault {
+        code: "test".into(),
+        step: None,
+        cause: cause.into(),
+        remedy: String::new(),
+        log_tail: Vec::new(),
+    }
+}
+
+fn up() -> News {
+    let hello = Hello {
+        epoch: "e".into(),
+        version: String::new(),
+        workspace: String::new(),
+        known_keys: Vec::new(),
+    };
+    News::Up { hello, sandbox: SandboxId("box".into()) }
+}
+
+fn resting(phase: Phase) -> SessionState {
+    SessionState::new(PhaseView::of(phase))
+}
+
+fn phases(effects: &[Effect]) -> Vec<Phase> {
+    let phase = |effect: &Effect| match effect {
+        Effect::Publish(view) => Some(view.phase),
+        _ => None,
+    };
+    effects.iter().filter_map(phase).collect()
+}
+
+#[test]
+fn a_start_goes_through_its_steps_to_ready_and_lets_the_agent_in() {
+    let mut state = resting(Phase::Stopped);
+    let began = state.start().unwrap();
+    assert_eq!(phases(&began), [Phase::Starting]);
+    assert_eq!(began.last(), Some(&Effect::EnsureRuntime));
+    state.observe(&News::Step(StartStep::Create));
+    assert_eq!(state.view().step, Some(StartStep::Create));
+    let ready = state.observe(&up());
+    assert_eq!((phases(&ready), ready.last()), (vec![Phase::Ready], Some(&Effect::AgentUp)));
+    assert_eq!(state.view().step, None);
+}
+
+#[test]
+fn each_command_is_accepted_ignored_or_denied_in_each_phase() {
+    use PhaseDenied::{AlreadyStopped, Stopping};
+    let table = [
+        (Phase::Starting, Ok(Phase::Starting), Ok(Phase::Stopping)),
+        (Phase::Ready, Ok(Phase::Ready), Ok(Phase::Stopping)),
+        (Phase::Suspended, Ok(Phase::Starting), Ok(Phase::Stopping)),
+        (Phase::Stopping, Err(Stopping), Ok(Phase::Stopping)),
+        (Phase::Stopped, Ok(Phase::Starting), Err(AlreadyStopped)),
+        (Phase::Failed, Ok(Phase::Starting), Ok(Phase::Stopping)),
+    ];
+    for (phase, start, stop) in table {
+        let mut state = resting(phase);
+        assert_eq!(state.start().map(|_| state.phase()), start, "start in {phase:?}");
+        let mut state = resting(phase);
+        assert_eq!(state.stop().map(|_| state.phase()), stop, "stop in {phase:?}");
+        assert_eq!(resting(phase).wakes(), phase == Phase::Suspended, "{phase:?}");
+    }
+}
+
+#[test]
+fn what_rests_is_suspended_already() {
+    for phase in [Phase::Suspended, Phase::Stopped, Phase::Failed] {
+        let mut state = resting(phase);
+        assert_eq!(state.suspend(), [Effect::AnswerWaiters]);
+        assert_eq!(state.phase(), phase);
+    }
+}
+
+#[test]
+fn a_harsher_end_takes_over_and_its_waiters_are_answered_at_the_end() {
+    let mut state = resting(Phase::Ready);
+    state.stop().unwrap();
+    assert_eq!(state.clear(), [Effect::StopRuntime(Workspace::Remove)]);
+    assert_eq!(state.clear(), []);
+    let ended = state.observe(&News::Stopped);
+    assert_eq!(phases(&ended), [Phase::Stopped]);
+    assert_eq!(ended.last(), Some(&Effect::AnswerWaiters));
+}
+
+#[test]
+fn a_failed_start_shuts_the_door_and_the_next_start_opens_it() {
+    let mut state = resting(Phase::Stopped);
+    state.start().unwrap();
+    let failed = state.observe(&News::Failed(fault("no engine")));
+    assert_eq!(failed.first(), Some(&Effect::AgentDown { hopeless: true }));
+    assert_eq!(state.view().fault, Some(fault("no engine")));
+    let again = state.start().unwrap();
+    assert_eq!(again.first(), Some(&Effect::AgentDown { hopeless: false }));
+    assert_eq!(state.view().fault, None);
+}
+
+#[test]
+fn a_part_that_breaks_fails_the_session_once_and_never_what_is_being_ended() {
+    for (phase, after) in [
+        (Phase::Ready, Phase::Failed),
+        (Phase::Starting, Phase::Failed),
+        (Phase::Stopping, Phase::Stopping),
+        (Phase::Stopped, Phase::Stopped),
+    ] {
+        let mut state = resting(phase);
+        let effects = state.fail(fault("the disk is full"));
+        assert_eq!(state.phase(), after);
+        let ends = effects.contains(&Effect::StopRuntime(Workspace::Keep));
+        assert_eq!(ends, after == Phase::Failed, "what fails keeps no sandbox");
+    }
+}
+
+#[test]
+fn new_children_go_on_with_what_was_under_way() {
+    let mut ready = resting(Phase::Ready);
+    assert_eq!(ready.go_on(false).last(), Some(&Effect::EnsureRuntime));
+    let mut stopping = resting(Phase::Ready);
+    stopping.clear();
+    assert_eq!(stopping.go_on(false), [Effect::StopRuntime(Workspace::Remove)]);
+    assert_eq!(resting(Phase::Failed).go_on(false), []);
+    assert_eq!(resting(Phase::Ready).go_on(true), [], "a draining server starts nothing");
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Start,
+    Stop,
+    Suspend,
+    Clear,
+    Fail,
+    News(News),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let news = prop_oneof![
+        Just(News::Step(StartStep::Find)),
+        Just(up()),
+        Just(News::Cut),
+        Just(News::Restarting { cause: "x".into() }),
+        Just(News::Failed(fault("x"))),
+        Just(News::Stopped),
+    ];
+    prop_oneof![
+        Just(Step::Start),
+        Just(Step::Stop),
+        Just(Step::Suspend),
+        Just(Step::Clear),
+        Just(Step::Fail),
+        news.prop_map(Step::News),
+    ]
+}
+
+proptest! {
+    /// The model: an end that was begun ends only by `Stopped`; what was published last is the phase.
+    #[test]
+    fn whatever_happens_a_stop_ends_in_rest_and_stale_news_move_nothing(
+        steps in prop::collection::vec(step(), 0..40)
+    ) {
+        let mut state = resting(Phase::Stopped);
+        for step in steps {
+            let before = state.phase();
+            let effects = match step.clone() {
+                Step::Start => state.start().unwrap_or_default(),
+                Step::Stop => state.stop().unwrap_or_default(),
+                Step::Suspend => state.suspend(),
+                Step::Clear => state.clear(),
+                Step::Fail => state.fail(fault("x")),
+                Step::News(news) => state.observe(&news),
+            };
+            let published = phases(&effects).last().copied();
+            prop_assert_eq!(published.unwrap_or(before), state.phase());
+            let after = state.phase();
+            match (before, &step) {
+                (Phase::Stopping, Step::News(News::Stopped)) => {
+                    prop_assert!(matches!(after, Phase::Stopped | Phase::Suspended));
+                    prop_assert!(effects.contains(&Effect::AnswerWaiters));
+                }
+                (Phase::Stopping, _) => prop_assert_eq!(after, Phase::Stopping),
+                (Phase::Stopped | Phase::Suspended | Phase::Failed, Step::News(_)) => {
+                    prop_assert!(effects.is_empty(), "stale: {:?}", step);
+                }
+                _ => {}
+            }
+            prop_assert_eq!(state.view().fault.is_some(), after == Phase::Failed);
+            if effects.contains(&Effect::AgentUp) {
+                prop_assert_eq!(after, Phase::Ready);
+            }
+        }
+        if state.phase() == Phase::Stopping || state.stop().is_ok() {
+            state.observe(&News::Stopped);
+        }
+        prop_assert!(matches!(state.phase(), Phase::Stopped | Phase::Suspended));
+    }
+}
+
+#[test]
+fn each_step_of_a_start_is_timed_until_the_next_one() {
+    let mut times = StartTimes::default();
+    times.step(StartStep::Find, 2);
+    times.step(StartStep::Create, 5);
+    times.end(9);
+    let took: Vec<_> = times.view().iter().map(|step| (step.began_ms, step.took_ms)).collect();
+    assert_eq!(took, [(2, Some(3)), (5, Some(4))]);
+    times.step(StartStep::Find, 1);
+    assert_eq!(times.view().len(), 1);
+}

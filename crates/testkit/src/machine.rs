@@ -1,0 +1,106 @@
+//! What outlives a server: the sandboxes of a machine.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use staithe_engine::{Sandbox, SandboxExited, SandboxState};
+use staithe_protocol::SandboxId;
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+
+use crate::FakeRunner;
+
+/// Exits that a slow listener may be behind.
+const EXITS: usize = 64;
+
+/// A machine with sandboxes on it. Any number of engines, one after the other or at once, use it.
+pub struct Machine {
+    dir: TempDir,
+    kept: Mutex<Kept>,
+    pub(crate) exits: broadcast::Sender<SandboxExited>,
+}
+
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) boxes: BTreeMap<String, FakeBox>,
+    pub(crate) workspaces: BTreeSet<String>,
+}
+
+pub(crate) struct FakeBox {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) runner: Option<FakeRunner>,
+    pub(crate) log: Vec<String>,
+}
+
+impl Machine {
+    /// A machine with nothing on it.
+    ///
+    /// # Panics
+    ///
+    /// When there is no room for a directory.
+    pub fn new() -> Arc<Self> {
+        let dir = tempfile::tempdir().expect("a directory for sockets");
+        let (exits, _) = broadcast::channel(EXITS);
+        Arc::new(Self { dir, kept: Mutex::default(), exits })
+    }
+
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn socket(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.sock"))
+    }
+
+    /// The sandboxes' names.
+    pub fn sandboxes(&self) -> Vec<String> {
+        self.kept().boxes.keys().cloned().collect()
+    }
+
+    /// The names of those that run.
+    pub fn running(&self) -> Vec<String> {
+        let running = |it: &&FakeBox| it.sandbox.state == SandboxState::Running;
+        self.kept().boxes.values().filter(running).map(|it| it.sandbox.name.clone()).collect()
+    }
+
+    /// The workspaces' names.
+    pub fn workspaces(&self) -> Vec<String> {
+        self.kept().workspaces.iter().cloned().collect()
+    }
+
+    /// The runner in the one running sandbox.
+    ///
+    /// # Panics
+    ///
+    /// When there is none, or more than one.
+    #[track_caller]
+    pub fn runner(&self) -> FakeRunner {
+        let kept = self.kept();
+        let mut runners = kept.boxes.values().filter_map(|it| it.runner.clone());
+        match (runners.next(), runners.next()) {
+            (Some(runner), None) => runner,
+            (first, _) => panic!("one runner is expected; there is one: {}", first.is_some()),
+        }
+    }
+
+    /// A sandbox ends by itself.
+    pub fn exit(&self, name: &str, code: i32) {
+        let Some(id) = self.end(name) else { return };
+        // Nobody may be listening.
+        self.exits.send(SandboxExited { id, name: name.to_owned(), code: Some(code) }).ok();
+    }
+
+    /// Ends a sandbox's processes; its name stays.
+    pub(crate) fn end(&self, name: &str) -> Option<SandboxId> {
+        let mut kept = self.kept();
+        let it = kept.boxes.get_mut(name)?;
+        if let Some(runner) = it.runner.take() {
+            runner.end();
+        }
+        it.sandbox.state = SandboxState::Stopped;
+        Some(it.sandbox.id.clone())
+    }
+}
