@@ -13,7 +13,14 @@ fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let target = env::var("TARGET").expect("cargo sets it");
-    for watched in ["crates/runner/src", "crates/runner/Cargo.toml", "crates/protocol/src", "Cargo.lock", "static", "templates"] {
+    for watched in [
+        "crates/runner/src",
+        "crates/runner/Cargo.toml",
+        "crates/protocol/src",
+        "Cargo.lock",
+        "static",
+        "templates",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-env-changed=STAITHE_RUNNER");

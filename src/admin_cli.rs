@@ -11,20 +11,16 @@ use staithe_protocol::{SessionId, frames::Role};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
-    auth::{
-        Identity,
-        keys::Keys,
-        sign_in::LINK_TTL,
-    },
+    auth::{Identity, keys::Keys, sign_in::LINK_TTL},
     cli::{Admin, AdminCommand, DataDir},
     config::load::{self, Overrides},
     routes::body::encode,
 };
 
 /// How long an answer may take: deleting waits for a sandbox to end.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// How long a token that the command signs for itself holds.
-const TOKEN_TTL: Duration = Duration::from_secs(300);
+const TOKEN_TTL: Duration = Duration::from_mins(5);
 
 fn data_dir(given: &DataDir) -> anyhow::Result<PathBuf> {
     match &given.data_dir {
@@ -37,22 +33,34 @@ fn data_dir(given: &DataDir) -> anyhow::Result<PathBuf> {
 fn keys(given: &DataDir) -> anyhow::Result<Keys> {
     let dir = data_dir(given)?;
     if !dir.join("keys.json").exists() {
-        bail!("{} is no data directory of a server that has run; name it by --data-dir", dir.display());
+        bail!(
+            "{} is no data directory of a server that has run; name it by --data-dir",
+            dir.display()
+        );
     }
     let config = load::load(None, &Overrides::default())?;
-    Ok(Keys::load(&dir, &config.core.jwt_secret, "".into(), "".into())?)
+    let keys = Keys::load(&dir, &config.core.jwt_secret, "".into(), "".into())?;
+    match server_says(given)?["kid"].as_str() {
+        Some(kid) => Ok(keys.signing_with(&dir, kid)?),
+        None => Ok(keys),
+    }
 }
 
 fn operator() -> Identity {
     Identity { subject: "operator".into(), role: Role::Operator, session: None }
 }
 
-fn server_url(given: &DataDir) -> anyhow::Result<String> {
+/// What the server that last ran on the data directory left word of.
+fn server_says(given: &DataDir) -> anyhow::Result<Value> {
     let file = data_dir(given)?.join("server.json");
     let text = std::fs::read(&file).with_context(|| {
         format!("{}: no server has run here; name its address by --url", file.display())
     })?;
-    let server: Value = serde_json::from_slice(&text)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+fn server_url(given: &DataDir) -> anyhow::Result<String> {
+    let server = server_says(given)?;
     server["url"].as_str().map(str::to_owned).context("server.json has no url")
 }
 
@@ -119,7 +127,9 @@ fn request(command: &AdminCommand) -> anyhow::Result<(Method, String)> {
 async fn ask(url: &str, token: &str, method: Method, path: &str) -> anyhow::Result<Value> {
     let host = url
         .strip_prefix("http://")
-        .context("an address such as http://127.0.0.1:3000 is expected (https: use curl with --token)")?
+        .context(
+            "an address such as http://127.0.0.1:3000 is expected (https: use curl with --token)",
+        )?
         .trim_end_matches('/');
     let stream =
         TcpStream::connect(host).await.with_context(|| format!("nothing answers at {url}"))?;
@@ -135,8 +145,7 @@ async fn ask(url: &str, token: &str, method: Method, path: &str) -> anyhow::Resu
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     connection.abort();
-    let answer: Value =
-        if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+    let answer: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
     if status.is_success() {
         return Ok(answer);
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tera::Tera;
 
-use crate::front::Front;
+use crate::{auth::keys::hex, front::Front};
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -66,7 +66,7 @@ impl Assets {
                 hasher.update(file.metadata.sha256_hash());
             }
         }
-        let hash = hasher.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let hash = hex(&hasher.finalize()[..8]);
         Ok(Self { templates, catalogues, hash })
     }
 

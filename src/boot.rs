@@ -37,7 +37,7 @@ use crate::{
     assets::Assets,
     auth::{
         Identity,
-        keys::Keys,
+        keys::{Keys, hex},
         sign_in::{LINK_TTL, SignIns},
     },
     cli::Serve,
@@ -49,10 +49,10 @@ use crate::{
 
 /// The runner, built by `build.rs`.
 static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/staithe-runner"));
-/// Threads that serve HTTP and WebSockets.
+/// Threads that serve HTTP and sockets.
 const WORKERS: usize = 2;
 /// How long the token of a run and a link's sign-in hold.
-const RUN_TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+const RUN_TOKEN_TTL: Duration = Duration::from_hours(30 * 24);
 /// Between two rounds of small housekeeping.
 const UPKEEP: Duration = Duration::from_secs(30);
 /// A connection whose peer takes nothing for so long is dead. Long, because a slow client is never
@@ -82,18 +82,10 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
         config.auth.operator_token.clone(),
     )?;
     let engine = engine(&config, &data_dir)?;
-    let isolation = engine.isolation();
-    tracing::info!(engine = engine.kind(), tier = isolation.tier, exposes = ?isolation.exposes, "sandboxes are isolated so far");
+    let view = engine_view(&*engine);
+    tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
     let settings = actor_settings(&config, owner_of(&data_dir)?);
     let shared: Arc<dyn Store> = Arc::new(store.clone());
-    let view = EngineView {
-        kind: engine.kind().to_owned(),
-        isolation: IsolationView {
-            tier: isolation.tier,
-            protects: isolation.protects,
-            exposes: isolation.exposes,
-        },
-    };
     let (manager, registry) = SessionManager::load(shared, engine, settings)
         .await
         .context("the sessions can't be read")?;
@@ -104,22 +96,9 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
         registry,
         keys,
         sign_ins: SignIns::new(config.limits.sign_in_attempts_per_minute),
-        guard: Guard::new(
-            config.server.listen.ip().is_loopback(),
-            config.server.allowed_hosts.clone(),
-            config.server.allowed_origins.clone(),
-            config.limits.requests_per_second,
-            config.limits.request_burst,
-        ),
+        guard: guard_of(&config),
         assets: Assets::load()?,
-        settings: FrontSettings {
-            sign_in_ttl: config.auth.sign_in_ttl.0,
-            session_token_ttl: config.auth.session_token_ttl.0,
-            max_body: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
-            max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
-            shown_config: shown,
-            keep_sandboxes: config.sandbox.keep_runtime_alive,
-        },
+        settings: front_settings(&config, shown),
         engine: view,
         metrics,
         started,
@@ -150,6 +129,39 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     tokio::task::spawn_blocking(move || store.shutdown()).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+fn engine_view(engine: &dyn Engine) -> EngineView {
+    let isolation = engine.isolation();
+    EngineView {
+        kind: engine.kind().to_owned(),
+        isolation: IsolationView {
+            tier: isolation.tier,
+            protects: isolation.protects,
+            exposes: isolation.exposes,
+        },
+    }
+}
+
+fn guard_of(config: &Config) -> Guard {
+    Guard::new(
+        config.server.listen.ip().is_loopback(),
+        config.server.allowed_hosts.clone(),
+        config.server.allowed_origins.clone(),
+        config.limits.requests_per_second,
+        config.limits.request_burst,
+    )
+}
+
+fn front_settings(config: &Config, shown: String) -> FrontSettings {
+    FrontSettings {
+        sign_in_ttl: config.auth.sign_in_ttl.0,
+        session_token_ttl: config.auth.session_token_ttl.0,
+        max_body: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
+        max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
+        shown_config: shown,
+        keep_sandboxes: config.sandbox.keep_runtime_alive,
+    }
 }
 
 fn make_dir(dir: &Path) -> anyhow::Result<()> {
@@ -199,7 +211,7 @@ fn engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
 /// Puts the embedded runner where it can be executed, under the name of its content: one that a
 /// running sandbox uses is never written over.
 fn place_runner(data_dir: &Path) -> anyhow::Result<PathBuf> {
-    let hash: String = Sha256::digest(RUNNER)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(RUNNER)[..8]);
     let dir = data_dir.join("runner");
     make_dir(&dir)?;
     let path = dir.join(format!("staithe-runner-{hash}"));
@@ -305,7 +317,7 @@ fn watch_connection(connection: &dyn std::any::Any) {
         // Small frames go at once: waiting to join them (Nagle) costs 40 ms against delayed ACKs.
         sockopt::set_tcp_nodelay(stream, true)?;
         sockopt::set_socket_keepalive(stream, true)?;
-        sockopt::set_tcp_keepidle(stream, Duration::from_secs(60))?;
+        sockopt::set_tcp_keepidle(stream, Duration::from_mins(1))?;
         sockopt::set_tcp_user_timeout(stream, USER_TIMEOUT_MS)
     };
     if let Err(error) = set() {
@@ -331,7 +343,10 @@ fn announce(
         .truncate(true)
         .mode(0o600)
         .open(data_dir.join("server.json"))?;
-    serde_json::to_writer(&mut file, &json!({ "url": url, "pid": std::process::id() }))?;
+    serde_json::to_writer(
+        &mut file,
+        &json!({ "url": url, "kid": front.keys.current(), "pid": std::process::id() }),
+    )?;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(url, sandbox_url, data_dir = %data_dir.display(), took_ms, "serving");
     if ready_json {
@@ -340,7 +355,9 @@ fn announce(
         writeln!(stdout, "{ready}")?;
         stdout.flush()?;
     } else {
-        eprintln!("\nStaithe serves {url}\nOpen this link to sign in; it works once:\n\n    {login_url}\n");
+        eprintln!(
+            "\nStaithe serves {url}\nOpen this link to sign in; it works once:\n\n    {login_url}\n"
+        );
     }
     Ok(())
 }

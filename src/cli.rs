@@ -31,6 +31,7 @@ pub enum Command {
 
 /// Where the configuration comes from, and what overrides it.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::doc_markdown, reason = "--help prints the text as it is")]
 pub struct Files {
     /// A TOML file; only what differs from the shipped config.toml needs to be in it.
     #[arg(long, value_name = "FILE", env = "STAITHE_CONFIG")]
@@ -64,6 +65,7 @@ impl Files {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "--help prints the text as it is")]
 pub struct Serve {
     #[command(flatten)]
     pub files: Files,
@@ -102,7 +104,13 @@ pub struct Admin {
     #[arg(long, value_name = "URL", env = "STAITHE_URL", global = true)]
     pub url: Option<String>,
     /// An operator's token; by default one is signed with the data directory's key.
-    #[arg(long, value_name = "TOKEN", env = "STAITHE_TOKEN", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "STAITHE_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
     pub token: Option<String>,
     #[command(flatten)]
     pub data_dir: DataDir,

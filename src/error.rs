@@ -30,9 +30,9 @@ pub struct ApiError {
     /// Seconds.
     pub retry_after: Option<u64>,
     /// Found in the log.
-    pub id: Option<String>,
-    pub current_version: Option<String>,
-    pub current_content: Option<String>,
+    pub id: Option<Box<str>>,
+    pub current_version: Option<Box<str>>,
+    pub current_content: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -66,7 +66,7 @@ impl ApiError {
         tracing::error!(id, code, %error, "a request failed");
         let detail = "the server failed; its log has the details under this id";
         let denied = Self::denied(StatusCode::INTERNAL_SERVER_ERROR, code, detail);
-        Self { id: Some(id), ..denied }
+        Self { id: Some(id.into()), ..denied }
     }
 
     /// There is no such session, or it is not for this caller to know.
@@ -82,10 +82,10 @@ impl ApiError {
             status: self.status.as_u16(),
             detail: self.detail.clone(),
             code: self.code.into(),
-            id: self.id.clone(),
+            id: self.id.as_deref().map(str::to_owned),
             retry_after: self.retry_after,
-            current_version: self.current_version.clone(),
-            current_content: self.current_content.clone(),
+            current_version: self.current_version.as_deref().map(str::to_owned),
+            current_content: self.current_content.as_deref().map(str::to_owned),
         }
     }
 }
@@ -224,8 +224,8 @@ impl From<FileDenied> for ApiError {
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
         Self {
             retry_after,
-            current_version: denied.current_version,
-            current_content: denied.current_content,
+            current_version: denied.current_version.map(Into::into),
+            current_content: denied.current_content.map(Into::into),
             ..Self::denied(status, denied.code.as_str(), denied.message)
         }
     }

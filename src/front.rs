@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use actix::Addr;
 use serde::Serialize;
-use staithe_actors::{Registry, SessionHandle, SessionManager, mail, session_manager::messages::OpenSession};
+use staithe_actors::{
+    Registry, SessionHandle, SessionManager, mail, session_manager::messages::OpenSession,
+};
 use staithe_protocol::SessionId;
 use tokio::{sync::watch, time::Instant};
 
@@ -61,7 +63,12 @@ pub struct IsolationView {
 
 impl Front {
     /// Whether a caller may do this in a session.
-    pub fn authorize(&self, identity: &Identity, need: Need, id: SessionId) -> Result<(), ApiError> {
+    pub fn authorize(
+        &self,
+        identity: &Identity,
+        need: Need,
+        id: SessionId,
+    ) -> Result<(), ApiError> {
         identity.may(need, id, self.registry.owner(id).as_deref())
     }
 
@@ -84,4 +91,3 @@ impl Front {
 pub fn session_id(text: &str) -> Result<SessionId, ApiError> {
     text.parse().map_err(|_| ApiError::no_session())
 }
-

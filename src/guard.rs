@@ -87,18 +87,23 @@ impl Guard {
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
         if !host.is_some_and(|host| self.knows_host(host)) {
             let detail = "this name is not answered here; add it to server.allowed_hosts";
-            return Err(ApiError::denied(StatusCode::MISDIRECTED_REQUEST, "request.unknown_host", detail));
+            return Err(ApiError::denied(
+                StatusCode::MISDIRECTED_REQUEST,
+                "request.unknown_host",
+                detail,
+            ));
         }
         let shown = auth::identify(front, request);
-        self.admit_rate(request, shown.as_ref().ok().map(|(identity, _)| identity.subject.as_str()))?;
+        self.admit_rate(
+            request,
+            shown.as_ref().ok().map(|(identity, _)| identity.subject.as_str()),
+        )?;
         let by_cookie = matches!(shown, Ok((_, Shown::Cookie)));
         let websocket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let foreign = request.headers().contains_key(header::ORIGIN) && !self.trusts_origin(request);
-        if (by_cookie && (changes || websocket) && !self.trusts_origin(request))
-            || (websocket && foreign)
-            || (changes && foreign)
-        {
+        let trusted = self.trusts_origin(request);
+        let foreign = request.headers().contains_key(header::ORIGIN) && !trusted;
+        if (changes || websocket) && (foreign || (by_cookie && !trusted)) {
             let detail = "a page of another origin may not do this; see server.allowed_origins";
             return Err(ApiError::denied(StatusCode::FORBIDDEN, "request.foreign_origin", detail));
         }
@@ -117,6 +122,7 @@ impl Guard {
 }
 
 /// The middleware.
+#[expect(clippy::missing_panics_doc, reason = "it can't: boot gives every app its front")]
 pub async fn stand(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -160,7 +166,10 @@ fn secure(response: &mut ServiceResponse<BoxBody>, path: &str) {
     set(header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
     let raw_file = path.contains("/files/");
     // A file of the workspace is shown as bytes, never run as a page of this origin.
-    set(header::CONTENT_SECURITY_POLICY, if raw_file { "sandbox; default-src 'none'" } else { CSP });
+    set(
+        header::CONTENT_SECURITY_POLICY,
+        if raw_file { "sandbox; default-src 'none'" } else { CSP },
+    );
     if !has_cache_rule {
         set(header::CACHE_CONTROL, "no-store");
     }
@@ -168,8 +177,11 @@ fn secure(response: &mut ServiceResponse<BoxBody>, path: &str) {
 
 /// What no route takes.
 pub async fn not_found(front: web::Data<Front>, request: HttpRequest) -> HttpResponse {
-    let error =
-        ApiError::denied(StatusCode::NOT_FOUND, "route.not_found", "there is nothing at this address");
+    let error = ApiError::denied(
+        StatusCode::NOT_FOUND,
+        "route.not_found",
+        "there is nothing at this address",
+    );
     crate::routes::pages::problem(&front, &request, &error)
 }
 
@@ -193,7 +205,8 @@ mod tests {
     #[test]
     fn only_names_of_this_machine_and_configured_ones_are_answered() {
         let guard = guard();
-        for known in ["localhost", "127.0.0.1:3000", "[::1]:3000", "box.example:80", "localhost:1"] {
+        for known in ["localhost", "127.0.0.1:3000", "[::1]:3000", "box.example:80", "localhost:1"]
+        {
             assert!(guard.knows_host(known), "{known}");
         }
         for unknown in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", ""] {
@@ -205,7 +218,8 @@ mod tests {
     fn only_pages_of_this_origin_and_configured_ones_are_trusted() {
         let guard = guard();
         let asked = |origin: Option<&str>, site: Option<&str>| {
-            let mut request = TestRequest::default().insert_header((header::HOST, "127.0.0.1:3000"));
+            let mut request =
+                TestRequest::default().insert_header((header::HOST, "127.0.0.1:3000"));
             if let Some(origin) = origin {
                 request = request.insert_header((header::ORIGIN, origin));
             }
@@ -217,7 +231,12 @@ mod tests {
         assert!(asked(Some("http://127.0.0.1:3000"), None));
         assert!(asked(Some("https://ui.example"), None));
         assert!(asked(None, Some("same-origin")));
-        for foreign in ["http://127.0.0.1:3001", "null", "https://evil.example", "http://127.0.0.1:3000.evil.example"] {
+        for foreign in [
+            "http://127.0.0.1:3001",
+            "null",
+            "https://evil.example",
+            "http://127.0.0.1:3000.evil.example",
+        ] {
             assert!(!asked(Some(foreign), Some("same-site")), "{foreign}");
         }
         assert!(!asked(None, None));

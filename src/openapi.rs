@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json`: the REST interface as OpenAPI 3.1, its schemas made from the wire types.
+//! `GET /api/openapi.json`: the REST interface as `OpenAPI` 3.1, its schemas made from the wire types.
 //!
 //! The table below is checked by a test against the routes: each address answers, and none is missing.
 
@@ -8,38 +8,220 @@ use serde_json::{Map, Value, json};
 use crate::front::Front;
 
 /// One operation: method, path, what it does, the schema of its body and of its answer, its status.
-struct Operation(&'static str, &'static str, &'static str, Option<&'static str>, Option<&'static str>, u16);
+struct Operation(
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+    Option<&'static str>,
+    u16,
+);
 
 /// Every operation of the interface.
 const OPERATIONS: &[Operation] = &[
-    Operation("get", "/health", "Whether the server works, and what sandboxes are isolated from.", None, None, 200),
-    Operation("get", "/metrics", "Figures in Prometheus' text format; for operators.", None, None, 200),
+    Operation(
+        "get",
+        "/health",
+        "Whether the server works, and what sandboxes are isolated from.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "get",
+        "/metrics",
+        "Figures in Prometheus' text format; for operators.",
+        None,
+        None,
+        200,
+    ),
     Operation("get", "/api/openapi.json", "This document.", None, None, 200),
-    Operation("get", "/api/sessions", "The caller's sessions, newest first. Query: limit, page.", None, Some("SessionList"), 200),
-    Operation("post", "/api/sessions", "Make a session; answers at once. Header Idempotency-Key: a repetition answers the first session.", Some("CreateSession"), Some("SessionCreated"), 201),
+    Operation(
+        "get",
+        "/api/sessions",
+        "The caller's sessions, newest first. Query: limit, page.",
+        None,
+        Some("SessionList"),
+        200,
+    ),
+    Operation(
+        "post",
+        "/api/sessions",
+        "Make a session; answers at once. Header Idempotency-Key: a repetition answers the first session.",
+        Some("CreateSession"),
+        Some("SessionCreated"),
+        201,
+    ),
     Operation("get", "/api/sessions/{id}", "One session.", None, Some("SessionBody"), 200),
-    Operation("delete", "/api/sessions/{id}", "Delete a session: sandbox, workspace, events. Answers when that is done.", None, None, 204),
-    Operation("post", "/api/sessions/{id}/start", "Have the session running.", None, Some("SessionBody"), 202),
-    Operation("post", "/api/sessions/{id}/stop", "End the sandbox; workspace and events stay.", None, Some("SessionBody"), 202),
-    Operation("post", "/api/sessions/{id}/interrupt", "Interrupt what runs in the foreground.", None, None, 200),
-    Operation("post", "/api/sessions/{id}/tokens", "A token for this session alone; body {\"role\": \"viewer\" or \"editor\"}.", None, None, 201),
-    Operation("post", "/api/sessions/{id}/actions", "Take an action. Header Idempotency-Key: the ref of the WebSocket.", Some("ClientAction"), Some("ActionAccepted"), 202),
-    Operation("get", "/api/sessions/{id}/events", "Events by range. Query: after (the last id that you have, or -1), limit.", None, Some("EventPage"), 200),
-    Operation("get", "/api/sessions/{id}/events/{event}/output", "All that a command printed, as bytes.", None, None, 200),
-    Operation("get", "/api/sessions/{id}/ws", "The WebSocket staithe.v1. Query: after.", None, None, 101),
-    Operation("get", "/api/sessions/{id}/files", "The workspace's top folder. Query: depth.", None, Some("FileDone"), 200),
-    Operation("post", "/api/sessions/{id}/files", "A file operation.", Some("FileOp"), Some("FileDone"), 200),
-    Operation("get", "/api/sessions/{id}/files/{path}", "A file's bytes, or a folder's list. Query: stat, download, depth.", None, None, 200),
-    Operation("put", "/api/sessions/{id}/files/{path}", "The body becomes the file. Headers If-Match, If-None-Match: *, X-Force: true; query create_parents.", None, Some("FileDone"), 200),
-    Operation("delete", "/api/sessions/{id}/files/{path}", "Delete. Headers If-Match, X-Force: true; query recursive.", None, Some("FileDone"), 200),
-    Operation("get", "/api/admin/sessions", "All sessions. Query: phase, q, owner, sort, order, page, limit.", None, Some("SessionList"), 200),
-    Operation("get", "/api/admin/sessions/{id}", "One session whole.", None, Some("AdminSession"), 200),
+    Operation(
+        "delete",
+        "/api/sessions/{id}",
+        "Delete a session: sandbox, workspace, events. Answers when that is done.",
+        None,
+        None,
+        204,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/start",
+        "Have the session running.",
+        None,
+        Some("SessionBody"),
+        202,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/stop",
+        "End the sandbox; workspace and events stay.",
+        None,
+        Some("SessionBody"),
+        202,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/interrupt",
+        "Interrupt what runs in the foreground.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/tokens",
+        "A token for this session alone; body {\"role\": \"viewer\" or \"editor\"}.",
+        None,
+        None,
+        201,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/actions",
+        "Take an action. Header Idempotency-Key: the ref of the WebSocket.",
+        Some("ClientAction"),
+        Some("ActionAccepted"),
+        202,
+    ),
+    Operation(
+        "get",
+        "/api/sessions/{id}/events",
+        "Events by range. Query: after (the last id that you have, or -1), limit.",
+        None,
+        Some("EventPage"),
+        200,
+    ),
+    Operation(
+        "get",
+        "/api/sessions/{id}/events/{event}/output",
+        "All that a command printed, as bytes.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "get",
+        "/api/sessions/{id}/ws",
+        "The WebSocket staithe.v1. Query: after.",
+        None,
+        None,
+        101,
+    ),
+    Operation(
+        "get",
+        "/api/sessions/{id}/files",
+        "The workspace's top folder. Query: depth.",
+        None,
+        Some("FileDone"),
+        200,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/files",
+        "A file operation.",
+        Some("FileOp"),
+        Some("FileDone"),
+        200,
+    ),
+    Operation(
+        "get",
+        "/api/sessions/{id}/files/{path}",
+        "A file's bytes, or a folder's list. Query: stat, download, depth.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "put",
+        "/api/sessions/{id}/files/{path}",
+        "The body becomes the file. Headers If-Match, If-None-Match: *, X-Force: true; query create_parents.",
+        None,
+        Some("FileDone"),
+        200,
+    ),
+    Operation(
+        "delete",
+        "/api/sessions/{id}/files/{path}",
+        "Delete. Headers If-Match, X-Force: true; query recursive.",
+        None,
+        Some("FileDone"),
+        200,
+    ),
+    Operation(
+        "get",
+        "/api/admin/sessions",
+        "All sessions. Query: phase, q, owner, sort, order, page, limit.",
+        None,
+        Some("SessionList"),
+        200,
+    ),
+    Operation(
+        "get",
+        "/api/admin/sessions/{id}",
+        "One session whole.",
+        None,
+        Some("AdminSession"),
+        200,
+    ),
     Operation("delete", "/api/admin/sessions/{id}", "Delete a session.", None, None, 204),
-    Operation("post", "/api/admin/sessions/{id}/stop", "Stop a session.", None, Some("SessionBody"), 202),
-    Operation("get", "/api/admin/sessions/{id}/log", "The sandbox's own last lines. Query: tail.", None, None, 200),
-    Operation("post", "/api/admin/drain", "Take no new sessions and let running ones sleep.", None, None, 200),
-    Operation("post", "/api/admin/reconcile", "Compare sessions with sandboxes now, and mend.", None, None, 200),
-    Operation("get", "/api/admin/config", "The effective configuration, secrets masked.", None, None, 200),
+    Operation(
+        "post",
+        "/api/admin/sessions/{id}/stop",
+        "Stop a session.",
+        None,
+        Some("SessionBody"),
+        202,
+    ),
+    Operation(
+        "get",
+        "/api/admin/sessions/{id}/log",
+        "The sandbox's own last lines. Query: tail.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "post",
+        "/api/admin/drain",
+        "Take no new sessions and let running ones sleep.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "post",
+        "/api/admin/reconcile",
+        "Compare sessions with sandboxes now, and mend.",
+        None,
+        None,
+        200,
+    ),
+    Operation(
+        "get",
+        "/api/admin/config",
+        "The effective configuration, secrets masked.",
+        None,
+        None,
+        200,
+    ),
 ];
 
 /// The document.
@@ -79,7 +261,13 @@ pub fn build() -> Value {
     })
 }
 
-fn operation(path: &str, summary: &str, body: Option<&str>, answer: Option<&str>, status: u16) -> Value {
+fn operation(
+    path: &str,
+    summary: &str,
+    body: Option<&str>,
+    answer: Option<&str>,
+    status: u16,
+) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let parameters: Vec<Value> = path
         .split('{')

@@ -1,6 +1,8 @@
 //! What is pinned in `docs/protocol.md` and the design's §5: clients and tests outside this repository
 //! rely on it, word for word.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 #[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 mod common;
 #[path = "contract/operators.rs"]

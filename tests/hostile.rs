@@ -3,6 +3,8 @@
 //! A table: each row is a name, what is sent over a real socket, and the answer that must come. All
 //! rows are played on one server, against one session, whose shell must not have noticed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 #[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 mod common;
 #[path = "hostile/files.rs"]

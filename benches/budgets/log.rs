@@ -10,9 +10,7 @@ use staithe_actors::{
     session::Session,
     supervise::{ChildKind, DeathNotice},
 };
-use staithe_protocol::{
-    Action, Body, EventId, Generation, SessionId, Source, action::Message,
-};
+use staithe_protocol::{Action, Body, EventId, Generation, SessionId, Source, action::Message};
 use staithe_store::{NewEvent, SqliteStore, Store};
 use tokio::time::Instant;
 
@@ -103,10 +101,7 @@ async fn through_the_actor() -> Duration {
                     tool_call_metadata: None,
                     reference: None,
                 };
-                mail::ask(&stream, append)
-                    .await
-                    .expect("the stream lives")
-                    .expect("it is durable");
+                mail::ask(&stream, append).await.expect("the stream lives").expect("it is durable");
             }
         })
     });

@@ -62,9 +62,7 @@ pub(crate) fn runner() -> Vec<Row> {
                 Err(_) => std::thread::yield_now(),
             }
         };
-        stream
-            .write_all(b"GET /alive HTTP/1.1\r\nHost: r\r\n\r\n")
-            .expect("it takes a request");
+        stream.write_all(b"GET /alive HTTP/1.1\r\nHost: r\r\n\r\n").expect("it takes a request");
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).expect("it answers");
         times.push(began.elapsed());

@@ -41,7 +41,12 @@ pub(crate) fn print(rows: &[Row]) {
 /// The value below which this share of a sorted sample lies.
 pub(crate) fn quantile(sample: &mut [Duration], share: f64) -> Duration {
     sample.sort_unstable();
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of a small sample")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index of a small sample"
+    )]
     let at = ((sample.len() - 1) as f64 * share).round() as usize;
     sample[at]
 }

@@ -104,6 +104,21 @@ impl Keys {
         Ok(Self { current, signing, verifying, access_token, operator_token })
     }
 
+    /// The name of the key that signs.
+    pub fn current(&self) -> &str {
+        &self.current
+    }
+
+    /// The same keys, signing with the one that a running server started with, which is not the
+    /// newest after a rotation.
+    pub fn signing_with(mut self, data_dir: &Path, kid: &str) -> Result<Self, KeysFailed> {
+        if let Some(key) = read_or_make(data_dir)?.keys.get(kid) {
+            self.signing = EncodingKey::from_secret(key.as_bytes());
+            kid.clone_into(&mut self.current);
+        }
+        Ok(self)
+    }
+
     /// Adds a key that signs from now on; what was signed before stays valid until it expires.
     pub fn rotate(data_dir: &Path) -> Result<String, KeysFailed> {
         let mut file = read_or_make(data_dir)?;
@@ -201,8 +216,10 @@ fn denied(code: &'static str, detail: &str) -> ApiError {
     ApiError::denied(StatusCode::UNAUTHORIZED, code, detail)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn new_key() -> (String, String) {
@@ -214,8 +231,9 @@ fn read_or_make(data_dir: &Path) -> Result<KeyFile, KeysFailed> {
     let path = data_dir.join(FILE);
     let file = path.display().to_string();
     match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|source| KeysFailed::Malformed { file, source }),
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map_err(|source| KeysFailed::Malformed { file, source })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let (kid, key) = new_key();
             let made = KeyFile { current: kid.clone(), keys: BTreeMap::from([(kid, key)]) };
@@ -230,8 +248,7 @@ fn write_atomically(data_dir: &Path, keys: &KeyFile) -> Result<(), KeysFailed> {
     let path = data_dir.join(FILE);
     let write = || {
         let draft = data_dir.join(format!("{FILE}.{}", uuid::Uuid::new_v4().as_simple()));
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         file.write_all(&serde_json::to_vec_pretty(keys)?)?;
         file.sync_all()?;
         fs::rename(&draft, &path)
@@ -256,27 +273,27 @@ mod tests {
     fn a_token_opens_until_it_expires_and_no_forged_one_does() {
         let dir = tempfile::tempdir().expect("a directory");
         let keys = keys(dir.path());
-        let token = keys.sign(&ann(), Duration::from_secs(60)).expect("it signs");
+        let token = keys.sign(&ann(), Duration::from_mins(1)).expect("it signs");
         assert_eq!(keys.identify(&token).ok(), Some(ann()));
         let other = tempfile::tempdir().expect("a directory");
         let forged = super::Keys::load(other.path(), &"".into(), "".into(), "".into())
             .expect("keys are made")
-            .sign(&ann(), Duration::from_secs(60))
+            .sign(&ann(), Duration::from_mins(1))
             .expect("it signs");
         for bad in [&forged, &format!("{token}x"), "", "a.b.c", &token[1..]] {
             assert_eq!(keys.identify(bad).map_err(|e| e.code).err(), Some("auth.invalid_token"));
         }
-        let link = keys.sign_link(&ann(), Duration::from_secs(60)).expect("it signs");
+        let link = keys.sign_link(&ann(), Duration::from_mins(1)).expect("it signs");
         assert!(keys.identify(&link).is_err(), "a sign-in link is no access token");
     }
 
     #[test]
     fn a_rotated_key_signs_and_the_old_one_still_opens() {
         let dir = tempfile::tempdir().expect("a directory");
-        let before = keys(dir.path()).sign(&ann(), Duration::from_secs(60)).expect("it signs");
+        let before = keys(dir.path()).sign(&ann(), Duration::from_mins(1)).expect("it signs");
         Keys::rotate(dir.path()).expect("it rotates");
         let keys = keys(dir.path());
-        let after = keys.sign(&ann(), Duration::from_secs(60)).expect("it signs");
+        let after = keys.sign(&ann(), Duration::from_mins(1)).expect("it signs");
         assert!(keys.identify(&before).is_ok());
         assert!(keys.identify(&after).is_ok());
         assert_ne!(

@@ -45,11 +45,7 @@ impl Identity {
 
     /// Whether this caller operates the server.
     pub fn must_operate(&self) -> Result<(), ApiError> {
-        if self.role == Role::Operator {
-            Ok(())
-        } else {
-            Err(forbidden("this is for operators"))
-        }
+        if self.role == Role::Operator { Ok(()) } else { Err(forbidden("this is for operators")) }
     }
 
     /// Whether this caller may do this in a session of that owner.
@@ -104,7 +100,9 @@ pub fn identify(front: &Front, request: &HttpRequest) -> Result<(Identity, Shown
     }
     match request.cookie(COOKIE) {
         Some(cookie) => Ok((front.keys.identify(cookie.value())?, Shown::Cookie)),
-        None => Err(unauthorized("auth.required", "sign in, or send Authorization: Bearer <token>")),
+        None => {
+            Err(unauthorized("auth.required", "sign in, or send Authorization: Bearer <token>"))
+        }
     }
 }
 
@@ -143,9 +141,21 @@ mod tests {
             (identity(Role::User, None), mine, Some("ann"), Need::Write, None),
             (identity(Role::User, None), other, Some("bob"), Need::Read, Some("session.not_found")),
             (identity(Role::Editor, Some(mine)), mine, Some("bob"), Need::Write, None),
-            (identity(Role::Editor, Some(mine)), other, Some("ann"), Need::Read, Some("auth.forbidden")),
+            (
+                identity(Role::Editor, Some(mine)),
+                other,
+                Some("ann"),
+                Need::Read,
+                Some("auth.forbidden"),
+            ),
             (identity(Role::Viewer, Some(mine)), mine, Some("ann"), Need::Read, None),
-            (identity(Role::Viewer, Some(mine)), mine, Some("ann"), Need::Write, Some("auth.read_only")),
+            (
+                identity(Role::Viewer, Some(mine)),
+                mine,
+                Some("ann"),
+                Need::Write,
+                Some("auth.read_only"),
+            ),
             (identity(Role::Operator, None), other, None, Need::Read, Some("session.not_found")),
         ];
         for (identity, id, owner, need, expected) in cases {

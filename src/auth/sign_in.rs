@@ -15,7 +15,7 @@ use super::{COOKIE, Identity, peer_ip};
 use crate::{error::ApiError, front::Front, routes::pages};
 
 /// How long a link works, when it isn't used: a day, as people start a server and look later.
-pub const LINK_TTL: Duration = Duration::from_secs(24 * 3600);
+pub const LINK_TTL: Duration = Duration::from_hours(24);
 
 /// Links that were used, and addresses that guess.
 pub struct SignIns {
@@ -24,9 +24,10 @@ pub struct SignIns {
 }
 
 impl SignIns {
-    /// Lets one address fail so often a minute.
+    /// Lets one address try so often a minute.
     pub fn new(attempts_per_minute: u32) -> Self {
-        let quota = Quota::per_minute(NonZeroU32::new(attempts_per_minute).unwrap_or(NonZeroU32::MIN));
+        let quota =
+            Quota::per_minute(NonZeroU32::new(attempts_per_minute).unwrap_or(NonZeroU32::MIN));
         Self { used: Mutex::default(), attempts: DefaultKeyedRateLimiter::keyed(quota) }
     }
 
@@ -56,7 +57,11 @@ pub struct Form {
 }
 
 /// `GET /login`
-pub async fn page(front: web::Data<Front>, request: HttpRequest, query: web::Query<Query>) -> HttpResponse {
+pub async fn page(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    query: web::Query<Query>,
+) -> HttpResponse {
     let query = query.into_inner();
     let Some(token) = query.token else {
         return pages::sign_in(&front, &request, "", &query.next.unwrap_or_default());
@@ -72,16 +77,22 @@ pub async fn page(front: web::Data<Front>, request: HttpRequest, query: web::Que
 }
 
 /// `POST /login`
-pub async fn submit(front: web::Data<Front>, request: HttpRequest, form: web::Form<Form>) -> HttpResponse {
+pub async fn submit(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    form: web::Form<Form>,
+) -> HttpResponse {
     let form = form.into_inner();
-    if let Ok(identity) = front.keys.identify(form.token.trim()) {
-        return signed_in(&front, &identity, form.next.as_deref());
-    }
+    // Right ones count too: beyond the limit nobody learns whether a guess was right.
     if front.sign_ins.attempts.check_key(&peer_ip(&request)).is_ok() {
-        return pages::sign_in(&front, &request, "wrong_token", &form.next.unwrap_or_default());
+        if let Ok(identity) = front.keys.identify(form.token.trim()) {
+            return signed_in(&front, &identity, form.next.as_deref());
+        }
+        let next = form.next.unwrap_or_default();
+        return pages::sign_in(&front, &request, "wrong_token", &next);
     }
     let status = actix_web::http::StatusCode::TOO_MANY_REQUESTS;
-    let detail = "too many failed sign-ins from this address";
+    let detail = "too many sign-ins from this address";
     let denied = ApiError::denied(status, "auth.too_many_attempts", detail);
     pages::error(&front, &request, &ApiError { retry_after: Some(60), ..denied })
 }
@@ -98,7 +109,10 @@ fn signed_in(front: &Front, identity: &Identity, next: Option<&str>) -> HttpResp
         Ok(token) => {
             let mut response = redirect(next);
             if let Err(error) = response.add_cookie(&cookie(token)) {
-                return actix_web::ResponseError::error_response(&ApiError::failed("auth.cookie", error));
+                return actix_web::ResponseError::error_response(&ApiError::failed(
+                    "auth.cookie",
+                    error,
+                ));
             }
             response
         }
@@ -114,7 +128,9 @@ fn cookie(value: String) -> Cookie<'static> {
 /// out of an address before they read it.
 fn redirect(next: Option<&str>) -> HttpResponse {
     let own = next.filter(|next| {
-        next.starts_with('/') && !next[1..].starts_with(['/', '\\']) && !next.contains(char::is_control)
+        next.starts_with('/')
+            && !next[1..].starts_with(['/', '\\'])
+            && !next.contains(char::is_control)
     });
     HttpResponse::SeeOther().insert_header((header::LOCATION, own.unwrap_or("/"))).finish()
 }

@@ -53,7 +53,7 @@ fn layers(
     }
     let environment = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        name.starts_with("STAITHE__").then(|| (name, value))
+        name.starts_with("STAITHE__").then_some((name, value))
     });
     for (name, value) in environment {
         let Ok(value) = value.into_string() else {
@@ -124,7 +124,9 @@ fn collect_unknown(
             continue;
         }
         match (lookup(shipped, &key), value) {
-            (None, _) => unknown.push(format!("{key} in {file}: unknown{}", nearest(&key, shipped))),
+            (None, _) => {
+                unknown.push(format!("{key} in {file}: unknown{}", nearest(&key, shipped)));
+            }
             (Some(toml::Value::Table(_)), toml::Value::Table(inner)) => {
                 collect_unknown(inner, shipped, &key, file, unknown);
             }

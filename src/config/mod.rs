@@ -134,11 +134,15 @@ impl Config {
             let good = token.is_empty() || token.len() >= 16;
             check(good, &format!("{key}: at least 16 characters are needed"));
         }
-        let same = self.server.listen == self.server.sandbox_listen && self.server.listen.port() != 0;
+        let same =
+            self.server.listen == self.server.sandbox_listen && self.server.listen.port() != 0;
         check(!same, "server.sandbox_listen: must differ from server.listen, it is another origin");
         check(self.limits.max_sessions > 0, "limits.max_sessions: must be at least 1");
         check(self.limits.max_queued_actions > 0, "limits.max_queued_actions: must be at least 1");
-        check(self.limits.requests_per_second > 0, "limits.requests_per_second: must be at least 1");
+        check(
+            self.limits.requests_per_second > 0,
+            "limits.requests_per_second: must be at least 1",
+        );
         check(self.limits.request_burst > 0, "limits.request_burst: must be at least 1");
         check(
             self.limits.sign_in_attempts_per_minute > 0,
@@ -147,7 +151,9 @@ impl Config {
         let prefix = &self.sandbox.name_prefix;
         check(
             prefix.len() <= 40
-                && prefix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                && prefix
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
             "sandbox.name_prefix: up to 40 of a-z, 0-9 and -",
         );
         check(

@@ -35,9 +35,13 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let millis = match Written::deserialize(deserializer)? {
             Written::Number(seconds) => seconds.checked_mul(1000),
-            Written::Text(text) => parse(&text, &SPANS).or_else(|| parse(&format!("{text}s"), &SPANS)),
+            Written::Text(text) => {
+                parse(&text, &SPANS).or_else(|| parse(&format!("{text}s"), &SPANS))
+            }
         };
-        let millis = millis.ok_or_else(|| D::Error::custom("a duration such as \"10s\", \"5m\" or \"1h\" is expected"))?;
+        let millis = millis.ok_or_else(|| {
+            D::Error::custom("a duration such as \"10s\", \"5m\" or \"1h\" is expected")
+        })?;
         Ok(Self(Duration::from_millis(millis)))
     }
 }
@@ -46,7 +50,9 @@ impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bytes = match Written::deserialize(deserializer)? {
             Written::Number(bytes) => Some(bytes),
-            Written::Text(text) => parse(&text, &SIZES).or_else(|| parse(&format!("{text}B"), &SIZES)),
+            Written::Text(text) => {
+                parse(&text, &SIZES).or_else(|| parse(&format!("{text}B"), &SIZES))
+            }
         };
         bytes.map(Self).ok_or_else(|| D::Error::custom("a size such as \"64MiB\" is expected"))
     }
@@ -58,7 +64,9 @@ mod tests {
 
     #[test]
     fn units_are_read_as_people_write_them() {
-        for (text, millis) in [("10s", 10_000), ("5m", 300_000), ("250ms", 250), ("7d", 604_800_000)] {
+        for (text, millis) in
+            [("10s", 10_000), ("5m", 300_000), ("250ms", 250), ("7d", 604_800_000)]
+        {
             assert_eq!(parse(text, &SPANS), Some(millis), "{text}");
         }
         assert_eq!(parse("64MiB", &SIZES), Some(64 << 20));

@@ -26,7 +26,8 @@ pub async fn list(
     identity.must_operate()?;
     let invalid = |detail: String| ApiError::bad_request("request.invalid_parameter", detail);
     let mut sessions = front.registry.bodies();
-    let text = |name| body::parameter::<String>(&request, name).map(|v| v.filter(|v| !v.is_empty()));
+    let text =
+        |name| body::parameter::<String>(&request, name).map(|v| v.filter(|v| !v.is_empty()));
     if let Some(wanted) = text("phase")? {
         let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == wanted);
         let phase = phase.ok_or_else(|| invalid(format!("phase: {wanted:?} is none")))?;
@@ -40,7 +41,7 @@ pub async fn list(
     }
     let sort = text("sort")?.unwrap_or_else(|| "created_at".into());
     match sort.as_str() {
-        "created_at" => sessions.sort_by(|a, b| a.id.cmp(&b.id)),
+        "created_at" => sessions.sort_by_key(|session| session.id),
         "updated_at" => sessions.sort_by(|a, b| a.updated_at.cmp(&b.updated_at)),
         "title" => sessions.sort_by_key(|session| session.title.to_lowercase()),
         "owner" => sessions.sort_by(|a, b| a.owner.cmp(&b.owner)),

@@ -39,8 +39,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::bad_request("request.invalid", "a JSON object is expected"));
     }
     serde_json::from_slice(body).map_err(|error| {
-        let code =
-            if error.is_data() { "request.invalid" } else { "request.malformed_json" };
+        let code = if error.is_data() { "request.invalid" } else { "request.malformed_json" };
         ApiError::bad_request(code, error)
     })
 }
@@ -64,7 +63,10 @@ pub fn parameter<T: FromStr>(request: &HttpRequest, name: &str) -> Result<Option
         return Ok(None);
     };
     let value = text.parse().map_err(|_| {
-        ApiError::bad_request("request.invalid_parameter", format!("{name}: {text:?} is not possible here"))
+        ApiError::bad_request(
+            "request.invalid_parameter",
+            format!("{name}: {text:?} is not possible here"),
+        )
     })?;
     Ok(Some(value))
 }

@@ -37,13 +37,12 @@ pub async fn act(
     let key = match request.headers().get("Idempotency-Key") {
         None => None,
         Some(key) => Some(
-            key.to_str()
-                .ok()
-                .filter(|key| !key.is_empty() && key.len() <= MAX_REF)
-                .ok_or_else(|| {
+            key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_REF).ok_or_else(
+                || {
                     let detail = "1 to 200 visible ASCII characters are expected";
                     ApiError::bad_request("idempotency.malformed_key", detail)
-                })?,
+                },
+            )?,
         ),
     };
     let submit = submission(&action, key)?;
@@ -84,7 +83,8 @@ pub async fn range(
         .await
         .map_err(|error| ApiError::failed("store.failed", error))?;
     let head = session.feed.head();
-    let mut page = BytesMut::with_capacity(events.iter().map(|event| event.len() + 1).sum::<usize>() + 64);
+    let mut page =
+        BytesMut::with_capacity(events.iter().map(|event| event.len() + 1).sum::<usize>() + 64);
     page.put_slice(b"{\"events\":[");
     for (place, event) in events.iter().enumerate() {
         if place > 0 {

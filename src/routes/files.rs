@@ -98,7 +98,8 @@ pub async fn get(
         let op = FileOp::List { path, depth: depth(&request)? };
         return Ok(HttpResponse::Ok().json(do_file(&session, op).await?));
     }
-    let download = body::parameter::<u8>(&request, "download")?.is_some_and(|download| download != 0);
+    let download =
+        body::parameter::<u8>(&request, "download")?.is_some_and(|download| download != 0);
     let reply = line(&session)
         .await?
         .get(&format!("/files/content?path={}", body::encode(&path)))
@@ -130,7 +131,10 @@ pub async fn put(
     let path = path_of(&request)?;
     let parents = body::parameter::<u8>(&request, "create_parents")?.unwrap_or(0);
     let limit = front.settings.max_upload;
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if limit > 0 && announced.is_some_and(|announced| announced > limit) {
         return Err(too_large(limit));
     }

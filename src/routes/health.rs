@@ -8,7 +8,7 @@ use crate::{auth::Identity, error::ApiError, front::Front};
 
 /// `GET /health`: open to anyone who reaches the server; says nothing about anybody's work.
 pub async fn health(front: web::Data<Front>) -> HttpResponse {
-    let status = if *front.draining.borrow() { "draining" } else { "ok" };
+    let status = if front.registry.is_draining() { "draining" } else { "ok" };
     HttpResponse::Ok().json(json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
@@ -18,7 +18,10 @@ pub async fn health(front: web::Data<Front>) -> HttpResponse {
 }
 
 /// `GET /metrics`: for operators, in Prometheus' text format.
-pub async fn metrics(front: web::Data<Front>, identity: Identity) -> Result<HttpResponse, ApiError> {
+pub async fn metrics(
+    front: web::Data<Front>,
+    identity: Identity,
+) -> Result<HttpResponse, ApiError> {
     identity.must_operate()?;
     for phase in Phase::ALL {
         let count = u32::try_from(front.registry.count(phase)).unwrap_or(u32::MAX);

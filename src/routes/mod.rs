@@ -15,7 +15,8 @@ use crate::{assets, auth::sign_in, error::ApiError, guard, openapi, ws};
 /// Every route. Tests mount it too.
 pub fn configure(app: &mut ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
-    let form = web::FormConfig::default().limit(64 * 1024).error_handler(|error, _| body::form(error));
+    let form =
+        web::FormConfig::default().limit(64 * 1024).error_handler(|error, _| body::form(error));
     let query = web::QueryConfig::default()
         .error_handler(|error, _| ApiError::bad_request("request.malformed_query", error).into());
     let path = web::PathConfig::default()
@@ -48,12 +49,15 @@ pub fn configure(app: &mut ServiceConfig) {
         )
         .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
         .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
-        .service(resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)))
+        .service(
+            resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)),
+        )
         .service(resource("/api/sessions/{id}/tokens").route(web::post().to(sessions::token)))
         .service(resource("/api/sessions/{id}/actions").route(web::post().to(events::act)))
         .service(resource("/api/sessions/{id}/events").route(web::get().to(events::range)))
         .service(
-            resource("/api/sessions/{id}/events/{event}/output").route(web::get().to(events::output)),
+            resource("/api/sessions/{id}/events/{event}/output")
+                .route(web::get().to(events::output)),
         )
         .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
         .service(

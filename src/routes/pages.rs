@@ -32,7 +32,11 @@ pub async fn sessions(front: web::Data<Front>, request: HttpRequest) -> HttpResp
 }
 
 /// `GET /sessions/{id}`
-pub async fn session(front: web::Data<Front>, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
+pub async fn session(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> HttpResponse {
     let identity = match signed_in(&front, &request) {
         Ok(identity) => identity,
         Err(elsewhere) => return elsewhere,
@@ -82,7 +86,8 @@ pub fn error(front: &Front, request: &HttpRequest, error: &ApiError) -> HttpResp
     let page = page(front, request, identity.as_ref());
     let words = |group: &str, key: &str| page.t[group][key].as_str().map(str::to_owned);
     let status = error.status.as_str();
-    let title = words("status", status).or_else(|| error.status.canonical_reason().map(str::to_owned));
+    let title =
+        words("status", status).or_else(|| error.status.canonical_reason().map(str::to_owned));
     let detail = words("said", &error.detail).unwrap_or_else(|| error.detail.clone());
     let view = ErrorPage {
         status: error.status.as_u16(),
@@ -105,13 +110,20 @@ pub fn problem(front: &Front, request: &HttpRequest, denied: &ApiError) -> HttpR
     if wants_page { error(front, request, denied) } else { denied.error_response() }
 }
 
+#[expect(clippy::result_large_err, reason = "it is the answer itself, made once")]
 fn signed_in(front: &Front, request: &HttpRequest) -> Result<Identity, HttpResponse> {
     auth::identify(front, request).map(|(identity, _)| identity).map_err(|_| {
-        let next: String =
-            request.uri().to_string().bytes().map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        let next: String = request
+            .uri()
+            .to_string()
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
+                    char::from(byte).to_string()
+                }
                 other => format!("%{other:02X}"),
-            }).collect();
+            })
+            .collect();
         HttpResponse::SeeOther()
             .insert_header((header::LOCATION, format!("/login?next={next}")))
             .finish()
@@ -133,12 +145,14 @@ fn page<'a>(front: &'a Front, request: &HttpRequest, identity: Option<&Identity>
 
 /// The language that was asked for by the address, chosen earlier, or preferred by the browser.
 fn language(request: &HttpRequest) -> &'static str {
-    let known = |wanted: &str| LANGUAGES.into_iter().find(|l| l.eq_ignore_ascii_case(wanted.trim()));
+    let known =
+        |wanted: &str| LANGUAGES.into_iter().find(|l| l.eq_ignore_ascii_case(wanted.trim()));
     let preferred = || {
         let accepted = request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
         accepted.split(',').find_map(|entry| {
             let tag = entry.split(';').next()?.trim();
-            known(tag).or_else(|| tag.to_ascii_lowercase().starts_with("zh").then_some("zh-CN"))
+            known(tag)
+                .or_else(|| tag.to_ascii_lowercase().starts_with("zh").then_some("zh-CN"))
                 .or_else(|| tag.to_ascii_lowercase().starts_with("en").then_some("en"))
         })
     };

@@ -91,7 +91,10 @@ fn idempotency_key(
     let Some(key) = request.headers().get("Idempotency-Key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_TEXT);
     let key = key.ok_or_else(|| {
-        ApiError::bad_request("idempotency.malformed_key", "1 to 200 visible ASCII characters are expected")
+        ApiError::bad_request(
+            "idempotency.malformed_key",
+            "1 to 200 visible ASCII characters are expected",
+        )
     })?;
     let stands_for = serde_json::to_vec(wanted).expect("a body is plain data");
     Ok(Some(IdempotencyKey { key: key.to_owned(), digest: Sha256::digest(stands_for).into() }))
@@ -128,7 +131,8 @@ fn repository_url(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     let (owner, name) = text.split_once('/')?;
-    let good = |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['/', ':', '@', '%']);
+    let good =
+        |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['/', ':', '@', '%']);
     (good(owner) && good(name)).then(|| format!("https://github.com/{owner}/{name}.git"))
 }
 
@@ -150,7 +154,7 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let mut sessions = front.registry.bodies();
     sessions.retain(|session| identity.may(Need::Read, session.id, Some(&session.owner)).is_ok());
-    sessions.sort_by(|a, b| b.id.cmp(&a.id));
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.id));
     Ok(HttpResponse::Ok().json(cut(sessions, &request)?))
 }
 
@@ -253,7 +257,9 @@ pub async fn token(
         return Err(ApiError::bad_request("request.invalid", detail));
     }
     let token = session_token(&front, &identity, id, wanted.role)?;
-    Ok(HttpResponse::Created().json(json!({ "token": token, "role": Value::from(format!("{:?}", wanted.role).to_lowercase()) })))
+    Ok(HttpResponse::Created().json(
+        json!({ "token": token, "role": Value::from(format!("{:?}", wanted.role).to_lowercase()) }),
+    ))
 }
 
 #[cfg(test)]
@@ -266,7 +272,15 @@ mod tests {
         for good in ["https://git.example/x.git", "git@git.example:a/b.git", "ssh://git@h/x"] {
             assert_eq!(repository_url(good).as_deref(), Some(good));
         }
-        for bad in ["", "a", "https://u:p@h/x", "-oProxyCommand=x/y", "a/b'; rm -rf /", "a/b/c", "https:///x"] {
+        for bad in [
+            "",
+            "a",
+            "https://u:p@h/x",
+            "-oProxyCommand=x/y",
+            "a/b'; rm -rf /",
+            "a/b/c",
+            "https:///x",
+        ] {
             assert_eq!(repository_url(bad), None, "{bad}");
         }
     }

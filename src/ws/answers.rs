@@ -22,18 +22,21 @@ use crate::{
 };
 
 /// A frame as bytes.
+#[expect(clippy::missing_panics_doc, reason = "it can't: the keys are strings")]
 pub fn encode(frame: &ServerFrame) -> Bytes {
     Bytes::from(serde_json::to_vec(frame).expect("a frame is plain data with string keys"))
 }
 
 /// A frame that could be read, or the answer to one that could not.
-pub fn parse(text: &str) -> Result<ClientFrame, ServerFrame> {
-    let denied = |reference: Option<String>, code: &str, reason: String| ServerFrame::Denied {
-        reference,
-        code: code.to_owned(),
-        reason,
-        current_version: None,
-        current_content: None,
+pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
+    let denied = |reference: Option<String>, code: &str, reason: String| {
+        Box::new(ServerFrame::Denied {
+            reference,
+            code: code.to_owned(),
+            reason,
+            current_version: None,
+            current_content: None,
+        })
     };
     let value: Value = serde_json::from_str(text)
         .map_err(|error| denied(None, "frame.malformed", format!("not JSON: {error}")))?;
@@ -92,14 +95,14 @@ impl Hands {
                         Ok(taken) => flatten(taken.await),
                         Err(error) => Err(error),
                     };
-                    Some(answer(reference, outcome, |done, event_id| done.event(event_id)))
+                    Some(answer(reference, outcome, Done::event))
                 })
             }
             ClientFrame::File { reference, op } => {
                 let hands = self.clone();
                 Box::pin(async move {
                     let outcome = hands.file(op).await;
-                    Some(answer(reference, outcome, |done, file| done.file(file)))
+                    Some(answer(reference, outcome, Done::file))
                 })
             }
             ClientFrame::Interrupt { reference } => {
@@ -107,7 +110,7 @@ impl Hands {
                 Box::pin(async move {
                     let outcome = hands.interrupt().await;
                     let reference = reference?;
-                    Some(answer(reference, outcome, |done, running| done.running(running)))
+                    Some(answer(reference, outcome, Done::running))
                 })
             }
             ClientFrame::Ping { nonce } => {
@@ -174,15 +177,15 @@ fn answer<T>(
             ServerFrame::Unavailable { reference, code, reason, retry_after }
         }
         StatusCode::INTERNAL_SERVER_ERROR => {
-            let id = error.id.unwrap_or_default();
+            let id = error.id.unwrap_or_default().into();
             ServerFrame::Failed { reference, code, reason, id }
         }
         _ => ServerFrame::Denied {
             reference: Some(reference),
             code,
             reason,
-            current_version: error.current_version,
-            current_content: error.current_content,
+            current_version: error.current_version.map(Into::into),
+            current_content: error.current_content.map(Into::into),
         },
     }
 }

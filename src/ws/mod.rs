@@ -24,6 +24,7 @@ use crate::{
     routes::events::cursor,
 };
 
+use answers::Hands;
 use pump::Pump;
 
 /// `GET /api/sessions/{id}/ws?after=<event id>`
@@ -41,14 +42,17 @@ pub async fn join(
         .map_err(|error| ApiError::bad_request("ws.malformed_handshake", error))?;
     let session = front.open(&identity, Need::Read, id).await?;
     let info = ClientInfo { role: identity.role, peer: request.peer_addr() };
-    let subscription =
-        mail::ask(&session.addr, JoinSession(info)).await.map_err(ApiError::from)?.map_err(ApiError::from)?;
+    let subscription = mail::ask(&session.addr, JoinSession(info))
+        .await
+        .map_err(ApiError::from)?
+        .map_err(ApiError::from)?;
     if cursor > subscription.head {
         let detail = format!("after: the newest event is {}", subscription.head);
         return Err(ApiError::bad_request("cursor.beyond_head", detail).into());
     }
     let (outbox, body) = edge::open();
-    let pump = Pump::new(front.clone(), identity, id, session, subscription, cursor, outbox);
+    let hands = Hands { front: front.clone(), identity, id, session };
+    let pump = Pump::new(hands, subscription, cursor, outbox);
     actix_web::rt::spawn(pump.run(reader::Frames::new(payload)));
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).streaming(body))
 }

@@ -3,14 +3,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use actix_http::ws::CloseCode;
-use actix_web::web;
 use bytes::Bytes;
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
-use staithe_actors::{SessionHandle, Subscription};
-use staithe_protocol::{
-    SessionId,
-    frames::{ServerFrame, ServerName},
-};
+use staithe_actors::Subscription;
+use staithe_protocol::frames::{ServerFrame, ServerName};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{
@@ -18,7 +14,6 @@ use super::{
     outbox::{Gone, Out, Outbox, Share},
     reader::{Frames, In, ReadFailed},
 };
-use crate::{auth::Identity, front::Front};
 
 /// Bytes of events read at a time: together with the outbox the most that one client costs.
 const BATCH: usize = 128 * 1024;
@@ -63,17 +58,9 @@ impl From<Gone> for End {
 
 impl Pump {
     /// A pump for a client that has events up to `cursor`.
-    pub fn new(
-        front: web::Data<Front>,
-        identity: Identity,
-        id: SessionId,
-        session: SessionHandle,
-        subscription: Subscription,
-        cursor: i64,
-        outbox: Outbox,
-    ) -> Self {
+    pub fn new(hands: Hands, subscription: Subscription, cursor: i64, outbox: Outbox) -> Self {
         Self {
-            hands: Hands { front, identity, id, session },
+            hands,
             subscription,
             outbox,
             cursor,
@@ -120,7 +107,9 @@ impl Pump {
         self.answers.push_back(encode(&hello));
         let oldest = self.subscription.feed.oldest().await;
         match oldest {
-            Ok(Some(oldest)) if i64::try_from(oldest.0).is_ok_and(|oldest| oldest > self.cursor + 1) => {
+            Ok(Some(oldest))
+                if i64::try_from(oldest.0).is_ok_and(|oldest| oldest > self.cursor + 1) =>
+            {
                 self.answers.push_back(encode(&ServerFrame::Expired { oldest }));
             }
             Ok(_) => {}
@@ -254,4 +243,3 @@ impl Pump {
         Ok(())
     }
 }
-

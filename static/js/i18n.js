@@ -39,7 +39,7 @@ export function word(group, word) {
 }
 
 /** A sentence of the server's in the page's language, or itself. @param {string} text @returns {string} */
-export const said = (text) => catalogue.said?.[text] ?? text;
+export const said = (text) => (Object.hasOwn(catalogue.said ?? {}, text) ? catalogue.said[text] : text);
 
 /** @param {number} n */
 export const number = (n) => numbers.format(n);

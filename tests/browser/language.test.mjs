@@ -89,16 +89,25 @@ test("each page in each look, and in Chinese without a key left over", { timeout
   const page = await openPage(browser);
   await signIn(page, server);
   await page.goto(`${server.url}/?lang=zh-CN`);
-  for (const path of ["/", `/sessions/${session}`, "/admin"]) {
+  const pages = { "/": "#isolation:not(:empty)", [`/sessions/${session}`]: "#tree .label", "/admin": "#engine li" };
+  for (const [path, filled] of Object.entries(pages)) {
     await page.goto(server.url + path);
     assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN", path);
     await page.locator(`[data-session="${session}"]`).first().waitFor();
-    await page.waitForTimeout(500); // what is filled in later has no mark of its own
+    await page.locator(filled).first().waitFor();
     const text = await page.locator("body").innerText();
     assert.match(text, /[\u4e00-\u9fff]{2}/, path);
     const left = text.match(/\b[a-z_]+(?:\.[a-z_]+)+\b/g)?.filter((word) => keys.has(word)) ?? [];
     assert.deepEqual(left, [], `${path} shows keys`);
+    if (path === "/admin") for (const line of await page.locator("#engine li").allTextContents()) assert.match(line, /[\u4e00-\u9fff]/, "the engine's words are translated");
     await shoot(page, `zh${path.replaceAll("/", "-").replace(session, "")}`);
   }
+  await page.goto(`${server.url}/sessions/${"0".repeat(32)}`);
+  assert.match(await page.locator(".error-page").innerText(), /404\s+未找到\s+没有这个会话/);
+  await shoot(page, "zh-error");
+  await page.context().clearCookies({ name: "staithe_sign_in" });
+  await page.goto(`${server.url}/login`);
+  await page.getByRole("heading", { name: "登录", exact: true }).waitFor();
+  await shoot(page, "zh-sign-in");
   assertClean(page);
 });

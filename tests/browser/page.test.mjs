@@ -105,6 +105,8 @@ test("a reload in the middle of a command shows every event exactly once", { tim
   const session = await makeSession(page, "Reload");
   await type(page, "for i in 1 2 3 4; do echo step $i; sleep 1; done");
   await card(page, "for i in 1 2 3 4").locator(".out", { hasText: "step 1" }).waitFor({ timeout: SLOW });
+  await page.locator("#interrupt").waitFor();
+  await shoot(page, "running");
   await page.reload();
   const again = card(page, "for i in 1 2 3 4");
   await again.waitFor();
@@ -162,6 +164,18 @@ test("a wrong token is refused and no cookie is given", async () => {
   assertClean(page);
 });
 
+test("a link signs in once, and says so the second time", async () => {
+  // The first test may have used it already.
+  const { url, login_url } = server;
+  await (await openPage(browser)).goto(login_url);
+  const page = await openPage(browser);
+  await page.goto(login_url);
+  assert.match((await page.getByRole("alert").textContent()) ?? "", /used already or has expired/);
+  assert.equal((await page.request.get(`${url}/api/sessions`)).status(), 401);
+  await shoot(page, "sign-in-used");
+  assertClean(page);
+});
+
 test("a session is deleted with the keyboard alone", { timeout: 2 * SLOW }, async () => {
   const page = await signedIn();
   const session = await makeSession(page, "Short-lived");
@@ -198,6 +212,7 @@ test("an operator sees the session with its details", { timeout: 2 * SLOW }, asy
   await row.getByRole("button", { name: "Seen by the operator", exact: true }).click();
   await page.locator("#drawer").getByText(session, { exact: true }).waitFor();
   await page.locator("#drawer").getByText("Sandbox", { exact: true }).waitFor();
+  await page.locator("#drawer").getByText("Processes", { exact: true }).waitFor();
   await shoot(page, "admin-drawer");
   await page.keyboard.press("Escape");
   await page.locator("#q").fill("nothing is called so");

@@ -11,7 +11,7 @@ pub(crate) fn rows(stage: &Stage) -> Vec<Row> {
     rows.push(Row(
         "sign-in: 30 guesses".into(),
         Sent::Steps(guess),
-        "20 × 401, 10 × 429 auth.too_many_attempts",
+        "5 × 401, 25 × 429 auth.too_many_attempts",
     ));
     rows
 }

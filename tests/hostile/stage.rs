@@ -43,6 +43,7 @@ impl Stage {
                 ("STAITHE__CORE__FILE_UPLOADS_MAX_FILE_SIZE_MB", "1"),
                 ("STAITHE__LIMITS__REQUESTS_PER_SECOND", "100000"),
                 ("STAITHE__LIMITS__REQUEST_BURST", "100000"),
+                ("STAITHE__LIMITS__SIGN_IN_ATTEMPTS_PER_MINUTE", "5"),
                 ("STAITHE__SANDBOX__NO_CHANGE_TIMEOUT", "500ms"),
             ],
         )

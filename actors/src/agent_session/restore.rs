@@ -44,7 +44,7 @@ impl Restored {
 mod tests {
     use staithe_protocol::{
         Action, Source,
-        action::Run,
+        action::{Finish, Run},
         observation::{AgentStateChanged, RunObservation},
     };
 
@@ -88,7 +88,7 @@ mod tests {
             Body::Observation(Observation::AgentStateChanged(changed))
         };
         restored.take(event(0, None, changed(AgentState::Init)));
-        restored.take(event(1, None, Body::Action(Action::Finish(Default::default()))));
+        restored.take(event(1, None, Body::Action(Action::Finish(Finish::default()))));
         restored.take(event(2, Some(1), changed(AgentState::Finished)));
         assert_eq!(restored.finish(), (AgentState::Finished, Vec::new()));
     }

@@ -334,17 +334,47 @@ fn frame_body(frame: &Bytes) -> std::ops::Range<usize> {
 /// What stands in a secret's place; the reference's word (§4.2).
 const HIDDEN: &str = "<secret_hidden>";
 
-/// Masks secrets in every string at every depth: a secret in JSON text is its JSON-escaped form.
+/// Masks secrets in every string value at every depth. A secret in JSON text is its JSON-escaped form;
+/// numbers and keys are the vocabulary's and stay.
 fn mask(json: Vec<u8>, secrets: &[String]) -> Vec<u8> {
-    if secrets.is_empty() {
-        return json;
-    }
+    let escaped: Vec<String> = secrets
+        .iter()
+        .map(|secret| {
+            let quoted = serde_json::Value::from(secret.as_str()).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        })
+        .collect();
     let text = String::from_utf8(json).expect("JSON is UTF-8");
-    let escaped = secrets.iter().map(|secret| {
-        let quoted = serde_json::Value::from(secret.as_str()).to_string();
-        quoted[1..quoted.len() - 1].to_owned()
-    });
-    mask_all(text, escaped).into_bytes()
+    if !escaped.iter().any(|secret| text.contains(secret)) {
+        return text.into_bytes();
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(open) = rest.find('"') {
+        let (before, string) = rest.split_at(open + 1);
+        let (string, after) = string.split_at(string_end(string));
+        masked.push_str(before);
+        if after.starts_with("\":") {
+            masked.push_str(string);
+        } else {
+            masked.push_str(&mask_all(string.to_owned(), escaped.iter().cloned()));
+        }
+        masked.push('"');
+        rest = &after[1..];
+    }
+    masked.push_str(rest);
+    masked.into_bytes()
+}
+
+/// Where a string ends whose opening quote is behind us.
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    let ends = |byte: u8| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    };
+    text.bytes().position(ends).expect("JSON closes its strings")
 }
 
 fn mask_text(text: String, secrets: &[String]) -> String {

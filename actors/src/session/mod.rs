@@ -364,24 +364,6 @@ impl Handler<RuntimeNews> for Session {
     }
 }
 
-impl Handler<StreamBroken> for Session {
-    type Result = ();
-
-    fn handle(&mut self, StreamBroken { cause }: StreamBroken, ctx: &mut Self::Context) {
-        self.stream_broken = true;
-        let fault = Fault {
-            code: "store.failed".to_owned(),
-            step: None,
-            cause: format!("an event could not be stored: {cause}"),
-            remedy: "Give the server's data directory room and a sound disk, then start the session again."
-                .to_owned(),
-            log_tail: Vec::new(),
-        };
-        let effects = self.state.fail(fault);
-        self.perform(effects, ctx);
-    }
-}
-
 impl Handler<AgentStateNews> for Session {
     type Result = ();
 

@@ -353,6 +353,7 @@ impl Handler<Drain> for SessionManager {
 
     fn handle(&mut self, Drain { keep_sandboxes }: Drain, _: &mut Self::Context) -> Self::Result {
         self.draining = true;
+        self.registry.drain();
         let sessions = self.registry.live_sessions();
         tracing::info!(sessions = sessions.len(), keep_sandboxes, "draining");
         Box::pin(async move {

@@ -1,6 +1,12 @@
 //! What the front reads without asking anybody: every session's snapshot, and the live ones' handles.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use actix::Addr;
 use dashmap::DashMap;
@@ -92,6 +98,7 @@ pub(super) struct Entry {
 #[derive(Clone, Default)]
 pub struct Registry {
     entries: Arc<DashMap<SessionId, Entry>>,
+    draining: Arc<AtomicBool>,
 }
 
 impl Registry {
@@ -118,6 +125,15 @@ impl Registry {
 
     pub(super) fn remove(&self, id: SessionId) {
         self.entries.remove(&id);
+    }
+
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing new is taken any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Whether there is such a session.

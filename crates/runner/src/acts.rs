@@ -1,4 +1,4 @@
-//! The actions that are known by their keys, so that none is run twice. Pure.
+//! The actions that are known by their keys, so that none is run twice.
 
 use std::{collections::HashMap, collections::VecDeque, rc::Rc};
 

@@ -1,9 +1,14 @@
+//! What an agent's session decides, by example and against a simpler model.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use staithe_protocol::action::{ChangeAgentState, Finish, Message, Read, Run, Think};
 
 use super::*;
+
+/// Nothing was dispatched.
+const NONE: [u64; 0] = [];
 
 fn run(command: &str) -> Action {
     Action::Run(Run { command: command.into(), ..Run::default() })
@@ -64,9 +69,13 @@ fn up() -> AgentSessionState {
 fn one_command_at_a_time_is_in_the_shell_and_input_for_it_does_not_wait() {
     let mut state = up();
     assert_eq!(dispatched(&state.committed(pending(1, run("a")))), [1]);
-    assert_eq!(dispatched(&state.committed(pending(2, run("b")))), []);
+    assert_eq!(dispatched(&state.committed(pending(2, run("b")))), NONE);
     assert_eq!(dispatched(&state.committed(pending(3, input("y")))), [3]);
-    assert_eq!(dispatched(&state.committed(pending(4, read()))), [], "it comes after the command");
+    assert_eq!(
+        dispatched(&state.committed(pending(4, read()))),
+        NONE,
+        "it comes after the command"
+    );
     let effects = state.came_back(EventId(1), observed());
     assert_eq!(answers(&effects), [(1, None)]);
     assert_eq!(dispatched(&effects), [2, 4]);
@@ -90,7 +99,7 @@ fn the_same_epoch_is_asked_again_and_another_one_never() {
     state.runtime_down(false);
     let effects = state.runtime_up("e2".into());
     assert_eq!(answers(&effects), [(1, Some("AGENT_ERROR$ACTION_INTERRUPTED".into()))]);
-    assert_eq!(dispatched(&effects), []);
+    assert_eq!(dispatched(&effects), NONE);
     assert_eq!(state.came_back(EventId(1), observed()), [], "the answer came too late");
 }
 
@@ -100,7 +109,7 @@ fn queued_commands_of_an_earlier_life_are_sent_one_by_one() {
     let mut state = AgentSessionState::restore(AgentState::Init, queued, Some("e1".into()), 10);
     assert_eq!(state.resume(), []);
     assert_eq!(dispatched(&state.runtime_up("e1".into())), [1, 3], "a busy shell refuses a second");
-    assert_eq!(dispatched(&state.committed(pending(4, run("c")))), []);
+    assert_eq!(dispatched(&state.committed(pending(4, run("c")))), NONE);
     assert_eq!(dispatched(&state.came_back(EventId(1), observed())), [2]);
     assert_eq!(dispatched(&state.came_back(EventId(2), observed())), [4]);
 }
@@ -112,7 +121,7 @@ fn what_an_earlier_life_may_have_sent_is_never_sent_to_another_epoch() {
     assert_eq!(dispatched(&state.runtime_up("e1".into())), [1]);
     state.runtime_down(false);
     let effects = state.runtime_up("e2".into());
-    assert_eq!(dispatched(&effects), []);
+    assert_eq!(dispatched(&effects), NONE);
     assert_eq!(answers(&effects).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
 }
 
@@ -181,7 +190,7 @@ fn what_needs_no_runtime_is_answered_at_the_beginning() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Commit(Action),
+    Commit(Box<Action>),
     Up(u8),
     Down(bool),
     /// The n-th of those under way.
@@ -192,7 +201,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => prop_oneof![Just(run("a")), Just(input("y")), Just(read())].prop_map(Step::Commit),
+        4 => prop_oneof![Just(run("a")), Just(input("y")), Just(read())].prop_map(|it| Step::Commit(Box::new(it))),
         2 => (0..3_u8).prop_map(Step::Up),
         1 => any::<bool>().prop_map(Step::Down),
         4 => (any::<usize>(), any::<bool>()).prop_map(|(n, known)| Step::Back(n, known)),
@@ -257,8 +266,8 @@ proptest! {
                 Step::Commit(action) => {
                     if state.admit(&action).is_err() { continue; }
                     next += 1;
-                    model.committed.insert(next, action.clone());
-                    state.committed(pending(next, action))
+                    model.committed.insert(next, (*action).clone());
+                    state.committed(pending(next, *action))
                 }
                 Step::Up(epoch) => {
                     model.up = Some(epoch);

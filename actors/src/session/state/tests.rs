@@ -1,3 +1,5 @@
+//! What a session decides, by example and against a simpler model.
+
 use proptest::prelude::*;
 use staithe_protocol::{SandboxId, runner::Hello};
 

@@ -57,7 +57,7 @@ pub fn init(nonces: &Nonces) -> String {
     format!(" {quiet}; {}\n", tail(&nonces.end, nonces))
 }
 
-/// Runs the command in `file`. With `traced`, the file says `begin` by itself: see [`file`].
+/// Runs the command in `file`. With `traced`, the file says `begin` by itself: see [`file()`].
 pub fn command(file: &str, nonces: &Nonces, status: i64, traced: bool) -> String {
     let begin = if traced { String::new() } else { begin(nonces, status) + "; " };
     let end = tail(&nonces.end, nonces);

@@ -390,6 +390,11 @@ impl Task {
     /// The shell says how things stand: it is ready, or a command has ended.
     fn ended(&mut self, end: End) {
         let Some(live) = &mut self.live else { return };
+        if live.ready && self.running.is_none() {
+            // The answer to a question that the command's own end overtook: its exit code is that of
+            // our words, and the command's has been told.
+            return;
+        }
         live.status = end.status;
         live.flags = end.flags;
         live.forget_input();

@@ -1,0 +1,8 @@
+//! The actors as a tree, over a store in memory and a machine of fakes.
+#![expect(clippy::unwrap_used, reason = "what a test does not expect ends it")]
+
+mod breakable;
+mod lifecycle;
+mod manager;
+mod stage;
+mod stream;

@@ -1,0 +1,193 @@
+//! A server's actors without its front, and what a test asks of them.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr};
+use serde_json::Value;
+use staithe_actors::{
+    Limits, Registry, SandboxSettings, SessionHandle, SessionManager, Settings,
+    agent_session::messages::{Submit, SubmitFailed},
+    event_stream::EventStream,
+    event_stream::messages::Reference,
+    mail,
+    runtime::Runtime,
+    session::{
+        Session,
+        messages::{GetRuntime, GetStream, SubmitAction},
+    },
+    session_manager::messages::{
+        CreateFailed, CreateSession, Created, IdempotencyKey, OpenSession,
+    },
+};
+use staithe_protocol::{Action, EventId, Phase, SessionId, Source, action::Run};
+use staithe_testkit::{FakeEngine, Machine, eventually, eventually_some};
+
+use crate::breakable::Breakable;
+
+pub(crate) const SECRET: &str = "s3cr3t\"quoted\"";
+pub(crate) const NUMBER: &str = "1234567";
+
+/// One server over a store and a machine, both of which may have had others.
+pub(crate) struct Stage {
+    pub(crate) manager: Addr<SessionManager>,
+    pub(crate) registry: Registry,
+    pub(crate) store: Arc<Breakable>,
+    pub(crate) machine: Arc<Machine>,
+    pub(crate) engine: Arc<FakeEngine>,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::over(&Breakable::new(), &Machine::new()).await
+    }
+
+    pub(crate) async fn over(store: &Arc<Breakable>, machine: &Arc<Machine>) -> Self {
+        let engine = FakeEngine::on(machine);
+        let (manager, registry) =
+            SessionManager::load(store.clone(), engine.clone(), settings()).await.unwrap();
+        let (store, machine) = (store.clone(), machine.clone());
+        Self { manager: manager.start(), registry, store, machine, engine }
+    }
+
+    pub(crate) async fn try_create(
+        &self,
+        key: Option<(&str, u8)>,
+    ) -> Result<Created, CreateFailed> {
+        let key = key.map(|(key, of)| IdempotencyKey { key: key.into(), digest: [of; 32] });
+        let create = CreateSession {
+            owner: "me".into(),
+            title: None,
+            image: None,
+            labels: BTreeMap::new(),
+            first_actions: Vec::new(),
+            key,
+        };
+        mail::ask(&self.manager, create).await.unwrap()
+    }
+
+    pub(crate) async fn create(&self) -> One {
+        let id = self.try_create(None).await.unwrap_or_else(|error| panic!("{error}")).id;
+        self.open(id).await
+    }
+
+    pub(crate) async fn open(&self, id: SessionId) -> One {
+        let handle = mail::ask(&self.manager, OpenSession(id)).await.unwrap().unwrap();
+        One { id, handle }
+    }
+
+    pub(crate) async fn ready(&self) -> One {
+        let session = self.create().await;
+        session.reach(Phase::Ready).await;
+        session
+    }
+
+    /// Ends the server without a word to the sandboxes, as a crash does, and checks that no actor is
+    /// left of it.
+    pub(crate) async fn end(self, sessions: &[&One]) {
+        let mut parts = Vec::new();
+        for session in sessions.iter().filter(|session| session.handle.addr.connected()) {
+            parts.push((session.runtime().await, session.stream().await));
+        }
+        let Self { manager, registry, .. } = self;
+        drop((manager, registry));
+        for session in sessions {
+            eventually("the session's actor ends", || !session.handle.addr.connected()).await;
+        }
+        for (runtime, stream) in parts {
+            eventually("its children end", || !runtime.connected() && !stream.connected()).await;
+        }
+    }
+}
+
+/// One session and what a client may do with it.
+pub(crate) struct One {
+    pub(crate) id: SessionId,
+    pub(crate) handle: SessionHandle,
+}
+
+impl One {
+    pub(crate) fn addr(&self) -> &Addr<Session> {
+        &self.handle.addr
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.handle.snapshot.borrow().phase.phase
+    }
+
+    #[track_caller]
+    pub(crate) fn reach(&self, phase: Phase) -> impl Future<Output = ()> {
+        let snapshot = self.handle.snapshot.clone();
+        eventually_some("the phase", move || {
+            let view = snapshot.borrow().phase.clone();
+            if view.phase == phase { Ok(()) } else { Err(view) }
+        })
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        action: Action,
+        reference: Option<Reference>,
+    ) -> Result<EventId, SubmitFailed> {
+        let submit = Submit { source: Source::User, action, timeout: None, reference };
+        mail::ask(self.addr(), SubmitAction(submit)).await.unwrap()
+    }
+
+    pub(crate) async fn run(&self, command: &str) -> EventId {
+        self.submit(run(command), None).await.unwrap()
+    }
+
+    pub(crate) async fn runtime(&self) -> Addr<Runtime> {
+        mail::ask(self.addr(), GetRuntime).await.unwrap()
+    }
+
+    pub(crate) async fn stream(&self) -> Addr<EventStream> {
+        mail::ask(self.addr(), GetStream).await.unwrap()
+    }
+
+    /// Every durable event.
+    pub(crate) async fn events(&self) -> Vec<Value> {
+        let (events, _) = self.handle.feed.events(-1, usize::MAX).await.unwrap();
+        events.iter().map(|event| serde_json::from_slice(event).unwrap()).collect()
+    }
+
+    /// The observations of an action, of which there should be one.
+    pub(crate) async fn outcome(&self, cause: EventId) -> Value {
+        let mut reader = self.handle.feed.subscribe(crate::stream::anybody());
+        let wait = async {
+            loop {
+                let events = self.events().await;
+                let of = |event: &&Value| event["cause"] == cause.0;
+                let found: Vec<_> = events.iter().filter(of).cloned().collect();
+                assert!(found.len() <= 1, "{cause} has several observations: {found:?}");
+                if let Some(found) = found.into_iter().next() {
+                    return found;
+                }
+                reader.heads.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), wait).await.expect("an observation")
+    }
+}
+
+pub(crate) fn run(command: &str) -> Action {
+    Action::Run(Run { command: command.into(), ..Run::default() })
+}
+
+fn settings() -> Settings {
+    Settings {
+        owner: "here".into(),
+        sandbox: SandboxSettings {
+            name_prefix: "box-".into(),
+            image: None,
+            env: BTreeMap::new(),
+            timeout: Duration::from_mins(2),
+            no_change_timeout: Duration::from_secs(10),
+            max_output: 30_000,
+            start_timeout: Duration::from_secs(20),
+            stop_grace: Duration::from_secs(1),
+            keep_alive: false,
+        },
+        limits: Limits { max_sessions: 3, max_queued_actions: 10 },
+        secrets: vec![SECRET.into(), NUMBER.into()],
+    }
+}
