@@ -18,6 +18,7 @@
 pub mod agent_session;
 pub mod event_stream;
 pub mod mail;
+pub mod metered;
 pub mod record;
 pub mod runtime;
 pub mod session;

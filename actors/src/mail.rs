@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use actix::{Actor, Addr, Handler, Message, dev::ToEnvelope};
+use tokio::time::Instant;
 
 /// A message got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +46,26 @@ where
     // A clone has a slot of its own: through the shared address, a full mailbox would take the message
     // only when the request is first polled, after others that came later.
     let request = addr.clone().send(message);
-    async move { request.await.map_err(failed::<A, M>) }
+    let asked = Instant::now();
+    async move {
+        let answer = request.await.map_err(failed::<A, M>);
+        note_wait::<A, M>(asked);
+        answer
+    }
+}
+
+/// From asking to the answer, whatever it took: actix tells neither the depth of a mailbox nor the
+/// time in it.
+fn note_wait<A, M>(asked: Instant) {
+    let (actor, message) = (short::<A>(), short::<M>());
+    metrics::histogram!("staithe_actor_wait_seconds", "actor" => actor, "message" => message)
+        .record(asked.elapsed().as_secs_f64());
+}
+
+/// A type's name without its path.
+fn short<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    name.rsplit("::").next().unwrap_or(name)
 }
 
 /// As [`ask`], for a question that loses its worth after `within`.
@@ -79,10 +99,5 @@ fn failed<A, M>(error: actix::MailboxError) -> SendFailed {
         actix::MailboxError::Closed => SendFailure::Closed,
         actix::MailboxError::Timeout => SendFailure::TimedOut,
     };
-    let short = |name: &'static str| name.rsplit("::").next().unwrap_or(name);
-    SendFailed {
-        actor: short(std::any::type_name::<A>()),
-        message: short(std::any::type_name::<M>()),
-        cause,
-    }
+    SendFailed { actor: short::<A>(), message: short::<M>(), cause }
 }

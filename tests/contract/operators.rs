@@ -27,7 +27,14 @@ async fn health_is_open_and_figures_are_for_operators() {
             .is_some_and(|kind| kind.starts_with("text/plain; version=0.0.4"))
     );
     assert!(text.contains("staithe_sessions{phase=\"ready\"} 1"), "{text}");
-    assert!(text.contains("staithe_build_info"), "{text}");
+    for named in [
+        "staithe_build_info",
+        "staithe_engine_call_seconds{op=\"find\",outcome=\"ok\"",
+        "staithe_actor_wait_seconds{actor=\"SessionManager\"",
+        "staithe_session_start_seconds{outcome=\"ok\"",
+    ] {
+        assert!(text.contains(named), "{named}: {text}");
+    }
 }
 
 #[tokio::test]

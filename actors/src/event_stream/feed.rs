@@ -247,7 +247,8 @@ impl Feed {
         };
         let next = {
             let mut partials = lock(&self.partials);
-            partials.push(cause, encode);
+            let dropped = partials.push(cause, encode);
+            metrics::counter!("staithe_event_stream_dropped_total").increment(dropped);
             partials.next()
         };
         self.output.send_replace(next);

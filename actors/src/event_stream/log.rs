@@ -147,11 +147,11 @@ pub struct Partials {
 const SETTLED: usize = 64;
 
 impl Partials {
-    /// Adds output; `encode` makes its frame from its number. Returns the number. Output that arrives
-    /// after its command's observation tells nothing new and is dropped.
+    /// Adds output; `encode` makes its frame from its number. Returns how many older pieces it pushed
+    /// out. Output that arrives after its command's observation tells nothing new and is dropped.
     pub fn push(&mut self, cause: Option<EventId>, encode: impl FnOnce(u64) -> Bytes) -> u64 {
         if cause.is_some_and(|cause| self.settled.contains(&cause)) {
-            return self.next;
+            return 0;
         }
         self.forget_observed();
         let seq = self.next;
@@ -159,12 +159,14 @@ impl Partials {
         let frame = encode(seq);
         self.bytes += frame.len();
         self.ring.push_back(Partial { seq, cause, frame, observed_by: None });
+        let mut dropped = 0;
         while self.bytes > PARTIAL_BYTES && self.ring.len() > 1 {
             if let Some(gone) = self.ring.pop_front() {
                 self.bytes -= gone.frame.len();
+                dropped += 1;
             }
         }
-        seq
+        dropped
     }
 
     /// The command's observation is in the log.

@@ -30,6 +30,7 @@ use tokio::{
 use crate::{
     event_stream::feed::{Feed, as_cursor},
     mail,
+    metered::Metered,
     record::SessionRecord,
     session::{
         self, Session, Take,
@@ -93,7 +94,7 @@ impl SessionManager {
         let secrets = settings.secrets.iter().filter(|secret| secret.len() >= 6).cloned().collect();
         let manager = Self {
             store,
-            engine,
+            engine: Arc::new(Metered(engine)),
             settings: Arc::new(settings),
             secrets,
             registry: registry.clone(),
