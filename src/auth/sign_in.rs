@@ -1,6 +1,12 @@
 //! Signing a browser in: by a link that works once, or by a pasted token.
 
-use std::{collections::HashSet, num::NonZeroU32, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,6 +16,7 @@ use actix_web::{
 };
 use governor::{DefaultKeyedRateLimiter, Quota};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::{COOKIE, Identity, peer_ip};
 use crate::{error::ApiError, front::Front, routes::pages};
@@ -20,15 +27,24 @@ pub const LINK_TTL: Duration = Duration::from_hours(24);
 /// Links that were used, and addresses that guess.
 pub struct SignIns {
     used: Mutex<HashSet<String>>,
-    attempts: DefaultKeyedRateLimiter<std::net::IpAddr>,
+    attempts: DefaultKeyedRateLimiter<IpAddr>,
+    /// Addresses that failed too often, until then: nobody learns there whether a guess was right.
+    shut_out: Mutex<HashMap<IpAddr, Instant>>,
 }
 
+/// How long an address that failed too often is shut out.
+const SHUT_OUT: Duration = Duration::from_mins(1);
+
 impl SignIns {
-    /// Lets one address try so often a minute.
+    /// Lets one address fail so often a minute.
     pub fn new(attempts_per_minute: u32) -> Self {
         let quota =
             Quota::per_minute(NonZeroU32::new(attempts_per_minute).unwrap_or(NonZeroU32::MIN));
-        Self { used: Mutex::default(), attempts: DefaultKeyedRateLimiter::keyed(quota) }
+        Self {
+            used: Mutex::default(),
+            attempts: DefaultKeyedRateLimiter::keyed(quota),
+            shut_out: Mutex::default(),
+        }
     }
 
     /// Whether this is a link's first use.
@@ -36,9 +52,25 @@ impl SignIns {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(jti.to_owned())
     }
 
+    fn is_shut_out(&self, ip: IpAddr) -> bool {
+        self.shut_out().get(&ip).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// Counts a failure.
+    fn failed(&self, ip: IpAddr) {
+        if self.attempts.check_key(&ip).is_err() {
+            self.shut_out().insert(ip, Instant::now() + SHUT_OUT);
+        }
+    }
+
+    fn shut_out(&self) -> MutexGuard<'_, HashMap<IpAddr, Instant>> {
+        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets addresses that have been quiet.
     pub fn upkeep(&self) {
         self.attempts.retain_recent();
+        self.shut_out().retain(|_, until| Instant::now() < *until);
     }
 }
 
@@ -83,16 +115,19 @@ pub async fn submit(
     form: web::Form<Form>,
 ) -> HttpResponse {
     let form = form.into_inner();
-    // Right ones count too: beyond the limit nobody learns whether a guess was right.
-    if front.sign_ins.attempts.check_key(&peer_ip(&request)).is_ok() {
+    let ip = peer_ip(&request);
+    if !front.sign_ins.is_shut_out(ip) {
         if let Ok(identity) = front.keys.identify(form.token.trim()) {
             return signed_in(&front, &identity, form.next.as_deref());
         }
-        let next = form.next.unwrap_or_default();
-        return pages::sign_in(&front, &request, "wrong_token", &next);
+        front.sign_ins.failed(ip);
+        if !front.sign_ins.is_shut_out(ip) {
+            let next = form.next.unwrap_or_default();
+            return pages::sign_in(&front, &request, "wrong_token", &next);
+        }
     }
     let status = actix_web::http::StatusCode::TOO_MANY_REQUESTS;
-    let detail = "too many sign-ins from this address";
+    let detail = "too many failed sign-ins from this address";
     let denied = ApiError::denied(status, "auth.too_many_attempts", detail);
     pages::error(&front, &request, &ApiError { retry_after: Some(60), ..denied })
 }
