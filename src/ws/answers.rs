@@ -101,7 +101,7 @@ impl Hands {
             ClientFrame::File { reference, op } => {
                 let hands = self.clone();
                 Box::pin(async move {
-                    let outcome = hands.file(op).await;
+                    let outcome = hands.file(op, reference.clone()).await;
                     Some(answer(reference, outcome, Done::file))
                 })
             }
@@ -123,10 +123,14 @@ impl Hands {
         self.front.authorize(&self.identity, need, self.id)
     }
 
-    async fn file(&self, op: FileOp) -> Result<staithe_protocol::files::FileDone, ApiError> {
+    async fn file(
+        &self,
+        op: FileOp,
+        reference: String,
+    ) -> Result<staithe_protocol::files::FileDone, ApiError> {
         self.allow(if op.mutates() { Need::Write } else { Need::Read })?;
         let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
-        Ok(mail::ask(&runtime, DoFile(op)).await??)
+        Ok(mail::ask(&runtime, DoFile { op, reference: Some(reference) }).await??)
     }
 
     async fn interrupt(&self) -> Result<bool, ApiError> {

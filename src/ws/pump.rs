@@ -95,7 +95,7 @@ impl Pump {
         let snapshot = self.hands.session.snapshot.borrow().clone();
         let hello = ServerFrame::Hello {
             session: self.hands.id,
-            phase: snapshot.phase,
+            phase: snapshot.phase_view(),
             agent_state: snapshot.agent_state,
             head: self.subscription.head,
             role: self.hands.identity.role,
@@ -149,7 +149,7 @@ impl Pump {
                 },
                 // It changes once; a receiver from before the end sees it.
                 _ = self.subscription.closed.changed() => {
-                    return End::Close(CloseCode::Restart, "the session begins anew: reconnect");
+                    return self.session_ended();
                 }
                 _ = self.subscription.heads.changed() => {}
                 _ = self.subscription.outputs.changed() => {}
@@ -165,18 +165,29 @@ impl Pump {
         }
     }
 
-    /// Takes the next events and output when what was taken before is on its way.
+    fn session_ended(&self) -> End {
+        if self.subscription.feed.is_deleted() {
+            End::Close(CloseCode::Policy, "the session was deleted")
+        } else {
+            End::Close(CloseCode::Restart, "the session begins anew: reconnect")
+        }
+    }
+
+    /// Takes the next events, and output once there are none: a piece of output never comes before
+    /// the action that made it. Only when what was taken before is on its way.
     async fn refill(&mut self) -> Result<(), End> {
         if self.output.is_empty() && self.events.is_empty() {
             let feed = &self.subscription.feed;
-            let (output, next) = feed.output(self.next_output, self.cursor, PARTIALS);
-            self.next_output = next;
-            self.output.extend(output);
             let (events, cursor) = feed.frames(self.cursor, BATCH).await.map_err(|error| {
                 tracing::error!(%error, "the log can't be read");
                 End::Close(CloseCode::Error, "the log can't be read")
             })?;
             self.cursor = cursor;
+            if events.is_empty() {
+                let (output, next) = feed.output(self.next_output, self.cursor, PARTIALS);
+                self.next_output = next;
+                self.output.extend(output);
+            }
             self.events.extend(events);
         }
         Ok(())

@@ -89,8 +89,17 @@ async fn files_and_pings_are_answered_on_the_same_socket() {
     let create = json!({ "type": "file", "ref": "f", "op": "create", "path": "a", "content": "x" });
     let made = client.ask(&create).await;
     assert_eq!((&made["type"], &made["path"]), (&"done".into(), &"a".into()));
-    let again = client.ask(&create).await;
+    // The ref is an idempotency key, also over another socket.
+    let mut other = Client::connect(&server, &id, &token, -1).await;
+    assert_eq!(other.ask(&create).await, made);
+    let mut second = create.clone();
+    second["ref"] = "f2".into();
+    let again = client.ask(&second).await;
     assert_eq!((&again["type"], &again["code"]), (&"denied".into(), &"EXISTS".into()));
+    second["ref"] = "f".into();
+    second["path"] = "b".into();
+    let reused = client.ask(&second).await;
+    assert_eq!((&reused["type"], &reused["code"]), (&"denied".into(), &"BAD_MESSAGE".into()));
     let write = json!({ "type": "file", "ref": "g", "op": "write", "path": "a", "content": "y", "if_match": "sha256:0" });
     let conflict = client.ask(&write).await;
     assert_eq!(

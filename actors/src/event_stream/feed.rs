@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -34,6 +34,7 @@ pub struct Feed {
     output: watch::Sender<u64>,
     /// Set when the stream has ended: nothing more will come, also not after a restart.
     closed: watch::Sender<bool>,
+    deleted: AtomicBool,
     recent: Mutex<Recent>,
     partials: Mutex<Partials>,
     clients: DashMap<u64, Arc<ClientState>>,
@@ -97,6 +98,7 @@ impl Feed {
             head: watch::Sender::new(head.map_or(-1, as_cursor)),
             output: watch::Sender::new(0),
             closed: watch::Sender::new(false),
+            deleted: AtomicBool::new(false),
             recent: Mutex::default(),
             partials: Mutex::default(),
             clients: DashMap::with_shard_amount(2),
@@ -220,6 +222,15 @@ impl Feed {
 
     pub(super) fn publish(&self, id: EventId, frame: Bytes) {
         lock(&self.recent).push(id, frame);
+    }
+
+    pub(crate) fn mark_deleted(&self) {
+        self.deleted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the session is being deleted: when its stream ends, joining again is of no use.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Relaxed)
     }
 
     pub(super) fn close(&self) {

@@ -53,7 +53,11 @@ pub enum ActFailed {
 /// Sent by the front: a file operation.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<FileDone, FileDenied>")]
-pub struct DoFile(pub FileOp);
+pub struct DoFile {
+    pub op: FileOp,
+    /// An idempotency key: a repetition of a change gets the first answer.
+    pub reference: Option<String>,
+}
 
 /// Sent by the front: interrupt what runs in the foreground. Answers whether a command was running.
 #[derive(Clone, Copy, Debug, Message)]

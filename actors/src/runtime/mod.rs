@@ -1,6 +1,7 @@
 //! Owns a session's sandbox: its handle in the engine and the line to its runner.
 
 mod bring_up;
+mod file_ops;
 pub mod messages;
 pub mod state;
 
@@ -17,7 +18,6 @@ use staithe_engine::{
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     EventId, Fault, Generation, Observation, SandboxId, SessionId,
-    files::{FileCode, FileDenied, FileDone},
     runner::{Answer, Call, Hello},
 };
 use tokio::{
@@ -35,15 +35,13 @@ use crate::{
 
 use bring_up::{Attempt, Connected};
 use messages::{
-    Act, ActFailed, DoFile, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News,
-    RuntimeNews, StopRuntime, Workspace,
+    Act, ActFailed, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News, RuntimeNews,
+    StopRuntime, Workspace,
 };
 use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 
 /// Beyond an action's own limit, before its line is given up.
 const ACT_MARGIN: Duration = Duration::from_secs(30);
-/// A file operation's deadline: reading and hashing the largest inline file takes well under it.
-const FILE_DEADLINE: Duration = Duration::from_mins(1);
 /// A small question's deadline.
 const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -53,6 +51,7 @@ pub struct Runtime {
     state: RuntimeState,
     connected: Option<Line>,
     attempt: Option<UnderWay>,
+    replies: file_ops::Replies,
     _notice: DeathNotice<Session>,
 }
 
@@ -96,7 +95,14 @@ impl Runtime {
     /// A runtime that has nothing yet.
     pub fn new(origin: Origin, notice: DeathNotice<Session>) -> Self {
         let state = RuntimeState::new(origin.generation);
-        Self { origin, state, connected: None, attempt: None, _notice: notice }
+        Self {
+            origin,
+            state,
+            connected: None,
+            attempt: None,
+            replies: file_ops::Replies::default(),
+            _notice: notice,
+        }
     }
 
     fn name(&self) -> String {
@@ -369,29 +375,6 @@ impl Handler<Act> for Runtime {
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
                 Err(LinkFailed::Down | LinkFailed::Cut) => Err(ActFailed::NotConnected),
                 Err(error) => Err(ActFailed::Refused(error.to_string())),
-            }
-        })
-    }
-}
-
-impl Handler<DoFile> for Runtime {
-    type Result = ResponseFuture<Result<FileDone, FileDenied>>;
-
-    fn handle(&mut self, DoFile(op): DoFile, _: &mut Self::Context) -> Self::Result {
-        let line = self.line();
-        Box::pin(async move {
-            let denied = |code, message: String| Err(FileDenied::new(code, message));
-            let Ok(line) = line else {
-                return denied(FileCode::RuntimeNotReady, "the sandbox is not ready".into());
-            };
-            match line.call(Call::File { op }, FILE_DEADLINE).await {
-                Ok(Answer::FileDone { done }) => Ok(done),
-                Ok(Answer::FileDenied { denied }) => Err(denied),
-                Ok(other) => denied(FileCode::Internal, format!("unexpected answer: {other:?}")),
-                Err(LinkFailed::TimedOut(_)) => {
-                    denied(FileCode::Timeout, "the operation may have been carried out".into())
-                }
-                Err(error) => denied(FileCode::RuntimeUnavailable, error.to_string()),
             }
         })
     }

@@ -411,6 +411,7 @@ impl Handler<ClearSession> for Session {
 
     fn handle(&mut self, _: ClearSession, ctx: &mut Self::Context) -> Self::Result {
         let answered = self.wait();
+        self.origin.feed.mark_deleted();
         let effects = self.state.clear();
         self.perform(effects, ctx);
         answered

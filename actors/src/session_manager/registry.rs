@@ -10,7 +10,7 @@ use std::{
 
 use actix::Addr;
 use dashmap::DashMap;
-use staithe_protocol::{AgentState, Phase, PhaseView, SessionId, api::SessionBody};
+use staithe_protocol::{AgentState, Phase, PhaseView, SessionId, StartStep, api::SessionBody};
 use tokio::sync::watch;
 
 use crate::{event_stream::feed::Feed, record::SessionRecord, session::Session};
@@ -57,11 +57,20 @@ impl SessionSnapshot {
         self.with(self.head, 0)
     }
 
+    /// The phase with its step: a start that has not said more is looking for the sandbox.
+    pub fn phase_view(&self) -> PhaseView {
+        let mut view = self.phase.clone();
+        if view.phase == Phase::Starting {
+            view.step.get_or_insert(StartStep::Find);
+        }
+        view
+    }
+
     fn with(&self, head: i64, clients: usize) -> SessionBody {
         let updated = jiff::Timestamp::from_millisecond(self.updated_ms).unwrap_or_default();
         SessionBody {
             id: self.id,
-            phase: self.phase.clone(),
+            phase: self.phase_view(),
             title: self.title.clone(),
             owner: self.owner.clone(),
             agent_state: self.agent_state,
