@@ -409,7 +409,10 @@ impl Handler<GetStats> for Runtime {
     fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
         let engine = self.origin.engine.clone();
         let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
-        Box::pin(async move { engine.stats(&sandbox?).await.ok() })
+        Box::pin(async move {
+            let stats = engine.stats(&sandbox?).await;
+            stats.inspect_err(|error| tracing::warn!(%error, "a sandbox can't be measured")).ok()
+        })
     }
 }
 
@@ -421,7 +424,10 @@ impl Handler<GetLogs> for Runtime {
         let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
         Box::pin(async move {
             match sandbox {
-                Some(sandbox) => engine.logs(&sandbox, tail).await.unwrap_or_default(),
+                Some(sandbox) => engine.logs(&sandbox, tail).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "a sandbox's log can't be read");
+                    vec![format!("The log can't be read: {error}")]
+                }),
                 None => Vec::new(),
             }
         })
