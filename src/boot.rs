@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use staithe_actors::{
     Limits, SandboxSettings, SessionManager, Settings, mail,
     session_manager::messages::{Drain, Reconcile},
+    settings,
 };
 use staithe_engine::{
     Engine,
@@ -41,7 +42,9 @@ use crate::{
         sign_in::{LINK_TTL, SignIns},
     },
     cli::Serve,
-    config::{Config, EngineChoice, load},
+    config::{
+        Config, EngineChoice, OnChangedSettings, OverLimit, PoolEntry, Sandbox, SuspendBy, load,
+    },
     front::{EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
     routes, telemetry,
@@ -261,13 +264,46 @@ fn actor_settings(config: &Config, owner: String) -> Settings {
             start_timeout: sandbox.start_timeout.0,
             stop_grace: sandbox.stop_grace.0,
             keep_alive: sandbox.keep_runtime_alive,
+            recreate_on_changed_settings: sandbox.on_changed_settings
+                == OnChangedSettings::Recreate,
+            idle_after: some(sandbox.idle_after.0),
+            suspend_by: match sandbox.suspend_by {
+                SuspendBy::Stop => settings::SuspendBy::Stop,
+                SuspendBy::Pause => settings::SuspendBy::Pause,
+                SuspendBy::None => settings::SuspendBy::None,
+            },
+            max_age: some(sandbox.max_session_age.0),
+            keep_after_exit: sandbox.keep_after_exit,
+            reconcile_every: sandbox.reconcile_every.0,
+            pool: pool_of(sandbox),
         },
         limits: Limits {
             max_sessions: config.limits.max_sessions,
+            max_sessions_per_user: match config.limits.max_sessions_per_user {
+                0 => config.limits.max_sessions,
+                most => most,
+            },
+            max_starting: match config.limits.max_starting {
+                0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
+                most => most,
+            },
+            queue: config.limits.over_limit == OverLimit::Queue,
+            max_waiting: config.limits.max_waiting,
             max_queued_actions: config.limits.max_queued_actions,
         },
         secrets: config.secrets(),
     }
+}
+
+/// A time; none when it is zero, which means "no limit" in the configuration.
+fn some(span: Duration) -> Option<Duration> {
+    (!span.is_zero()).then_some(span)
+}
+
+fn pool_of(sandbox: &Sandbox) -> Vec<settings::PoolSize> {
+    let size =
+        |entry: &PoolEntry| settings::PoolSize { image: entry.image.clone(), size: entry.size };
+    sandbox.docker.pool.iter().filter(|entry| entry.size > 0).map(size).collect()
 }
 
 fn http_server(

@@ -1,11 +1,12 @@
 //! An engine whose calls are timed: `staithe_engine_call_seconds{op,outcome}`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use staithe_engine::{
-    Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited, SandboxSpec, Stats,
+    Capabilities, Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited,
+    SandboxSpec, Stats,
 };
 use staithe_protocol::SandboxId;
 use tokio::time::Instant;
@@ -23,7 +24,12 @@ async fn timed<T>(
         Ok(_) => "ok",
         Err(EngineFailed::Unavailable { .. }) => "unavailable",
         Err(EngineFailed::NotFound(_)) => "not_found",
-        Err(EngineFailed::NameTaken(_) | EngineFailed::Unsupported { .. }) => "denied",
+        Err(
+            EngineFailed::NameTaken(_)
+            | EngineFailed::Foreign { .. }
+            | EngineFailed::Image { .. }
+            | EngineFailed::Unsupported { .. },
+        ) => "denied",
         Err(EngineFailed::Operation { .. }) => "failed",
     };
     metrics::histogram!("staithe_engine_call_seconds", "op" => op, "outcome" => word)
@@ -39,6 +45,34 @@ impl Engine for Metered {
 
     fn isolation(&self) -> Isolation {
         self.0.isolation()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn config_of(&self, spec: &SandboxSpec) -> Option<String> {
+        self.0.config_of(spec)
+    }
+
+    async fn ensure_image(
+        &self,
+        image: &str,
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+    ) -> Result<(), EngineFailed> {
+        timed("ensure_image", self.0.ensure_image(image, progress)).await
+    }
+
+    async fn has_image(&self, image: &str) -> Result<bool, EngineFailed> {
+        timed("has_image", self.0.has_image(image)).await
+    }
+
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineFailed> {
+        timed("pause", self.0.pause(id)).await
+    }
+
+    async fn claim(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
+        timed("claim", self.0.claim(id, spec)).await
     }
 
     async fn find(&self, labels: &Labels) -> Result<Vec<Sandbox>, EngineFailed> {
@@ -73,11 +107,19 @@ impl Engine for Metered {
         self.0.exits()
     }
 
-    fn line(&self, id: &SandboxId) -> Line {
-        self.0.line(id)
+    async fn line(&self, id: &SandboxId) -> Result<Line, EngineFailed> {
+        timed("line", self.0.line(id)).await
     }
 
     async fn remove_workspace(&self, name: &str) -> Result<(), EngineFailed> {
         timed("remove_workspace", self.0.remove_workspace(name)).await
+    }
+
+    async fn sweep(
+        &self,
+        owner: &str,
+        kept: &BTreeSet<String>,
+    ) -> Result<Vec<String>, EngineFailed> {
+        timed("sweep", self.0.sweep(owner, kept)).await
     }
 }

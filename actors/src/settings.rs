@@ -34,6 +34,35 @@ pub struct SandboxSettings {
     pub stop_grace: Duration,
     /// Whether sandboxes go on when the server is drained.
     pub keep_alive: bool,
+    /// A found sandbox that was made with other settings is made anew.
+    pub recreate_on_changed_settings: bool,
+    /// A session that nobody uses for so long is put to sleep; none: never.
+    pub idle_after: Option<Duration>,
+    /// How it is put to sleep.
+    pub suspend_by: SuspendBy,
+    /// A sandbox that runs for so long is stopped; none: no limit.
+    pub max_age: Option<Duration>,
+    /// Whether a stopped session keeps its sandbox.
+    pub keep_after_exit: bool,
+    /// Between two reconcile passes.
+    pub reconcile_every: Duration,
+    /// Sandboxes that are started ahead.
+    pub pool: Vec<PoolSize>,
+}
+
+/// How an idle sandbox is put to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuspendBy {
+    Stop,
+    Pause,
+    None,
+}
+
+/// So many sandboxes of an image are kept started and unclaimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSize {
+    pub image: String,
+    pub size: usize,
 }
 
 /// What is admitted.
@@ -41,6 +70,14 @@ pub struct SandboxSettings {
 pub struct Limits {
     /// Sessions that are not stopped, failed or suspended.
     pub max_sessions: usize,
+    /// The same, of one owner.
+    pub max_sessions_per_user: usize,
+    /// Sandboxes that may be starting at a time.
+    pub max_starting: usize,
+    /// Starts beyond `max_sessions` wait instead of being denied.
+    pub queue: bool,
+    /// Starts that may wait.
+    pub max_waiting: usize,
     /// Actions that wait in one session.
     pub max_queued_actions: usize,
 }

@@ -55,6 +55,10 @@ pub struct Auth {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub max_sessions: usize,
+    pub max_sessions_per_user: usize,
+    pub max_starting: usize,
+    pub over_limit: OverLimit,
+    pub max_waiting: usize,
     pub max_queued_actions: usize,
     pub requests_per_second: u32,
     pub request_burst: u32,
@@ -67,6 +71,15 @@ pub struct Sandbox {
     pub engine: EngineChoice,
     pub name_prefix: String,
     pub runtime_container_image: String,
+    pub base_container_image: String,
+    pub workspace_mount_path: String,
+    pub workspace_mount_path_in_sandbox: String,
+    pub on_changed_settings: OnChangedSettings,
+    pub idle_after: Span,
+    pub suspend_by: SuspendBy,
+    pub max_session_age: Span,
+    pub keep_after_exit: bool,
+    pub reconcile_every: Span,
     pub timeout: Span,
     pub no_change_timeout: Span,
     pub start_timeout: Span,
@@ -75,7 +88,95 @@ pub struct Sandbox {
     pub keep_runtime_alive: bool,
     pub runtime_startup_env_vars: BTreeMap<String, String>,
     pub secret_env: BTreeMap<String, SecretString>,
+    pub docker: Docker,
     pub local: Local,
+}
+
+/// What happens to a start beyond the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverLimit {
+    Queue,
+    Deny,
+}
+
+/// What becomes of a found sandbox that was made with other settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChangedSettings {
+    Keep,
+    Recreate,
+}
+
+/// How an idle sandbox is put to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SuspendBy {
+    Stop,
+    Pause,
+    None,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Docker {
+    pub host: String,
+    pub pull: Pull,
+    pub line: LineChoice,
+    pub user: String,
+    pub capabilities: Vec<String>,
+    pub pids_limit: u64,
+    pub memory: Size,
+    pub memory_swap: Size,
+    pub cpus: f64,
+    pub shm_size: Size,
+    pub disk: Size,
+    pub read_only_rootfs: bool,
+    pub network: String,
+    pub network_pool: String,
+    pub runtime: String,
+    pub gpus: i64,
+    pub extra_mounts: Vec<ExtraMount>,
+    pub devices: Vec<String>,
+    pub allow_dangerous_mounts: bool,
+    pub pool: Vec<PoolEntry>,
+    pub tmpfs: BTreeMap<String, Size>,
+    pub ulimits: BTreeMap<String, String>,
+}
+
+/// When an image is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    Missing,
+    Always,
+    Never,
+}
+
+/// How the server reaches the runner in a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LineChoice {
+    Auto,
+    Socket,
+    Tcp,
+    Exec,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtraMount {
+    pub source: String,
+    pub target: String,
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolEntry {
+    pub image: String,
+    pub size: usize,
 }
 
 /// Who makes sandboxes.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use staithe_engine::{Engine, EngineFailed, Labels, Line, Sandbox, SandboxSpec, SandboxState};
 use staithe_engine::{LABEL_OWNER, LABEL_SESSION};
-use staithe_link::{Address, Link, LinkEvent};
+use staithe_link::{Address, Link, LinkEvent, Stream};
 use staithe_protocol::{Fault, SandboxId, StartStep, runner::Hello};
 use tokio::{
     sync::{mpsc, watch},
@@ -112,8 +112,9 @@ impl Attempt {
 
     async fn connect(&self, sandbox: &SandboxId) -> Result<Connected, Fault> {
         (self.step)(StartStep::Connect);
-        let Line::Unix(path) = self.engine.line(sandbox);
-        let (link, mut events) = Link::open(Address::Unix(path), &self.spec.key);
+        let line = self.engine.line(sandbox).await;
+        let line = line.map_err(|error| fault_of(StartStep::Connect, &error))?;
+        let (link, mut events) = Link::open(address_of(line), &self.spec.key);
         let first_word = async {
             loop {
                 match events.recv().await {
@@ -183,6 +184,18 @@ impl Attempt {
     }
 }
 
+/// Where the engine says that the runner listens, in the words of the line.
+fn address_of(line: Line) -> Address {
+    match line {
+        Line::Unix(path) => Address::Unix(path),
+        Line::Tcp(address) => Address::Tcp(address),
+        Line::Dialed(dial) => Address::Dialed(Arc::new(move || {
+            let dial = Arc::clone(&dial);
+            Box::pin(async move { Ok(Box::new(dial.dial().await?) as Box<dyn Stream>) })
+        })),
+    }
+}
+
 /// An engine's error as a fault.
 pub(super) fn fault_of(step: StartStep, error: &EngineFailed) -> Fault {
     let mut cause = error.to_string();
@@ -194,6 +207,11 @@ pub(super) fn fault_of(step: StartStep, error: &EngineFailed) -> Fault {
     let (code, remedy) = match error {
         EngineFailed::Unavailable { remedy, .. } => ("sandbox.engine_unavailable", remedy.clone()),
         EngineFailed::Unsupported { remedy, .. } => ("sandbox.unsupported", remedy.clone()),
+        EngineFailed::Image { remedy, .. } => ("sandbox.image_unavailable", remedy.clone()),
+        EngineFailed::Foreign { .. } => (
+            "sandbox.not_ours",
+            "Remove it or rename it, or set another sandbox.name_prefix.".to_owned(),
+        ),
         EngineFailed::Operation { remedy, .. } => ("sandbox.start_failed", remedy.clone()),
         EngineFailed::NotFound(_) | EngineFailed::NameTaken(_) => {
             ("sandbox.start_failed", "Start the session again.".to_owned())

@@ -117,10 +117,11 @@ impl Runtime {
         ];
         SandboxSpec {
             name: self.name(),
-            session: self.origin.session_id,
+            session: Some(self.origin.session_id),
             generation,
             labels: labels.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
             image: self.origin.image.clone(),
+            workspace: None,
             key: self.origin.key.clone(),
             env: self.origin.settings.env.clone(),
         }

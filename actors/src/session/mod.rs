@@ -123,7 +123,7 @@ impl Session {
         snapshot: watch::Sender<SessionSnapshot>,
         notice: DeathNotice<SessionManager>,
     ) -> Self {
-        let view = PhaseView { phase: record.phase, step: None, fault: record.fault.clone() };
+        let view = PhaseView { fault: record.fault.clone(), ..PhaseView::of(record.phase) };
         Self {
             origin,
             state: SessionState::new(view),

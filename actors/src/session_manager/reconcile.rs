@@ -59,6 +59,7 @@ mod tests {
             name: String::new(),
             labels: [(LABEL_SESSION.to_owned(), session.to_string())].into(),
             state: SandboxState::Running,
+            workspace: String::new(),
         }
     }
 

@@ -39,7 +39,7 @@ impl SessionSnapshot {
             title: record.title.clone(),
             owner: record.owner.clone(),
             labels: record.labels.clone(),
-            phase: PhaseView { phase: record.phase, step: None, fault: record.fault.clone() },
+            phase: PhaseView { fault: record.fault.clone(), ..PhaseView::of(record.phase) },
             agent_state: record.agent_state,
             created_at: record.created_at.clone(),
             updated_ms: record.updated_ms,

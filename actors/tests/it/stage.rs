@@ -186,8 +186,22 @@ fn settings() -> Settings {
             start_timeout: Duration::from_secs(20),
             stop_grace: Duration::from_secs(1),
             keep_alive: false,
+            recreate_on_changed_settings: false,
+            idle_after: None,
+            suspend_by: staithe_actors::settings::SuspendBy::Stop,
+            max_age: None,
+            keep_after_exit: false,
+            reconcile_every: Duration::from_mins(1),
+            pool: Vec::new(),
         },
-        limits: Limits { max_sessions: 3, max_queued_actions: 10 },
+        limits: Limits {
+            max_sessions: 3,
+            max_sessions_per_user: usize::MAX,
+            max_starting: usize::MAX,
+            queue: false,
+            max_waiting: 0,
+            max_queued_actions: 10,
+        },
         secrets: vec![SECRET.into(), NUMBER.into()],
     }
 }

@@ -4,12 +4,19 @@
 //! is found again by labels after any crash. The trait assumes neither a local file nor a local
 //! socket: where a runner is reached is said by [`Line`].
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use staithe_protocol::{Generation, SandboxId, SessionId};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub mod local;
 
@@ -20,6 +27,14 @@ pub const LABEL_GENERATION: &str = "staithe.generation";
 /// Label: the installation that made it.
 pub const LABEL_OWNER: &str = "staithe.owner";
 
+/// Label: the image that was asked for.
+pub const LABEL_IMAGE: &str = "staithe.image";
+/// Label: a hash of the settings that it was made with.
+pub const LABEL_CONFIG: &str = "staithe.config";
+/// Label: a sandbox of the warm pool, by its number there. Labels can't be changed: one that was
+/// claimed keeps it, and its session stands in its name.
+pub const LABEL_POOL: &str = "staithe.pool";
+
 /// Labels, matched exactly and all of them.
 pub type Labels = BTreeMap<String, String>;
 
@@ -28,11 +43,15 @@ pub type Labels = BTreeMap<String, String>;
 pub struct SandboxSpec {
     /// `prefix + session id`; at most one sandbox of a name exists.
     pub name: String,
-    pub session: SessionId,
+    /// None for one of the warm pool.
+    pub session: Option<SessionId>,
     pub generation: Generation,
     pub labels: Labels,
     /// The image; none for engines that have none.
     pub image: Option<String>,
+    /// The workspace that an earlier sandbox of this session used, as [`Sandbox::workspace`] told it.
+    /// None: the one that belongs to the name.
+    pub workspace: Option<String>,
     /// Given to the runner, never visible in the sandbox's environment, arguments or files.
     pub key: String,
     /// Environment of the commands in the sandbox.
@@ -46,6 +65,8 @@ pub struct Sandbox {
     pub name: String,
     pub labels: Labels,
     pub state: SandboxState,
+    /// The engine's name of its workspace, which outlives it; to be kept in the session's record.
+    pub workspace: String,
 }
 
 /// A sandbox as the engine sees it.
@@ -55,13 +76,30 @@ pub enum SandboxState {
     Stopped,
     /// Its first process lives.
     Running,
+    /// All its processes are frozen; `start` lets them go on.
+    Paused,
 }
 
 /// Where a sandbox's runner listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Line {
     /// A unix socket.
     Unix(PathBuf),
+    /// An address and port that the server reaches.
+    Tcp(String),
+    /// Streams that the engine opens.
+    Dialed(Arc<dyn Dial>),
+}
+
+/// Bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Opens streams to a runner, through the engine.
+#[async_trait]
+pub trait Dial: fmt::Debug + Send + Sync {
+    /// One new connection to the runner.
+    async fn dial(&self) -> io::Result<Box<dyn Stream>>;
 }
 
 /// Use of the machine by one sandbox.
@@ -72,6 +110,17 @@ pub struct Stats {
     /// Resident bytes.
     pub memory_bytes: u64,
     pub processes: u64,
+    /// Most bytes that it may use; 0: not limited, or not known.
+    #[serde(default)]
+    pub memory_limit: u64,
+    /// Bytes received and sent over the network, as far as the engine counts them.
+    #[serde(default)]
+    pub network_rx: u64,
+    #[serde(default)]
+    pub network_tx: u64,
+    /// Bytes on disk that are the sandbox's own, without its workspace, where the engine counts them.
+    #[serde(default)]
+    pub disk_bytes: u64,
 }
 
 /// Something that happened to a sandbox without being asked for.
@@ -81,6 +130,21 @@ pub struct SandboxExited {
     pub name: String,
     /// The exit status as a shell says it (128 + signal), when it is known.
     pub code: Option<i32>,
+    /// It was killed because it used more memory than it may.
+    pub out_of_memory: bool,
+}
+
+/// What an engine found out about itself at its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// What it is, as name and value: version, API, cgroup version, storage, runtimes, ….
+    pub facts: Vec<(String, String)>,
+    /// What the configuration asks that it can't do, in words, each with what happens instead.
+    pub lacks: Vec<String>,
+    /// Whether a sandbox can be frozen.
+    pub pause: bool,
+    /// Whether sandboxes can be started ahead and claimed.
+    pub pool: bool,
 }
 
 /// What an engine isolates here, truthfully.
@@ -106,6 +170,12 @@ pub enum EngineFailed {
     /// A sandbox of this name is there already; look again.
     #[error("a sandbox named {0} is there already")]
     NameTaken(String),
+    /// A sandbox of this name is there and is another installation's, or nobody's.
+    #[error("a sandbox named {name} is there and is not ours: {cause}")]
+    Foreign { name: String, cause: String },
+    /// The image can't be had.
+    #[error("the image {image} can't be had: {cause}")]
+    Image { image: String, cause: String, remedy: String },
     /// The specification asks for what this engine hasn't got.
     #[error("this engine can't make it: {cause}")]
     Unsupported { cause: String, remedy: String },
@@ -130,6 +200,13 @@ pub trait Engine: Send + Sync {
     /// What sandboxes are protected from here. Measured once, at the engine's start.
     fn isolation(&self) -> Isolation;
 
+    /// What it can do. Measured once, at the engine's start.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The value of [`LABEL_CONFIG`] that a sandbox made now would carry; none for engines that don't
+    /// keep it.
+    fn config_of(&self, spec: &SandboxSpec) -> Option<String>;
+
     /// Every sandbox that carries all these labels, running or not, also those that another process
     /// made. Empty when there is none: that is no error.
     async fn find(&self, labels: &Labels) -> Result<Vec<Sandbox>, EngineFailed>;
@@ -139,9 +216,27 @@ pub trait Engine: Send + Sync {
     /// call leaves nothing behind but, at most, what [`find`](Engine::find) finds.
     async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed>;
 
-    /// Runs a stopped sandbox; does nothing to a running one. Returns when the first process lives,
-    /// not when the runner answers. `key` is given to the runner.
+    /// Has the image, fetching it when the settings allow that; does nothing when it is there.
+    /// `progress` is told in words, at most a few times a second.
+    async fn ensure_image(
+        &self,
+        image: &str,
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+    ) -> Result<(), EngineFailed>;
+
+    /// Whether the image is there; true for engines that have none.
+    async fn has_image(&self, image: &str) -> Result<bool, EngineFailed>;
+
+    /// Runs a stopped sandbox, lets a paused one go on, does nothing to a running one. Returns when the
+    /// first process lives, not when the runner answers. `key` is given to the runner.
     async fn start(&self, id: &SandboxId, key: &str) -> Result<(), EngineFailed>;
+
+    /// Freezes a running sandbox; [`EngineFailed::Unsupported`] where [`Capabilities::pause`] is false.
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineFailed>;
+
+    /// Gives a sandbox of the warm pool its session's name, atomically: of two claims one gets
+    /// [`EngineFailed::NotFound`] or [`EngineFailed::NameTaken`].
+    async fn claim(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed>;
 
     /// Ends every process of the sandbox: asks, waits `grace`, kills. Returns when all are gone.
     /// A stopped sandbox is left as it is.
@@ -162,9 +257,19 @@ pub trait Engine: Send + Sync {
     /// since whoever depends on a sandbox also watches its line.
     fn exits(&self) -> BoxStream<'static, SandboxExited>;
 
-    /// Where the runner of this sandbox listens, whether or not it does yet.
-    fn line(&self, id: &SandboxId) -> Line;
+    /// Where the runner of this started sandbox listens, whether or not it does yet.
+    async fn line(&self, id: &SandboxId) -> Result<Line, EngineFailed>;
 
-    /// Removes the workspace that belongs to a name, when there is one.
+    /// Removes a workspace by the engine's name of it, or the one that belongs to a sandbox's name,
+    /// when there is one.
     async fn remove_workspace(&self, name: &str) -> Result<(), EngineFailed>;
+
+    /// Removes what belongs to this installation (`owner`) and to no sandbox: networks, folders,
+    /// volumes. Workspaces in `kept` stay, and those that belong to the names in `kept`. Tells what
+    /// was removed.
+    async fn sweep(
+        &self,
+        owner: &str,
+        kept: &BTreeSet<String>,
+    ) -> Result<Vec<String>, EngineFailed>;
 }

@@ -15,7 +15,7 @@
 //! time and the machine's boot, so that a number used again is never mistaken for it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -32,8 +32,8 @@ use tokio::{
 };
 
 use crate::{
-    Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited, SandboxSpec,
-    SandboxState, Stats,
+    Capabilities, Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited,
+    SandboxSpec, SandboxState, Stats,
 };
 
 mod isolation;
@@ -181,7 +181,12 @@ impl LocalEngine {
     fn tell_exit(&self, name: &str, process: &Process, code: Option<i32>) {
         self.0.watched.lock().unwrap_or_else(PoisonError::into_inner).remove(process);
         tracing::info!(sandbox = name, code, "sandbox ended");
-        let exited = SandboxExited { id: SandboxId(name.to_owned()), name: name.to_owned(), code };
+        let exited = SandboxExited {
+            id: SandboxId(name.to_owned()),
+            name: name.to_owned(),
+            code,
+            out_of_memory: false,
+        };
         drop(self.0.exits.send(exited)); // nobody listening is no failure
     }
 
@@ -200,6 +205,17 @@ impl Engine for LocalEngine {
 
     fn isolation(&self) -> Isolation {
         self.0.isolation.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            facts: vec![("tier".to_owned(), self.0.isolation.tier.clone())],
+            ..Capabilities::default()
+        }
+    }
+
+    fn config_of(&self, _: &SandboxSpec) -> Option<String> {
+        None
     }
 
     async fn find(&self, labels: &Labels) -> Result<Vec<Sandbox>, EngineFailed> {
@@ -226,10 +242,7 @@ impl Engine for LocalEngine {
             ));
         }
         if let Some(image) = &spec.image {
-            return Err(unsupported(
-                format!("it has no images, and {image} is asked for"),
-                "use the docker engine, or ask for no image",
-            ));
+            return Err(no_images(image));
         }
         if self.0.layout.socket(&spec.name).as_os_str().len() > LONGEST_SOCKET_PATH {
             return Err(unsupported(
@@ -247,6 +260,29 @@ impl Engine for LocalEngine {
             }
             Err(e) => Err(failed("create", &spec.name)(e)),
         }
+    }
+
+    async fn ensure_image(
+        &self,
+        image: &str,
+        _: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+    ) -> Result<(), EngineFailed> {
+        Err(no_images(image))
+    }
+
+    async fn has_image(&self, image: &str) -> Result<bool, EngineFailed> {
+        Err(no_images(image))
+    }
+
+    async fn pause(&self, _: &SandboxId) -> Result<(), EngineFailed> {
+        Err(unsupported(
+            "it can't freeze a sandbox".to_owned(),
+            "set sandbox.suspend_by to \"stop\", or use the docker engine",
+        ))
+    }
+
+    async fn claim(&self, id: &SandboxId, _: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
+        Err(EngineFailed::NotFound(id.clone()))
     }
 
     async fn start(&self, id: &SandboxId, key: &str) -> Result<(), EngineFailed> {
@@ -308,8 +344,8 @@ impl Engine for LocalEngine {
         .boxed()
     }
 
-    fn line(&self, id: &SandboxId) -> Line {
-        Line::Unix(self.0.layout.socket(&id.0))
+    async fn line(&self, id: &SandboxId) -> Result<Line, EngineFailed> {
+        Ok(Line::Unix(self.0.layout.socket(&id.0)))
     }
 
     async fn remove_workspace(&self, name: &str) -> Result<(), EngineFailed> {
@@ -320,6 +356,17 @@ impl Engine for LocalEngine {
         let (layout, owned) = (self.0.layout.clone(), name.to_owned());
         let removed = off_thread(move || layout.remove_workspace(&owned)).await;
         removed.map_err(failed("remove the workspace of", name))
+    }
+
+    async fn sweep(&self, _: &str, kept: &BTreeSet<String>) -> Result<Vec<String>, EngineFailed> {
+        let layout = self.0.layout.clone();
+        let all = off_thread(move || layout.all_workspaces()).await.map_err(failed("list", "*"))?;
+        let mut removed = Vec::new();
+        for name in all.into_iter().filter(|name| !kept.contains(name)) {
+            self.remove_workspace(&name).await?;
+            removed.push(format!("workspace {name}"));
+        }
+        Ok(removed)
     }
 }
 
@@ -351,6 +398,13 @@ fn unavailable(cause: String, remedy: &str) -> EngineFailed {
     EngineFailed::Unavailable { engine: "local", cause, remedy: remedy.to_owned() }
 }
 
+fn no_images(image: &str) -> EngineFailed {
+    unsupported(
+        format!("it has no images, and {image} is asked for"),
+        "use the docker engine, or ask for no image",
+    )
+}
+
 fn unsupported(cause: String, remedy: &str) -> EngineFailed {
     EngineFailed::Unsupported { cause, remedy: remedy.to_owned() }
 }
@@ -367,6 +421,7 @@ impl Record {
             id: SandboxId(self.name.clone()),
             name: self.name.clone(),
             labels: self.labels.clone(),
+            workspace: self.name.clone(),
             state: match self.running() {
                 Some(_) => SandboxState::Running,
                 None => SandboxState::Stopped,

@@ -47,7 +47,7 @@ async fn a_sandbox_is_made_found_started_stopped_and_removed() {
     engine.start(&made.id, "the key").await.unwrap();
     engine.start(&made.id, "the key").await.unwrap();
     assert_eq!(state(&engine, "one").await, Some(SandboxState::Running));
-    let Line::Unix(socket) = engine.line(&made.id);
+    let Line::Unix(socket) = engine.line(&made.id).await.unwrap() else { panic!("no socket") };
     eventually("the socket is at the line", || socket.exists()).await;
     assert_eq!(fs::read_to_string(workspace.join("got")).unwrap(), "the key hello\n");
     let stats = engine.stats(&made.id).await.unwrap();
@@ -326,7 +326,7 @@ async fn the_real_runner_answers_on_its_line_and_ends_when_asked() {
         // A sandbox may have made anything of the shared directory.
         fs::create_dir_all(stage.data().join("sandboxes/one/run/runner.sock/x")).unwrap();
         engine.start(&id, "the key").await.unwrap();
-        let Line::Unix(socket) = engine.line(&id);
+        let Line::Unix(socket) = engine.line(&id).await.unwrap() else { panic!("no socket") };
         let mut line = None;
         eventually("the runner listens", || {
             line = std::os::unix::net::UnixStream::connect(&socket).ok();

@@ -3,14 +3,21 @@
 use std::{io, os::fd::AsRawFd, path::Path};
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::Address;
+use crate::{Address, Stream};
 
 /// Opens a connection.
-pub(crate) async fn connect(address: &Address) -> io::Result<UnixStream> {
-    let Address::Unix(path) = address;
-    connect_unix(path).await
+pub(crate) async fn connect(address: &Address) -> io::Result<Box<dyn Stream>> {
+    match address {
+        Address::Unix(path) => Ok(Box::new(connect_unix(path).await?)),
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream))
+        }
+        Address::Dialed(dial) => dial().await,
+    }
 }
 
 /// The socket lies in a directory that the sandbox can write: it could be replaced by a link to a

@@ -13,6 +13,7 @@ pub mod http;
 mod pump;
 
 use std::{
+    fmt, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -21,15 +22,37 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use staithe_protocol::runner::{Answer, Call, Hello, ToRunner};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{mpsc, oneshot},
+};
 
 /// Where a runner listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Address {
     /// A unix socket. Its path may be longer than a socket address holds.
     Unix(PathBuf),
+    /// `host:port`.
+    Tcp(String),
+    /// A function that opens a stream.
+    Dialed(Arc<dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync>),
 }
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address) => f.write_str(address),
+            Self::Dialed(_) => f.write_str("through the engine"),
+        }
+    }
+}
+
+/// Bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]

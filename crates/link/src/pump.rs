@@ -5,7 +5,6 @@ use std::{collections::HashMap, io, sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use staithe_protocol::runner::{Answer, FromRunner, Hello, KEY_HEADER, LINK_PATH, ToRunner};
 use tokio::{
-    net::UnixStream,
     sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
@@ -16,7 +15,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Address, LinkEvent, LinkFailed, Outgoing, connect};
+use crate::{Address, LinkEvent, LinkFailed, Outgoing, Stream, connect};
 
 /// How long connecting and the runner's first word may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -28,7 +27,7 @@ const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 /// Buffers of a line. Thousands of lines are idle most of the time, so they are small.
 const BUFFER: usize = 4096;
 
-type Socket = WebSocketStream<UnixStream>;
+type Socket = WebSocketStream<Box<dyn Stream>>;
 type Waiting = HashMap<u64, oneshot::Sender<Result<Answer, LinkFailed>>>;
 
 /// Carries a line until its last handle is gone.

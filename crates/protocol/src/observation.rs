@@ -213,10 +213,17 @@ impl Observation {
 fn sentence(view: &PhaseView) -> String {
     let words = match (view.phase, view.step) {
         (Phase::Starting, None) => "The session is starting.",
+        (Phase::Starting, Some(StartStep::Queue)) => match view.position {
+            Some(place) => return format!("Waiting for a place: number {place} in the queue."),
+            None => "Waiting for a place.",
+        },
         (Phase::Starting, Some(StartStep::Find)) => "Looking for the sandbox.",
+        (Phase::Starting, Some(StartStep::Image)) => "Fetching the image.",
         (Phase::Starting, Some(StartStep::Create)) => "Making a sandbox.",
         (Phase::Starting, Some(StartStep::Start)) => "Starting the sandbox.",
+        (Phase::Starting, Some(StartStep::Wake)) => "Waking the sandbox.",
         (Phase::Starting, Some(StartStep::Connect)) => "Connecting to the sandbox.",
+        (Phase::Starting, Some(StartStep::Init)) => "Setting the sandbox up.",
         (Phase::Ready, _) => "The session is ready.",
         (Phase::Suspended, _) => "The session is suspended.",
         (Phase::Stopping, _) => "The session is stopping.",

@@ -44,14 +44,41 @@ impl Phase {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StartStep {
+    /// Others are being started, or as many run as may; `position` tells how many starts come first.
+    Queue,
     /// The engine is asked whether this session's sandbox is there already.
     Find,
+    /// The image is fetched, because it is not there yet.
+    Image,
     /// A new sandbox is made.
     Create,
     /// The sandbox is started.
     Start,
+    /// A paused or stopped sandbox is woken.
+    Wake,
     /// The line to its runner is opened.
     Connect,
+    /// The runner is told what this session needs.
+    Init,
+}
+
+/// Why a phase was entered, where that is not plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nobody used the session for as long as `sandbox.idle_after` says.
+    Idle,
+    /// The sandbox ran for as long as `sandbox.max_session_age` says.
+    Age,
+    /// The server is ending.
+    Drain,
+    /// The sandbox was made with other settings than those of now, and is kept.
+    SettingsKept,
+    /// The sandbox was made with other settings than those of now, and is made anew.
+    SettingsChanged,
+    /// The sandbox ended by itself or did not answer, and is had again.
+    Restart,
 }
 
 /// Why a session failed, in words that a person can act on.
@@ -84,11 +111,17 @@ pub struct PhaseView {
     /// The fault, while `phase` is `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+    /// The place in the queue of starts, from 1, while `step` is `queue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Why, where it is not plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
 }
 
 impl PhaseView {
     /// A phase with nothing beside it.
     pub fn of(phase: Phase) -> Self {
-        Self { phase, step: None, fault: None }
+        Self { phase, step: None, fault: None, position: None, reason: None }
     }
 }

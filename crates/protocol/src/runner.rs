@@ -11,6 +11,8 @@
 //! | `PUT /files/content?path=&create_parents=` | headers `If-Match`, or `If-None-Match: *`, or `X-Force: true`; answers `FileDone` or `FileDenied` |
 //! | `GET /output?key=` | all bytes that a command printed, from its spool |
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -63,6 +65,10 @@ pub enum Call {
     File { op: FileOp },
     /// [`ServerInfo`].
     Info {},
+    /// Sets the environment of the shells that start from now on, in place of an earlier one; the
+    /// persistent shell is started anew if no command was run in it yet. Repeated, it does nothing
+    /// more.
+    Configure { env: BTreeMap<String, String> },
 }
 
 /// A call with its number; numbers are the server's, unique on one line.
@@ -103,6 +109,8 @@ pub enum Answer {
     FileDenied { denied: FileDenied },
     /// To `info`.
     Info { info: ServerInfo },
+    /// To `configure`.
+    Configured {},
     /// To any call.
     Failed { error: CallFailed },
 }

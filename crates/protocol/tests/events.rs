@@ -131,7 +131,7 @@ fn phases() -> impl Strategy<Value = Value> {
         },
     );
     (select(&Phase::ALL[..]), option::of(fault)).prop_map(|(phase, fault)| {
-        serde_json::to_value(Observation::PhaseChanged(PhaseView { phase, step: None, fault }))
+        serde_json::to_value(Observation::PhaseChanged(PhaseView { fault, ..PhaseView::of(phase) }))
             .unwrap()
     })
 }

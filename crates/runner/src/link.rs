@@ -120,6 +120,12 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
             Ok(done) => Answer::FileDone { done },
             Err(denied) => Answer::FileDenied { denied },
         },
+        Call::Configure { .. } => Answer::Failed {
+            error: CallFailed {
+                code: "unsupported".to_owned(),
+                message: "this runner can't be configured".to_owned(),
+            },
+        },
         Call::Info {} => Answer::Info { info: app.info() },
     }
 }

@@ -1,7 +1,7 @@
 //! An engine whose sandboxes are a [`Machine`]'s.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use staithe_engine::{
-    Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited, SandboxSpec,
-    SandboxState, Stats,
+    Capabilities, Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited,
+    SandboxSpec, SandboxState, Stats,
 };
 use staithe_protocol::SandboxId;
 use tokio::{
@@ -143,6 +143,38 @@ impl Engine for FakeEngine {
         Isolation { tier: "none".into(), protects: Vec::new(), exposes: vec!["all".into()] }
     }
 
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { pause: true, ..Capabilities::default() }
+    }
+
+    fn config_of(&self, _: &SandboxSpec) -> Option<String> {
+        None
+    }
+
+    async fn ensure_image(
+        &self,
+        _: &str,
+        _: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+    ) -> Result<(), EngineFailed> {
+        Ok(())
+    }
+
+    async fn has_image(&self, _: &str) -> Result<bool, EngineFailed> {
+        Ok(true)
+    }
+
+    async fn pause(&self, id: &SandboxId) -> Result<(), EngineFailed> {
+        self.begin("pause", &id.0).await;
+        let mut kept = self.machine.kept();
+        let it = kept.boxes.get_mut(&id.0).ok_or_else(|| EngineFailed::NotFound(id.clone()))?;
+        it.sandbox.state = SandboxState::Paused;
+        Ok(())
+    }
+
+    async fn claim(&self, id: &SandboxId, _: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
+        Err(EngineFailed::NotFound(id.clone()))
+    }
+
     async fn find(&self, labels: &Labels) -> Result<Vec<Sandbox>, EngineFailed> {
         let carries = |sandbox: &Sandbox| {
             labels.iter().all(|(label, value)| sandbox.labels.get(label) == Some(value))
@@ -162,6 +194,7 @@ impl Engine for FakeEngine {
             name: spec.name.clone(),
             labels: spec.labels.clone(),
             state: SandboxState::Stopped,
+            workspace: spec.workspace.clone().unwrap_or_else(|| spec.name.clone()),
         };
         kept.workspaces.insert(spec.name.clone());
         let made = FakeBox { sandbox: sandbox.clone(), runner: None, log: Vec::new() };
@@ -229,13 +262,23 @@ impl Engine for FakeEngine {
         exits.filter_map(|exit| std::future::ready(exit.ok())).boxed()
     }
 
-    fn line(&self, id: &SandboxId) -> Line {
-        Line::Unix(self.machine.socket(&id.0))
+    async fn line(&self, id: &SandboxId) -> Result<Line, EngineFailed> {
+        Ok(Line::Unix(self.machine.socket(&id.0)))
     }
 
     async fn remove_workspace(&self, name: &str) -> Result<(), EngineFailed> {
         self.begin("remove_workspace", name).await;
         self.machine.kept().workspaces.remove(name);
         Ok(())
+    }
+
+    async fn sweep(&self, _: &str, kept: &BTreeSet<String>) -> Result<Vec<String>, EngineFailed> {
+        let mut machine = self.machine.kept();
+        let strays: Vec<_> =
+            machine.workspaces.iter().filter(|name| !kept.contains(*name)).cloned().collect();
+        for name in &strays {
+            machine.workspaces.remove(name);
+        }
+        Ok(strays)
     }
 }

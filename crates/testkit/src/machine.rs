@@ -90,7 +90,14 @@ impl Machine {
     pub fn exit(&self, name: &str, code: i32) {
         let Some(id) = self.end(name) else { return };
         // Nobody may be listening.
-        self.exits.send(SandboxExited { id, name: name.to_owned(), code: Some(code) }).ok();
+        self.exits
+            .send(SandboxExited {
+                id,
+                name: name.to_owned(),
+                code: Some(code),
+                out_of_memory: false,
+            })
+            .ok();
     }
 
     /// Ends a sandbox's processes; its name stays.

@@ -226,6 +226,7 @@ impl FakeRunner {
                 Some(Answer::Observed { observation: Box::new(done) })
             }
             Call::Interrupt {} => Some(Answer::Interrupted { running: self.state().in_shell > 0 }),
+            Call::Configure { .. } => Some(Answer::Configured {}),
             Call::File { .. } | Call::Info {} => Some(Answer::Failed {
                 error: CallFailed { code: "unsupported".into(), message: "a fake".into() },
             }),

@@ -26,7 +26,7 @@ const TRANSIENT: char = '.';
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) name: String,
-    pub(super) session: SessionId,
+    pub(super) session: Option<SessionId>,
     pub(super) generation: Generation,
     pub(super) labels: Labels,
     pub(super) env: BTreeMap<String, String>,
@@ -190,6 +190,15 @@ impl Layout {
         Ok(found)
     }
 
+    /// Names of all workspaces.
+    pub(super) fn all_workspaces(&self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.workspaces())? {
+            found.extend(entry?.file_name().into_string().ok().filter(|name| is_name(name)));
+        }
+        Ok(found)
+    }
+
     /// Removes a sandbox's files, at once from the eyes of others.
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         discard(&self.sandbox(name), &self.sandboxes())
@@ -262,7 +271,8 @@ mod tests {
         let layout = Layout::open(dir.path()).unwrap();
         let record = Record::new(&SandboxSpec {
             name: "one".into(),
-            session: SessionId::generate(),
+            session: Some(SessionId::generate()),
+            workspace: None,
             generation: Generation(1),
             labels: Labels::new(),
             image: None,

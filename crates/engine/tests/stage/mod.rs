@@ -110,7 +110,8 @@ impl Stage {
 pub(crate) fn spec(name: &str) -> SandboxSpec {
     SandboxSpec {
         name: name.to_owned(),
-        session: SessionId::generate(),
+        session: Some(SessionId::generate()),
+        workspace: None,
         generation: Generation(1),
         labels: Labels::from([("name".to_owned(), name.to_owned()), ("all".into(), "yes".into())]),
         image: None,
