@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use staithe_protocol::{Generation, SandboxId, SessionId};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub mod docker;
 pub mod local;
 
 /// Label: the session that a sandbox belongs to.

@@ -1,0 +1,170 @@
+//! Private networks and volumes: made, joined, removed.
+
+use std::sync::PoisonError;
+
+use bollard::{
+    models::{NetworkConnectRequest, NetworkDisconnectRequest},
+    query_parameters::{InspectNetworkOptions, ListNetworksOptions, RemoveVolumeOptions},
+};
+use staithe_protocol::SandboxId;
+
+use super::{
+    DockerEngine,
+    body::{self, HOST_WORKSPACE, LABEL_NETWORK, PORT},
+    call::{Failure, call},
+    containers::Found,
+    is_of, probe,
+    subnets::{Pool, Range},
+};
+use crate::{EngineFailed, Line};
+
+/// How often other addresses are tried when the engine says that some are taken.
+const TRIES: u32 = 16;
+
+impl DockerEngine {
+    /// Makes a network of its own for one sandbox; one of that name that is ours will do.
+    pub(super) async fn make_network(&self, name: &str) -> Result<(), EngineFailed> {
+        let failed = |failure: Failure| failure.of("create the network of", name);
+        let mut last = None;
+        for attempt in 0..TRIES {
+            let taken = self.taken_ranges().await.map_err(failed)?;
+            let Some(reserved) = self.reserve(&taken, seed(name, attempt)) else {
+                return Err(EngineFailed::Unsupported {
+                    cause: format!(
+                        "all networks of {} are in use",
+                        self.0.config.sandbox.network_pool
+                    ),
+                    remedy: "Stop sessions, or widen sandbox.docker.network_pool".into(),
+                });
+            };
+            let body = body::network(name, &reserved.subnet, &self.0.config.owner);
+            match call(self.deadline(), self.0.docker.create_network(body)).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Conflict(_)) if self.network_is_ours(name).await? => return Ok(()),
+                Err(Failure::Conflict(message)) => {
+                    return Err(EngineFailed::Foreign { name: name.to_owned(), cause: message });
+                }
+                // Something that is no network of this engine has these addresses.
+                Err(Failure::Refused(message)) if is_overlap(&message) => last = Some(message),
+                Err(failure) => {
+                    if failure.may_have_happened() {
+                        self.remove_network(name).await.ok();
+                    }
+                    return Err(failed(failure));
+                }
+            }
+        }
+        Err(failed(Failure::Refused(last.unwrap_or_default())))
+    }
+
+    async fn network_is_ours(&self, name: &str) -> Result<bool, EngineFailed> {
+        let inspect = self.0.docker.inspect_network(name, None::<InspectNetworkOptions>);
+        match call(self.deadline(), inspect).await {
+            Ok(found) => Ok(is_of(&found.labels.unwrap_or_default(), &self.0.config.owner)),
+            Err(Failure::NotFound(_)) => Ok(false),
+            Err(failure) => Err(failure.of("create the network of", name)),
+        }
+    }
+
+    async fn taken_ranges(&self) -> Result<Vec<Range>, Failure> {
+        let list = self.0.docker.list_networks(None::<ListNetworksOptions>);
+        let all = call(self.deadline(), list).await?;
+        let configs = all.into_iter().filter_map(|network| network.ipam?.config).flatten();
+        Ok(configs.filter_map(|config| Range::parse(&config.subnet?)).collect())
+    }
+
+    /// Addresses that nobody has, kept from other starts until they are the engine's.
+    fn reserve(&self, taken: &[Range], seed: u32) -> Option<Reserved<'_>> {
+        let pool = Pool::parse(&self.0.config.sandbox.network_pool)?;
+        let mut reserved = self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<Range> = taken.iter().chain(reserved.iter()).copied().collect();
+        let (range, subnet) = pool.free(&all, seed)?;
+        reserved.push(range);
+        Some(Reserved { engine: self, range, subnet })
+    }
+
+    /// Removes a network of ours; one that is gone is fine.
+    pub(super) async fn remove_network(&self, name: &str) -> Result<(), EngineFailed> {
+        if self.0.line == body::LineKind::Tcp
+            && let Some(own) = probe::own_container()
+        {
+            let leave = NetworkDisconnectRequest { container: own, force: Some(true) };
+            // It may never have been joined.
+            call(self.deadline(), self.0.docker.disconnect_network(name, leave)).await.ok();
+        }
+        match call(self.deadline(), self.0.docker.remove_network(name)).await {
+            Ok(()) | Err(Failure::NotFound(_)) => Ok(()),
+            Err(failure) => Err(failure.of("remove the network of", name)),
+        }
+    }
+
+    /// Removes a volume of ours; one that is gone, or is a folder of the host, is fine.
+    pub(super) async fn remove_volume(&self, name: &str) -> Result<(), EngineFailed> {
+        if name.is_empty() || name.starts_with(HOST_WORKSPACE) {
+            return Ok(());
+        }
+        match call(self.deadline(), self.0.docker.inspect_volume(name)).await {
+            Ok(volume) if is_of(&volume.labels, &self.0.config.owner) => {}
+            Ok(_) | Err(Failure::NotFound(_)) => return Ok(()),
+            Err(failure) => return Err(failure.of("remove the workspace of", name)),
+        }
+        let remove = self.0.docker.remove_volume(name, None::<RemoveVolumeOptions>);
+        match call(self.deadline(), remove).await {
+            Ok(()) | Err(Failure::NotFound(_)) => Ok(()),
+            Err(failure) => Err(failure.of("remove the workspace of", name)),
+        }
+    }
+
+    /// Where the runner listens on its private network, which this server's container joins.
+    pub(super) async fn tcp_line(
+        &self,
+        id: &SandboxId,
+        found: &Found,
+    ) -> Result<Line, EngineFailed> {
+        let name = &found.sandbox.name;
+        let network = found.label(LABEL_NETWORK).unwrap_or(&self.0.config.sandbox.network);
+        if let Some(own) = probe::own_container() {
+            let join = NetworkConnectRequest { container: own, endpoint_config: None };
+            match call(self.deadline(), self.0.docker.connect_network(network, join)).await {
+                Ok(()) => {}
+                // It is in it already.
+                Err(Failure::Refused(message) | Failure::Conflict(message))
+                    if message.contains("already") => {}
+                Err(failure) => return Err(failure.of("join the network of", name)),
+            }
+        }
+        let networks = found.inspect.network_settings.as_ref().and_then(|it| it.networks.as_ref());
+        let address = networks.and_then(|networks| networks.get(network)?.ip_address.clone());
+        match address.filter(|address| !address.is_empty()) {
+            Some(address) => Ok(Line::Tcp(format!("{address}:{PORT}"))),
+            None => Err(Failure::NotFound(format!("it has no address in the network {network}"))
+                .of("reach", &id.0)),
+        }
+    }
+}
+
+struct Reserved<'a> {
+    engine: &'a DockerEngine,
+    range: Range,
+    subnet: String,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut reserved = self.engine.0.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.retain(|range| *range != self.range);
+    }
+}
+
+fn is_overlap(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("overlap") || message.contains("address already in use")
+}
+
+/// Where the search begins: spread, so that several servers on one engine seldom meet.
+fn seed(name: &str, attempt: u32) -> u32 {
+    let mixed = name
+        .bytes()
+        .fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+    mixed.wrapping_add(attempt.wrapping_mul(7919))
+}
