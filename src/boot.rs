@@ -23,7 +23,8 @@ use staithe_actors::{
     settings,
 };
 use staithe_engine::{
-    Engine,
+    Engine, EngineFailed,
+    docker::DockerEngine,
     local::{LocalConfig, LocalEngine, Network, Tier},
 };
 use staithe_protocol::frames::Role;
@@ -84,10 +85,11 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
         config.auth.access_token.clone(),
         config.auth.operator_token.clone(),
     )?;
-    let engine = engine(&config, &data_dir)?;
+    let owner = owner_of(&data_dir)?;
+    let engine = engine(&config, &data_dir, &owner).await?;
     let view = engine_view(&*engine);
     tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
-    let settings = actor_settings(&config, owner_of(&data_dir)?);
+    let settings = actor_settings(&config, owner, engine.kind());
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let (manager, registry) = SessionManager::load(shared, engine, settings)
         .await
@@ -181,14 +183,48 @@ fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The engine that was asked for.
-fn engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
+/// The engine that was asked for. `auto` takes docker when it answers.
+async fn engine(config: &Config, data_dir: &Path, owner: &str) -> anyhow::Result<Arc<dyn Engine>> {
     match config.sandbox.engine {
-        EngineChoice::Docker => anyhow::bail!(
-            "sandbox.engine: this version has no docker engine yet; use \"local\", or \"auto\""
-        ),
-        // Until there is a docker engine, `auto` has one to take.
-        EngineChoice::Auto | EngineChoice::Local => {}
+        EngineChoice::Docker => Ok(Arc::new(docker_engine(config, data_dir, owner).await?)),
+        EngineChoice::Local => local_engine(config, data_dir),
+        EngineChoice::Auto => match docker_engine(config, data_dir, owner).await {
+            Ok(engine) => Ok(Arc::new(engine)),
+            Err(error @ EngineFailed::Unavailable { .. }) => {
+                tracing::info!(%error, "no docker: the local engine is used");
+                local_engine(config, data_dir)
+            }
+            Err(error) => Err(error.into()),
+        },
+    }
+}
+
+async fn docker_engine(
+    config: &Config,
+    data_dir: &Path,
+    owner: &str,
+) -> Result<DockerEngine, EngineFailed> {
+    let (runner, hash) = place_runner(data_dir).map_err(|error| EngineFailed::Unsupported {
+        cause: format!("{error:#}"),
+        remedy: "Let the server's user write its data directory".to_owned(),
+    })?;
+    let engine = DockerEngine::open(config.docker(owner, data_dir, runner, hash)).await?;
+    for lack in engine.capabilities().lacks {
+        tracing::warn!("{lack}");
+    }
+    Ok(engine)
+}
+
+fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
+    if config.sandbox.suspend_by == SuspendBy::Pause {
+        anyhow::bail!(
+            "sandbox.suspend_by: the local engine can't pause a sandbox; set it to \"stop\" or \"none\""
+        );
+    }
+    if !config.sandbox.workspace_mount_path.is_empty() {
+        anyhow::bail!(
+            "sandbox.workspace_mount_path: the local engine can't mount a folder; use docker, or set it to \"\""
+        );
     }
     let local = &config.sandbox.local;
     let tier = match local.tier.as_str() {
@@ -200,7 +236,7 @@ fn engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
     let network = if local.network == "none" { Network::None } else { Network::Host };
     let engine = LocalEngine::new(LocalConfig {
         data_dir: data_dir.to_owned(),
-        runner: place_runner(data_dir)?,
+        runner: place_runner(data_dir)?.0,
         tier,
         network,
         read_only_paths: local.read_only_paths.clone(),
@@ -213,13 +249,13 @@ fn engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
 
 /// Puts the embedded runner where it can be executed, under the name of its content: one that a
 /// running sandbox uses is never written over.
-fn place_runner(data_dir: &Path) -> anyhow::Result<PathBuf> {
+fn place_runner(data_dir: &Path) -> anyhow::Result<(PathBuf, String)> {
     let hash = hex(&Sha256::digest(RUNNER)[..8]);
     let dir = data_dir.join("runner");
     make_dir(&dir)?;
     let path = dir.join(format!("staithe-runner-{hash}"));
     if fs::metadata(&path).is_ok_and(|file| file.len() == RUNNER.len() as u64) {
-        return Ok(path);
+        return Ok((path, hash));
     }
     let draft = dir.join(format!("draft-{}", uuid::Uuid::new_v4().as_simple()));
     let place = || {
@@ -228,7 +264,7 @@ fn place_runner(data_dir: &Path) -> anyhow::Result<PathBuf> {
         fs::rename(&draft, &path)
     };
     place().with_context(|| format!("the runner can't be written to {}", dir.display()))?;
-    Ok(path)
+    Ok((path, hash))
 }
 
 /// This installation's id, made at the first start.
@@ -244,7 +280,7 @@ fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
     }
 }
 
-fn actor_settings(config: &Config, owner: String) -> Settings {
+fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
     let sandbox = &config.sandbox;
     let secret_env = sandbox
         .secret_env
@@ -255,8 +291,8 @@ fn actor_settings(config: &Config, owner: String) -> Settings {
         owner,
         sandbox: SandboxSettings {
             name_prefix: sandbox.name_prefix.clone(),
-            image: (!sandbox.runtime_container_image.is_empty())
-                .then(|| sandbox.runtime_container_image.clone()),
+            // The local engine has no images.
+            image: (engine != "local").then(|| sandbox.image().to_owned()),
             env,
             timeout: sandbox.timeout.0,
             no_change_timeout: sandbox.no_change_timeout.0,

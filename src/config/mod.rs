@@ -1,6 +1,7 @@
 //! The configuration: its shape, its checks and its redacted form. Where the values come from is in
 //! [`load`].
 
+mod docker;
 pub mod load;
 pub mod units;
 
@@ -122,6 +123,7 @@ pub enum SuspendBy {
 pub struct Docker {
     pub host: String,
     pub pull: Pull,
+    pub call_timeout: Span,
     pub line: LineChoice,
     pub user: String,
     pub capabilities: Vec<String>,
@@ -265,8 +267,13 @@ impl Config {
             ["host", "none"].contains(&self.sandbox.local.network.as_str()),
             "sandbox.local.network: host or none",
         );
+        check(
+            self.sandbox.reconcile_every.0.as_secs() >= 1,
+            "sandbox.reconcile_every: at least 1s",
+        );
         check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
         self.check_exposure(&mut check);
+        faults.extend(self.docker_faults());
         faults
     }
 
