@@ -14,7 +14,7 @@ use super::{
     probe::Facts,
     settings::{OURS, SandboxShape},
 };
-use crate::{LABEL_OWNER, Labels, SandboxSpec};
+use crate::{LABEL_OWNER, LABEL_POOL, LABEL_SESSION, Labels, SandboxSpec};
 
 /// Label: the name of the folder that server and sandbox share.
 pub(super) const LABEL_TOKEN: &str = "staithe.token";
@@ -100,8 +100,11 @@ pub(super) fn container(
     spec: &SandboxSpec,
     plan: &Plan,
 ) -> ContainerCreateBody {
+    // An image's labels become its containers': what it could pretend to be is said to be nothing.
+    let pretended = [LABEL_SESSION, LABEL_POOL, LABEL_KIND, LABEL_NETWORK];
     let mut labels: HashMap<String, String> =
-        spec.labels.iter().map(|(label, value)| (label.clone(), value.clone())).collect();
+        pretended.map(|label| (label.to_owned(), String::new())).into();
+    labels.extend(spec.labels.clone());
     labels.insert(LABEL_TOKEN.into(), plan.token.clone());
     labels.insert(LABEL_WORKSPACE.into(), plan.workspace.clone());
     labels.insert(LABEL_LINE.into(), plan.line.word().into());

@@ -61,6 +61,13 @@ impl Failure {
         matches!(self, Self::Cut(_) | Self::TimedOut(_))
     }
 
+    /// Whether a network was looked for and is gone.
+    pub(super) fn is_about_a_network(&self) -> bool {
+        let (Self::NotFound(words) | Self::Refused(words)) = self else { return false };
+        let words = words.to_lowercase();
+        words.contains("network") && words.contains("not found")
+    }
+
     /// In words.
     pub(super) fn words(self) -> String {
         match self {

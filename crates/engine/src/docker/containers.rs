@@ -91,6 +91,7 @@ impl DockerEngine {
 
     fn sandbox(&self, id: String, name: &str, mut labels: Labels, state: SandboxState) -> Sandbox {
         let name = name.trim_start_matches('/').to_owned();
+        labels.retain(|label, value| label.starts_with("staithe.") && !value.is_empty());
         if labels.contains_key(LABEL_POOL)
             && let Some(session) = name.strip_prefix(self.0.config.name_prefix.as_str())
             && session.parse::<SessionId>().is_ok()
@@ -175,10 +176,21 @@ impl DockerEngine {
             let _being_made = self.begin(&[&token]);
             self.make_run_dir(&token)?; // it may be gone with a machine's restart
         }
-        let stdin = Stdin::attach(&self.0.docker, &id.0, self.deadline()).await.map_err(failed)?;
-        let start = self.0.docker.start_container(&id.0, None);
-        call(self.deadline(), start).await.map_err(failed)?;
-        stdin.give(key, self.deadline()).await.map_err(failed)
+        match (self.run(id, key).await, found.label(LABEL_NETWORK)) {
+            // Somebody removed its network: it gets a new one.
+            (Err(failure), Some(network)) if failure.is_about_a_network() => {
+                self.make_network(network).await?;
+                self.join_network(id, network).await.map_err(failed)?;
+                self.run(id, key).await.map_err(failed)
+            }
+            (outcome, _) => outcome.map_err(failed),
+        }
+    }
+
+    async fn run(&self, id: &SandboxId, key: &str) -> Result<(), Failure> {
+        let stdin = Stdin::attach(&self.0.docker, &id.0, self.deadline()).await?;
+        call(self.deadline(), self.0.docker.start_container(&id.0, None)).await?;
+        stdin.give(key, self.deadline()).await
     }
 
     pub(super) async fn stop_container(

@@ -24,11 +24,12 @@ impl DockerEngine {
         };
         let token = uuid();
         let workspace = self.workspace_of(spec);
-        let _being_made = self.begin(&[&spec.name, &token, &workspace]);
+        let _being_made = self.begin(&[&network_name(&token), &token, &workspace]);
         let (image_user, runner) = join(self.image_user(image), self.runner(image)).await;
         let plan = Plan {
             run_dir: self.run_dir(&token)?,
-            network: (self.0.config.sandbox.network == "private").then(|| spec.name.clone()),
+            // A name of its own for each attempt: the engine takes several networks of one name.
+            network: (self.0.config.sandbox.network == "private").then(|| network_name(&token)),
             user: self.user(image_user?),
             line: self.0.line,
             runner: runner?,
@@ -77,14 +78,11 @@ impl DockerEngine {
         };
         let (network, volume, container) =
             join3(network, self.make_workspace(spec, plan), self.make_container(spec, plan)).await;
-        let fresh_volume = *volume.as_ref().unwrap_or(&false);
+        // That of a sandbox that another attempt makes meanwhile is that one's.
+        let taken = matches!(container, Err(EngineFailed::NameTaken(_)));
+        let fresh_volume = !taken && *volume.as_ref().unwrap_or(&false);
         let failure = match (container, network, volume) {
             (Ok(sandbox), Ok(()), Ok(_)) => return Ok(sandbox),
-            (Err(taken @ EngineFailed::NameTaken(_)), network, _) => {
-                // Another attempt made it, or is making it: network and workspace are that one's.
-                drop(network);
-                return Err(taken);
-            }
             (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => failure,
         };
         self.unmake(spec, plan, fresh_volume).await;
@@ -157,7 +155,8 @@ impl DockerEngine {
         plan: &Plan,
     ) -> Result<Sandbox, EngineFailed> {
         let body = body::container(&self.0.config.sandbox, &self.0.facts, spec, plan);
-        let labels = body.labels.clone().unwrap_or_default().into_iter().collect();
+        let labels = body.labels.clone().unwrap_or_default().into_iter();
+        let labels = labels.filter(|(_, value)| !value.is_empty()).collect();
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
         let create = Box::pin(self.0.docker.create_container(Some(options), body));
         match call(self.deadline(), create).await {
@@ -179,6 +178,10 @@ impl DockerEngine {
             Err(failure) => Err(failure.of("create", &spec.name)),
         }
     }
+}
+
+fn network_name(token: &str) -> String {
+    format!("staithe-net-{}", &token[..16])
 }
 
 fn owner_of(path: &str) -> Option<(u32, u32)> {

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use bollard::{
     models::{NetworkConnectRequest, NetworkDisconnectRequest},
-    query_parameters::{InspectNetworkOptions, ListNetworksOptions, RemoveVolumeOptions},
+    query_parameters::{ListNetworksOptions, RemoveVolumeOptions},
 };
 use staithe_protocol::SandboxId;
 
@@ -22,7 +22,7 @@ use crate::{EngineFailed, Line};
 const TRIES: u32 = 16;
 
 impl DockerEngine {
-    /// Makes a network of its own for one sandbox; one of that name that is ours will do.
+    /// Makes a network of its own for one sandbox.
     pub(super) async fn make_network(&self, name: &str) -> Result<(), EngineFailed> {
         let failed = |failure: Failure| failure.of("create the network of", name);
         let mut last = None;
@@ -40,10 +40,6 @@ impl DockerEngine {
             let body = body::network(name, &reserved.subnet, &self.0.config.owner);
             match call(self.deadline(), self.0.docker.create_network(body)).await {
                 Ok(_) => return Ok(()),
-                Err(Failure::Conflict(_)) if self.network_is_ours(name).await? => return Ok(()),
-                Err(Failure::Conflict(message)) => {
-                    return Err(EngineFailed::Foreign { name: name.to_owned(), cause: message });
-                }
                 // Something that is no network of this engine has these addresses.
                 Err(Failure::Refused(message)) if is_overlap(&message) => last = Some(message),
                 Err(failure) => {
@@ -55,15 +51,6 @@ impl DockerEngine {
             }
         }
         Err(failed(Failure::Refused(last.unwrap_or_default())))
-    }
-
-    async fn network_is_ours(&self, name: &str) -> Result<bool, EngineFailed> {
-        let inspect = self.0.docker.inspect_network(name, None::<InspectNetworkOptions>);
-        match call(self.deadline(), inspect).await {
-            Ok(found) => Ok(is_of(&found.labels.unwrap_or_default(), &self.0.config.owner)),
-            Err(Failure::NotFound(_)) => Ok(false),
-            Err(failure) => Err(failure.of("create the network of", name)),
-        }
     }
 
     async fn taken_ranges(&self) -> Result<Vec<Range>, Failure> {
@@ -81,6 +68,23 @@ impl DockerEngine {
         let (range, subnet) = pool.free(&all, seed)?;
         reserved.push(range);
         Some(Reserved { engine: self, range, subnet })
+    }
+
+    /// Puts a stopped container into a network, in place of one of that name that is gone.
+    pub(super) async fn join_network(&self, id: &SandboxId, name: &str) -> Result<(), Failure> {
+        let container = id.0.clone();
+        let leave = NetworkDisconnectRequest { container: container.clone(), force: Some(true) };
+        // It can't leave what is gone; some engines keep the old entry until they are told.
+        call(self.deadline(), self.0.docker.disconnect_network(name, leave)).await.ok();
+        let join = NetworkConnectRequest { container, endpoint_config: None };
+        match call(self.deadline(), self.0.docker.connect_network(name, join)).await {
+            Err(Failure::Refused(words) | Failure::Conflict(words))
+                if words.contains("already") =>
+            {
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     /// Removes a network of ours; one that is gone is fine.

@@ -51,6 +51,16 @@ fn every_sandbox_is_locked_in() {
 }
 
 #[test]
+fn an_image_can_t_pretend_to_be_something_of_ours() {
+    let mut plan = plan(LineKind::Socket, None);
+    plan.network = None;
+    let labels = container(&shape(), &facts(), &spec(), &plan).labels.expect("labels");
+    for label in ["session", "pool", "kind", "network"] {
+        assert_eq!(labels[&format!("staithe.{label}")], "", "{label}");
+    }
+}
+
+#[test]
 fn the_key_is_nowhere_to_be_seen() {
     let text = serde_json::to_string(&body(&shape(), LineKind::Socket, None)).expect("a body");
     assert!(!text.contains("very secret"), "{text}");
