@@ -59,8 +59,10 @@ impl DockerEngine {
         let by_name =
             self.list(HashMap::from([("label".to_owned(), rest), ("name".to_owned(), vec![name])]));
         let (mut found, claimed) = try_join(by_label, by_name).await?;
-        found
-            .extend(claimed.into_iter().filter(|it| it.labels.get(LABEL_SESSION) == Some(session)));
+        // The filter by name takes a pattern: what it found is looked at again.
+        found.extend(claimed.into_iter().filter(|it| {
+            it.labels.contains_key(LABEL_POOL) && it.labels.get(LABEL_SESSION) == Some(session)
+        }));
         Ok(found)
     }
 
