@@ -138,6 +138,7 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
 
 fn engine_view(engine: &dyn Engine) -> EngineView {
     let isolation = engine.isolation();
+    let capabilities = engine.capabilities();
     EngineView {
         kind: engine.kind().to_owned(),
         isolation: IsolationView {
@@ -145,6 +146,10 @@ fn engine_view(engine: &dyn Engine) -> EngineView {
             protects: isolation.protects,
             exposes: isolation.exposes,
         },
+        facts: capabilities.facts,
+        lacks: capabilities.lacks,
+        pause: capabilities.pause,
+        pool: capabilities.pool,
     }
 }
 

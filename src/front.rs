@@ -46,11 +46,17 @@ pub struct FrontSettings {
     pub keep_sandboxes: bool,
 }
 
-/// The engine as `/health` tells it.
-#[derive(Clone, Debug, Serialize)]
+/// The engine. `/health` tells its kind and isolation to anyone; the rest is for operators.
+#[derive(Clone, Debug)]
 pub struct EngineView {
     pub kind: String,
     pub isolation: IsolationView,
+    /// What it is, as name and value.
+    pub facts: Vec<(String, String)>,
+    /// What the configuration asks that it can't do.
+    pub lacks: Vec<String>,
+    pub pause: bool,
+    pub pool: bool,
 }
 
 /// What a sandbox is kept from here, and what not.

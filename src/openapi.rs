@@ -216,6 +216,14 @@ const OPERATIONS: &[Operation] = &[
     ),
     Operation(
         "get",
+        "/api/admin/engine",
+        "What the engine is, what it can't do of the configuration, and how many starts wait.",
+        None,
+        Some("AdminEngine"),
+        200,
+    ),
+    Operation(
+        "get",
         "/api/admin/config",
         "The effective configuration, secrets masked.",
         None,

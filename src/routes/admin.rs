@@ -8,7 +8,10 @@ use staithe_actors::{
     session::messages::{GetAdminView, GetRuntime},
     session_manager::messages::{Drain, Reconcile},
 };
-use staithe_protocol::{Phase, api::SessionBody};
+use staithe_protocol::{
+    Phase, StartStep,
+    api::{AdminEngine, EngineFact, SessionBody},
+};
 
 use super::{body, sessions::cut};
 use crate::{
@@ -113,6 +116,29 @@ pub async fn reconcile(
     let report = mail::ask(&front.manager, Reconcile).await?;
     let report = report.map_err(|e| ApiError::failed("sandbox.engine_failed", e))?;
     Ok(HttpResponse::Ok().json(report))
+}
+
+/// `GET /api/admin/engine`: what the engine is, what it lacks, and what waits for it.
+pub async fn engine(front: web::Data<Front>, identity: Identity) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    let sessions = front.registry.bodies();
+    let count = |wanted: &dyn Fn(&SessionBody) -> bool| {
+        sessions.iter().filter(|session| wanted(session)).count() as u64
+    };
+    let waits = |session: &SessionBody| session.phase.step == Some(StartStep::Queue);
+    let engine = &front.engine;
+    let fact =
+        |(name, value): &(String, String)| EngineFact { name: name.clone(), value: value.clone() };
+    Ok(HttpResponse::Ok().json(AdminEngine {
+        kind: engine.kind.clone(),
+        facts: engine.facts.iter().map(fact).collect(),
+        lacks: engine.lacks.clone(),
+        pause: engine.pause,
+        pool: engine.pool,
+        waiting: count(&waits),
+        starting: count(&|session| session.phase.phase == Phase::Starting && !waits(session)),
+        ready: count(&|session| session.phase.phase == Phase::Ready),
+    }))
 }
 
 /// `GET /api/admin/config`: what holds, secrets masked.

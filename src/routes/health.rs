@@ -13,7 +13,7 @@ pub async fn health(front: web::Data<Front>) -> HttpResponse {
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": front.started.elapsed().as_secs_f64(),
-        "engine": front.engine,
+        "engine": { "kind": front.engine.kind, "isolation": front.engine.isolation },
     }))
 }
 

@@ -81,6 +81,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
         .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
         .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
+        .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
         .service(resource("/api/admin/config").route(web::get().to(admin::config)))
         .default_service(web::to(guard::not_found));
 }

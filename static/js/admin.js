@@ -1,10 +1,10 @@
 // The operator's page: every session, what it costs and why it failed; drain, reconcile, configuration.
 
 import { call, get, post, sessionPath } from "./api.js";
-import { showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
+import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { complain, confirmDelete, confirmLoss, confirmStop, notice, whileBusy } from "./dialog.js";
 import { $, h, markNav, setText } from "./dom.js";
-import { bytes, dateTime, duration, number, parseTime, said, t, word } from "./i18n.js";
+import { bytes, dateTime, duration, lang, number, parseTime, said, t, word } from "./i18n.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 
@@ -54,7 +54,7 @@ function makeRow(first) {
       setText(name, title);
       name.title = t("admin.details", { title });
       showPhase(phase, now);
-      phase.title = now.fault?.cause ?? "";
+      phase.title = now.fault?.cause ?? reasonText(now);
       showAgent(agent, now.agent_state);
       setText(agent, word("agent", now.agent_state));
       setText(owner, now.owner);
@@ -88,6 +88,7 @@ async function refresh() {
   } finally {
     $("rows").removeAttribute("aria-busy");
   }
+  await showStarts();
   if (drawer.open && shown) await fillDrawer(shown);
 }
 
@@ -154,7 +155,7 @@ async function fillDrawer(id) {
   const badge = h("span", { className: "badge" });
   showPhase(badge, detail);
   const general = facts([
-    [t("admin.id"), h("code", {}, detail.id)], [t("session.phase"), badge], [t("session.agent_state"), word("agent", detail.agent_state)],
+    [t("admin.id"), h("code", {}, detail.id)], [t("session.phase"), h("span", {}, badge, detail.reason ? ` ${reasonText(detail)}` : null)], [t("session.agent_state"), word("agent", detail.agent_state)],
     [t("admin.col_owner"), detail.owner], [t("admin.col_created"), dateTime(parseTime(detail.created_at))], [t("admin.col_updated"), dateTime(parseTime(detail.updated_at))],
     [t("admin.col_events"), number(detail.head + 1)], [t("admin.restarts"), number(detail.restarts)],
     ...(Object.keys(labels).length ? [/** @type {[string, string]} */ ([t("admin.labels"), Object.entries(labels).map(([k, v]) => `${k}=${v}`).join(", ")])] : []),
@@ -168,11 +169,47 @@ async function fillDrawer(id) {
     part(t("admin.sandbox_title"), sandbox
       ? facts([[t("admin.sandbox_engine"), sandbox.engine], [t("admin.sandbox_id"), h("code", {}, sandbox.id)], [t("admin.sandbox_generation"), number(sandbox.generation)], [t("admin.sandbox_epoch"), h("code", {}, sandbox.epoch)]])
       : h("p", { className: "muted" }, t("admin.sandbox_none"))),
-    ...(stats ? [part(t("admin.stats_title"), facts([[t("admin.stats_processes"), number(stats.processes)], [t("admin.stats_memory"), bytes(stats.memory_bytes)], [t("admin.stats_cpu"), duration(stats.cpu_seconds * 1000)]]))] : []),
+    ...(stats !== undefined ? [part(t("admin.stats_title"), stats ? facts(figures(id, stats, sandbox?.engine)) : h("p", { className: "muted" }, t("admin.stats_none")))] : []),
     part(t("admin.clients_title"), connected.length
       ? table([t("admin.client_peer"), t("admin.client_role"), t("admin.client_cursor"), t("admin.client_lag"), t("admin.client_since")], connected.map((/** @type {any} */ c) => [c.peer, word("role", c.role), number(c.cursor), number(c.lag), duration(c.connected_for * 1000)]))
       : h("p", { className: "muted" }, t("admin.clients_none"))));
 }
+
+/** What was used when the figures were last asked for. @type {{ id: string, at: number, cpu: number }} */
+let before = { id: "", at: 0, cpu: 0 };
+
+/** @param {string} id @param {any} stats @param {string} [engine] @returns {[string, string][]} */
+function figures(id, stats, engine) {
+  const now = { id, at: Date.now(), cpu: stats.cpu_seconds };
+  const past = now.at - before.at;
+  const share = before.id === id && past > 1000 && now.cpu >= before.cpu ? ((now.cpu - before.cpu) * 1000) / past : undefined;
+  if (before.id !== id || past > 1000) before = now;
+  const total = duration(stats.cpu_seconds * 1000);
+  const percent = new Intl.NumberFormat(lang, { style: "percent" });
+  return [
+    [t("admin.stats_cpu"), share === undefined ? total : t("admin.stats_cpu_now", { total, percent: percent.format(share) })],
+    [t("admin.stats_memory"), stats.memory_limit ? t("admin.stats_memory_of", { used: bytes(stats.memory_bytes), limit: bytes(stats.memory_limit) }) : bytes(stats.memory_bytes)],
+    [t("admin.stats_processes"), number(stats.processes)],
+    // The local engine counts neither.
+    ...(engine === "local" ? [] : /** @type {[string, string][]} */ ([
+      [t("admin.stats_network"), t("admin.stats_network_both", { rx: bytes(stats.network_rx), tx: bytes(stats.network_tx) })],
+      [t("admin.stats_disk"), bytes(stats.disk_bytes)],
+    ])),
+  ];
+}
+
+/** The engine as it said at its start, and what waits for it now. @type {any} */
+let engineNow;
+async function showStarts() {
+  try {
+    engineNow = await get("/api/admin/engine");
+    const { waiting, starting, ready } = engineNow;
+    setText($("starts"), t("admin.starts", { waiting, starting, ready }));
+  } catch { /* the list says already that the server doesn't answer */ }
+}
+
+/** A fact's value in words. @param {string} value */
+const factValue = (value) => word("fact_value", value) || "–";
 
 async function showHealth() {
   try {
@@ -182,7 +219,12 @@ async function showHealth() {
     const { tier = "?", protects = [], exposes = [] } = engine?.isolation ?? {};
     const column = (/** @type {string} */ kind, /** @type {string[]} */ lines) => h("div", { className: kind }, h("h3", {}, t(`admin.${kind}`)),
       lines.length ? h("ul", {}, ...lines.map((line) => h("li", {}, said(line)))) : h("p", { className: "muted" }, t("admin.nothing")));
-    $("engine").replaceChildren(h("p", {}, t("sessions.isolation", { engine: engine?.kind ?? "?", tier: String(tier) })), h("div", { className: "cols" }, column("protects", protects), column("exposes", exposes)));
+    const known = engineNow ?? (await get("/api/admin/engine"));
+    const yes = (/** @type {boolean} */ is) => (is ? "yes" : "no");
+    const all = [...known.facts, { name: "pause", value: yes(known.pause) }, { name: "pool", value: yes(known.pool) }];
+    const list = h("dl", { className: "engine-facts" }, ...all.map(({ name, value }) => h("div", {}, h("dt", {}, word("fact", name.replaceAll(" ", "_"))), h("dd", {}, factValue(value)))));
+    const lacks = known.lacks.length ? [h("div", { className: "alert warn" }, h("h3", {}, t("admin.lacks_title")), h("ul", {}, ...known.lacks.map((/** @type {string} */ line) => h("li", {}, said(line)))))] : [];
+    $("engine").replaceChildren(h("p", {}, t("sessions.isolation", { engine: engine?.kind ?? "?", tier: String(tier) })), list, ...lacks, h("div", { className: "cols" }, column("protects", protects), column("exposes", exposes)));
   } catch (error) {
     $("engine").replaceChildren(h("p", { className: "alert bad" }, /** @type {Error} */ (error).message));
   }

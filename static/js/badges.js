@@ -3,13 +3,17 @@
 import { setText } from "./dom.js";
 import { ago, dateTime, parseTime, t, word } from "./i18n.js";
 
-/** @typedef {{ phase: string, step?: string, fault?: { code: string, step?: string, cause: string, remedy: string, log_tail?: string[] } }} PhaseView */
+/** @typedef {{ phase: string, step?: string, position?: number, reason?: string, fault?: { code: string, step?: string, cause: string, remedy: string, log_tail?: string[] } }} PhaseView */
 /** @typedef {PhaseView & { id: string, title: string, owner: string, agent_state: string, head: number, created_at: string, updated_at: string, labels: Record<string, string>, clients: number }} SessionBody */
 
 /** @param {PhaseView} view */
-export function phaseText({ phase, step }) {
-  return phase === "starting" && step ? t("phase.with_step", { step: word("step", step) }) : word("phase", phase);
+export function phaseText({ phase, step, position }) {
+  if (phase !== "starting" || !step) return word("phase", phase);
+  return step === "queue" && position ? t("phase.queued", { position }) : t("phase.with_step", { step: word("step", step) });
 }
+
+/** Why it is in this phase, where that isn't plain; or nothing. @param {PhaseView} view */
+export const reasonText = ({ reason }) => (reason ? word("reason", reason) : "");
 
 /** @param {HTMLElement} badge @param {PhaseView} view */
 export function showPhase(badge, view) {

@@ -1,7 +1,7 @@
 // What one event looks like. A card belongs to an action; its observation is put into it later.
 
 import { sessionPath } from "./api.js";
-import { phaseText } from "./badges.js";
+import { phaseText, reasonText } from "./badges.js";
 import { h } from "./dom.js";
 import { clock, dateTime, parseTime, t, word } from "./i18n.js";
 import { TermText, showOutput } from "./term.js";
@@ -50,8 +50,8 @@ export function plain(event) {
   if (action === "think") return message(event, args.thought ?? "", "agent");
   if (observation === "agent_state_changed") return slim(event, t("event.agent_state", { state: word("agent", extras.agent_state) }), false, extras.agent_state === "error");
   if (observation === "phase_changed") {
-    const cause = extras.fault ? ` · ${extras.fault.cause}` : "";
-    return slim(event, t("event.phase", { phase: phaseText(extras) }) + cause, Boolean(extras.step), extras.phase === "failed");
+    const said = [t("event.phase", { phase: phaseText(extras) }), extras.fault?.cause, reasonText(extras)].filter(Boolean);
+    return slim(event, said.join(" · "), Boolean(extras.step && !extras.reason), extras.phase === "failed");
   }
   if (observation === "error") return message(event, content || event.message || "", "error");
   const name = action ?? observation ?? "?";

@@ -38,8 +38,21 @@ export function word(group, word) {
   return has(`${group}.${word}`) ? t(`${group}.${word}`) : word;
 }
 
+/** The server's sentences with something to fill in, such as "sandboxes share the network {name}". */
+const shapes = Object.entries(catalogue.said ?? {}).filter(([from]) => from.includes("{")).map(([from, to]) => {
+  const fixed = from.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return { names: [...from.matchAll(/\{(\w+)\}/g)].map(([, name]) => name), like: new RegExp(`^${fixed.join("(.+)")}$`), to };
+});
+
 /** A sentence of the server's in the page's language, or itself. @param {string} text @returns {string} */
-export const said = (text) => (Object.hasOwn(catalogue.said ?? {}, text) ? catalogue.said[text] : text);
+export function said(text) {
+  if (Object.hasOwn(catalogue.said ?? {}, text)) return catalogue.said[text];
+  for (const { names, like, to } of shapes) {
+    const found = like.exec(text);
+    if (found) return to.replace(/\{(\w+)\}/g, (/** @type {string} */ whole, /** @type {string} */ name) => found[names.indexOf(name) + 1] ?? whole);
+  }
+  return text;
+}
 
 /** @param {number} n */
 export const number = (n) => numbers.format(n);

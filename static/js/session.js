@@ -1,14 +1,15 @@
 // The page of one session: joins its stream and puts the panes together.
 
 import { call, get, post, sessionPath } from "./api.js";
-import { showAgent, showPhase, stoppable, titleOf } from "./badges.js";
+import { reasonText, showAgent, showPhase, stoppable, titleOf } from "./badges.js";
 import { Composer } from "./composer.js";
 import { complain, confirmDelete, confirmStop, notice, whileBusy } from "./dialog.js";
 import { $, setText } from "./dom.js";
 import { EventList } from "./events.js";
 import { Files } from "./files.js";
-import { said, t, word } from "./i18n.js";
+import { parseTime, said, t, word } from "./i18n.js";
 import { Pending, SessionSocket } from "./socket.js";
+import { StartPanel } from "./start.js";
 
 const root = /** @type {HTMLElement} */ ($("session"));
 const id = root.dataset.session ?? "";
@@ -19,6 +20,7 @@ let view = { phase: "" };
 let agent = "";
 let helloHead = -1;
 let joined = false;
+const start = new StartPanel();
 
 function storage() {
   try {
@@ -87,6 +89,7 @@ const canWrite = () => role !== "" && role !== "viewer";
 function seen(event) {
   composer.note(event);
   const fresh = event.id > helloHead;
+  if (event.observation === "phase_changed") start.note(event.extras, parseTime(event.timestamp ?? ""), fresh);
   if (fresh && event.observation === "phase_changed") show(event.extras, agent);
   if (fresh && event.observation === "agent_state_changed") show(view, event.extras?.agent_state ?? agent);
   if (event.id > events.knownHead && (event.observation === "run" || event.observation === "write" || event.observation === "edit")) files.changed();
@@ -95,13 +98,21 @@ function seen(event) {
 /** @param {import("./badges.js").PhaseView} now @param {string} state */
 function show(now, state) {
   const woke = now.phase === "ready" && view.phase !== "ready";
-  view = { phase: now.phase, ...(now.step ? { step: now.step } : {}), ...(now.fault ? { fault: now.fault } : {}) };
+  const told = now.reason !== undefined && now.reason !== view.reason && ["settings_kept", "settings_changed"].includes(now.reason);
+  const { phase, step, fault, position, reason } = now;
+  view = { phase, ...(step && { step }), ...(fault && { fault }), ...(position && { position }), ...(reason && { reason }) };
   agent = state;
-  showPhase($("phase"), view);
+  const { position: _, ...placeless } = view; // the badge is spoken at each change: the panel has the number
+  showPhase($("phase"), placeless);
+  start.show(view);
+  if (told) notice(reasonText(view));
   showAgent($("agent"), agent);
   const up = !["stopped", "stopping", "failed"].includes(view.phase);
   composer.setState(canWrite(), up);
   $("stopped").hidden = view.phase !== "stopped";
+  $("asleep").hidden = view.phase !== "suspended";
+  $("asleep-how").hidden = !canWrite();
+  for (const why of ["stopped-why", "asleep-why"]) setText($(why), reasonText(view));
   showFault(view.phase === "failed" ? view.fault : undefined);
   $("confirm").hidden = agent !== "awaiting_user_confirmation" || !canWrite();
   const toggle = /** @type {HTMLButtonElement} */ ($("agent-toggle"));

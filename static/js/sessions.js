@@ -1,7 +1,7 @@
 // The list of sessions and the form for a new one.
 
 import { call, get, post, sessionPath, uuid } from "./api.js";
-import { showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
+import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { $, h, markNav, setText } from "./dom.js";
 import { said, t } from "./i18n.js";
@@ -31,10 +31,11 @@ class Row {
     this.updated = h("time");
     this.clients = h("span");
     this.fault = h("div", { className: "fault-line" });
+    this.reason = h("div", { className: "facts" });
     this.stop = h("button", { type: "button", data: { act: "stop" }, on: { click: () => this.#stop() } }, t("action.stop"));
     this.remove = h("button", { type: "button", className: "danger", data: { act: "delete" }, on: { click: () => this.#delete() } }, t("action.delete"));
     this.element = h("li", { data: { session: session.id } },
-      h("div", { className: "what" }, this.link, h("div", { className: "facts" }, this.created, this.updated, this.clients), this.fault),
+      h("div", { className: "what" }, this.link, h("div", { className: "facts" }, this.created, this.updated, this.clients), this.reason, this.fault),
       h("div", { className: "marks" }, this.phase, this.agent),
       h("div", { className: "does" }, this.stop, this.remove));
     this.show(session);
@@ -53,6 +54,8 @@ class Row {
     setText(this.clients, t("sessions.clients", { count: session.clients }));
     setText(this.fault, session.fault?.cause ?? "");
     this.fault.hidden = !session.fault;
+    setText(this.reason, reasonText(session));
+    this.reason.hidden = !session.reason;
     this.stop.hidden = !stoppable(session.phase);
     this.stop.setAttribute("aria-label", t("sessions.stop_named", { title }));
     this.remove.setAttribute("aria-label", t("sessions.delete_named", { title }));

@@ -162,3 +162,32 @@ pub struct SandboxView {
     pub generation: u64,
     pub epoch: String,
 }
+
+/// `GET /api/admin/engine`: what the engine is and can do, and what waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AdminEngine {
+    pub kind: String,
+    /// Found out once, when the server started.
+    pub facts: Vec<EngineFact>,
+    /// What the configuration asks that the engine can't do, each with what happens instead.
+    pub lacks: Vec<String>,
+    /// Whether a sandbox can be frozen.
+    pub pause: bool,
+    /// Whether sandboxes can be started ahead.
+    pub pool: bool,
+    /// Sessions that wait for a place.
+    pub waiting: u64,
+    /// Sessions that are being started.
+    pub starting: u64,
+    /// Sessions whose sandbox answers.
+    pub ready: u64,
+}
+
+/// Something that an engine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EngineFact {
+    pub name: String,
+    pub value: String,
+}

@@ -13,7 +13,7 @@ use crate::{
 /// The document, draft 2020-12; each type is one of its `$defs`.
 pub fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let add: [fn(&mut SchemaGenerator); 18] = [
+    let add: [fn(&mut SchemaGenerator); 19] = [
         define::<Event>,
         define::<Action>,
         define::<Observation>,
@@ -32,6 +32,7 @@ pub fn document() -> Value {
         define::<api::Problem>,
         define::<api::ClientView>,
         define::<api::AdminSession>,
+        define::<api::AdminEngine>,
     ];
     for define in add {
         define(&mut generator);
