@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use staithe_protocol::{AgentState, Fault, Generation, Phase, SessionId};
+use staithe_protocol::{AgentState, Fault, Generation, Phase, SessionId, api::StepTime};
 use staithe_store::SessionRow;
 
 /// A session as it is kept. Versioned: [`SessionRecord::VERSION`].
@@ -30,6 +30,12 @@ pub struct SessionRecord {
     pub key: String,
     /// The runner's epoch when the session was last ready.
     pub epoch: Option<String>,
+    /// The engine's name of the workspace, when there has been one.
+    #[serde(default)]
+    pub workspace: Option<String>,
+    /// The steps of the last start that ended.
+    #[serde(default)]
+    pub start_steps: Vec<StepTime>,
 }
 
 impl SessionRecord {

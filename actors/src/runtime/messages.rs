@@ -4,10 +4,11 @@ use actix::Message;
 use staithe_engine::Stats;
 use staithe_link::Link;
 use staithe_protocol::{
-    Action, Fault, Generation, Observation, SandboxId, StartStep,
+    Action, Fault, Generation, Observation, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
     runner::{Hello, Limits},
 };
+use tokio::time::Instant;
 
 /// Sent by `Session`: have a sandbox. Repeated, it does nothing more.
 #[derive(Clone, Debug, Message)]
@@ -19,14 +20,20 @@ pub struct EnsureRuntime;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct StopRuntime {
-    pub workspace: Workspace,
+    pub ending: Ending,
 }
 
-/// What becomes of a workspace when its sandbox ends.
+/// What becomes of a sandbox that is not wanted now, from the mildest to the harshest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Workspace {
-    Keep,
+pub enum Ending {
+    /// Its processes are frozen as they are.
+    Pause,
+    /// Its processes end; it stays with what was installed in it.
+    Stop,
+    /// It is removed; its workspace stays.
     Remove,
+    /// Nothing stays.
+    Clear,
 }
 
 /// Sent by `AgentSession`: carry out a runnable action. `key` makes it safe to repeat on a runner of
@@ -92,8 +99,8 @@ pub struct RuntimeNews {
 /// The news.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// A step of a start began.
-    Step(StartStep),
+    /// Something of a start.
+    Told(Told),
     /// The runner answers.
     Up { hello: Hello, sandbox: SandboxId },
     /// The line is cut; it may come back by itself.
@@ -104,4 +111,15 @@ pub enum News {
     Failed(Fault),
     /// The sandbox was ended as wished.
     Stopped,
+}
+
+/// What is told while a sandbox is being had.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// A step began.
+    Step { step: StartStep, at: Instant },
+    /// Something that a person may wonder about, at most once in a start.
+    Noted(Reason),
+    /// The engine's name of the workspace, which may outlive the sandbox.
+    Workspace(String),
 }

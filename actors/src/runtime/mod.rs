@@ -1,20 +1,24 @@
 //! Owns a session's sandbox: its handle in the engine and the line to its runner.
 
 mod bring_up;
+pub(crate) mod connect;
+mod ending;
 mod file_ops;
 pub mod messages;
+pub(crate) mod spec;
 pub mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
     WeakAddr, WrapFuture,
 };
 use futures_util::StreamExt;
-use staithe_engine::{
-    Engine, EngineFailed, LABEL_GENERATION, LABEL_OWNER, LABEL_SESSION, SandboxSpec, Stats,
-};
+use staithe_engine::{Engine, Stats};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     EventId, Fault, Generation, Observation, SandboxId, SessionId,
@@ -24,6 +28,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
+use tracing::Instrument;
 
 use crate::{
     event_stream::{EventStream, messages::PublishPartial},
@@ -33,10 +38,11 @@ use crate::{
     supervise::{DeathNotice, ParentGone},
 };
 
-use bring_up::{Attempt, Connected};
+use bring_up::Attempt;
+use connect::Connected;
 use messages::{
-    Act, ActFailed, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News, RuntimeNews,
-    StopRuntime, Workspace,
+    Act, ActFailed, Ending, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News,
+    RuntimeNews, StopRuntime, Told,
 };
 use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 
@@ -81,6 +87,8 @@ pub struct Origin {
     pub owner: String,
     pub image: Option<String>,
     pub key: String,
+    /// The engine's name of the workspace, when there has been one.
+    pub workspace: Option<String>,
     /// The last attempt of an earlier life.
     pub generation: Generation,
 }
@@ -105,28 +113,6 @@ impl Runtime {
         }
     }
 
-    fn name(&self) -> String {
-        format!("{}{}", self.origin.settings.name_prefix, self.origin.session_id)
-    }
-
-    fn spec(&self, generation: Generation) -> SandboxSpec {
-        let labels = [
-            (LABEL_SESSION, self.origin.session_id.to_string()),
-            (LABEL_GENERATION, generation.to_string()),
-            (LABEL_OWNER, self.origin.owner.clone()),
-        ];
-        SandboxSpec {
-            name: self.name(),
-            session: Some(self.origin.session_id),
-            generation,
-            labels: labels.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
-            image: self.origin.image.clone(),
-            workspace: None,
-            key: self.origin.key.clone(),
-            env: self.origin.settings.env.clone(),
-        }
-    }
-
     fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
@@ -137,11 +123,11 @@ impl Runtime {
                 Effect::Pause { generation, pause } => {
                     ctx.notify_later(Observed { generation, fact: Fact::PauseElapsed }, pause);
                 }
-                Effect::TearDown { generation, workspace } => {
-                    self.tear_down(generation, workspace, ctx);
+                Effect::TearDown { generation, ending } => {
+                    self.tear_down(generation, ending, ctx);
                 }
                 Effect::DropLine => self.connected = None,
-                Effect::TellStep(step) => self.tell(News::Step(step)),
+                Effect::Tell(told) => self.tell(News::Told(told)),
                 Effect::TellUp => self.tell_up(),
                 Effect::TellCut => self.tell(News::Cut),
                 Effect::TellRestarting { cause } => self.tell(News::Restarting { cause }),
@@ -170,17 +156,20 @@ impl Runtime {
         self.attempt = Some(UnderWay { cancel, ended });
         let attempt = Attempt {
             engine: self.origin.engine.clone(),
-            spec: self.spec(generation),
+            spec: spec::of(&self.origin, generation),
             start_timeout: self.origin.settings.start_timeout,
+            recreate: self.origin.settings.recreate_on_changed_settings,
             cancelled,
-            step: Box::new(move |step| {
+            tell: Box::new(move |told| {
                 if let Some(this) = this.upgrade() {
-                    mail::tell(&this, Observed { generation, fact: Fact::StepBegan(step) });
+                    mail::tell(&this, FromAttempt { generation, told });
                 }
             }),
+            noted: AtomicBool::new(false),
         };
+        let span = tracing::info_span!("start", session_id = %self.origin.session_id, %generation);
         let began = Instant::now();
-        ctx.spawn(attempt.run().into_actor(self).map(move |outcome, _, ctx| {
+        ctx.spawn(attempt.run().instrument(span).into_actor(self).map(move |outcome, _, ctx| {
             let result = if outcome.is_ok() { "ok" } else { "failed" };
             metrics::histogram!("staithe_session_start_seconds", "outcome" => result)
                 .record(began.elapsed().as_secs_f64());
@@ -189,33 +178,25 @@ impl Runtime {
         }));
     }
 
-    fn tear_down(&mut self, generation: Generation, workspace: Workspace, ctx: &mut Context<Self>) {
+    fn tear_down(&mut self, generation: Generation, ending: Ending, ctx: &mut Context<Self>) {
         let engine = self.origin.engine.clone();
-        let spec = self.spec(generation);
+        let spec = spec::of(&self.origin, generation);
         let grace = self.origin.settings.stop_grace;
         let attempt = self.attempt.as_ref().map(UnderWay::cancel);
         let tear_down = async move {
             if let Some(attempt) = attempt {
                 attempt.await;
             }
-            let mut labels = spec.labels;
-            labels.remove(LABEL_GENERATION);
-            for sandbox in engine.find(&labels).await? {
-                engine.stop(&sandbox.id, grace).await?;
-                engine.remove(&sandbox.id, workspace == Workspace::Remove).await?;
-            }
-            if workspace == Workspace::Remove {
-                engine.remove_workspace(&spec.name).await?;
-            }
-            Ok::<_, EngineFailed>(())
+            ending::carry_out(&*engine, &spec, ending, grace).await
         };
         let session_id = self.origin.session_id;
         ctx.spawn(tear_down.into_actor(self).map(move |outcome, _, ctx| {
-            if let Err(error) = outcome {
+            let log_tail = outcome.unwrap_or_else(|error| {
                 // The reconcile pass finds by label what is left, and tries again.
                 tracing::error!(%session_id, %error, "a sandbox could not be ended");
-            }
-            ctx.notify(Observed { generation, fact: Fact::TornDown });
+                Vec::new()
+            });
+            ctx.notify(Observed { generation, fact: Fact::TornDown { log_tail } });
         }));
     }
 
@@ -227,7 +208,7 @@ impl Runtime {
         this: WeakAddr<Self>,
     ) {
         let mut exits = self.origin.engine.exits();
-        let name = self.name();
+        let name = spec::of(&self.origin, generation).name;
         actix::spawn(async move {
             loop {
                 let what = tokio::select! {
@@ -266,6 +247,14 @@ struct Observed {
     fact: Fact,
 }
 
+/// An attempt goes on; sent by it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct FromAttempt {
+    generation: Generation,
+    told: Told,
+}
+
 /// An attempt ended, with what it brought.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -300,8 +289,8 @@ impl Handler<EnsureRuntime> for Runtime {
 impl Handler<StopRuntime> for Runtime {
     type Result = ();
 
-    fn handle(&mut self, StopRuntime { workspace }: StopRuntime, ctx: &mut Self::Context) {
-        let effects = self.state.stop(workspace);
+    fn handle(&mut self, StopRuntime { ending }: StopRuntime, ctx: &mut Self::Context) {
+        let effects = self.state.stop(ending);
         self.perform(effects, ctx);
     }
 }
@@ -311,6 +300,19 @@ impl Handler<Observed> for Runtime {
 
     fn handle(&mut self, Observed { generation, fact }: Observed, ctx: &mut Self::Context) {
         let effects = self.state.observe(generation, fact, Instant::now());
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<FromAttempt> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, FromAttempt { generation, told }: FromAttempt, ctx: &mut Self::Context) {
+        // True whatever has become of the attempt.
+        if let Told::Workspace(workspace) = &told {
+            self.origin.workspace = Some(workspace.clone());
+        }
+        let effects = self.state.observe(generation, Fact::Told(told), Instant::now());
         self.perform(effects, ctx);
     }
 }

@@ -44,6 +44,7 @@ impl Session {
             owner: settings.owner.clone(),
             image: self.record.image.clone().or_else(|| settings.sandbox.image.clone()),
             key: self.record.key.clone(),
+            workspace: self.record.workspace.clone(),
             generation: self.record.generation,
         };
         let notice = self.notice(ChildKind::Runtime, ctx);

@@ -2,6 +2,7 @@
 
 mod children;
 pub mod messages;
+pub mod start_times;
 pub mod state;
 
 use std::{sync::Arc, time::Duration};
@@ -12,8 +13,9 @@ use actix::{
 };
 use staithe_engine::Engine;
 use staithe_protocol::{
-    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, SandboxId, Source,
-    api::{AdminSession, SandboxView},
+    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Reason, SandboxId,
+    Source, StartStep,
+    api::{AdminSession, SandboxView, StepTime},
 };
 use staithe_store::Store;
 use tokio::{
@@ -36,7 +38,7 @@ use crate::{
     record::SessionRecord,
     runtime::{
         Runtime,
-        messages::{EnsureRuntime, News, RuntimeNews, StopRuntime},
+        messages::{EnsureRuntime, News, RuntimeNews, StopRuntime, Told},
     },
     session_manager::{SessionManager, registry::SessionSnapshot},
     settings::Settings,
@@ -47,7 +49,8 @@ use messages::{
     ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StartSession,
     StopSession, StreamBroken, SubmitAction, SuspendSession,
 };
-use state::{Effect, SessionState, StartTimes};
+use start_times::StartTimes;
+use state::{Effect, Endings, SessionState};
 
 /// How long the last events may take to reach the disk when a session ends.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
@@ -61,7 +64,6 @@ pub struct Session {
     children: Option<Children>,
     generation: Generation,
     budget: RestartBudget,
-    start_began: Instant,
     start_times: StartTimes,
     restarts: u32,
     sandbox: Option<SandboxId>,
@@ -124,15 +126,15 @@ impl Session {
         notice: DeathNotice<SessionManager>,
     ) -> Self {
         let view = PhaseView { fault: record.fault.clone(), ..PhaseView::of(record.phase) };
+        let endings = Endings::of(&origin.settings.sandbox);
         Self {
             origin,
-            state: SessionState::new(view),
+            state: SessionState::new(view, endings),
             generation: record.generation,
             record,
             snapshot,
             children: None,
             budget: RestartBudget::for_runtime(),
-            start_began: Instant::now(),
             start_times: StartTimes::default(),
             restarts: 0,
             sandbox: None,
@@ -152,8 +154,8 @@ impl Session {
             match effect {
                 Effect::Publish(view) => self.publish(view, ctx),
                 Effect::EnsureRuntime => mail::tell(self.children().runtime.addr(), EnsureRuntime),
-                Effect::StopRuntime(workspace) => {
-                    mail::tell(self.children().runtime.addr(), StopRuntime { workspace });
+                Effect::StopRuntime(ending) => {
+                    mail::tell(self.children().runtime.addr(), StopRuntime { ending });
                 }
                 Effect::AgentUp => self.agent_up(),
                 Effect::AgentDown { hopeless } => {
@@ -172,14 +174,13 @@ impl Session {
 
     /// The one place where a phase change is logged and told.
     fn publish(&mut self, view: PhaseView, ctx: &mut Context<Self>) {
-        let at = u64::try_from(self.start_began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match view.step {
-            Some(step) => self.start_times.step(step, at),
-            None if view.phase == Phase::Starting => self.start_began = Instant::now(),
-            None => self.start_times.end(at),
+        match (view.step, view.phase) {
+            (Some(step), _) => self.start_times.step(step, Instant::now()),
+            (None, Phase::Starting) => self.start_times.begin(Instant::now()),
+            (None, phase) => self.note_start_end(phase),
         }
         let fault = view.fault.as_ref().map(|fault| fault.cause.as_str());
-        tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, fault, "phase changed");
+        tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, reason = ?view.reason, fault, "phase changed");
         self.record.phase = view.phase;
         self.record.fault.clone_from(&view.fault);
         self.touch();
@@ -190,6 +191,37 @@ impl Session {
         let append =
             Append::observation(Source::Environment, None, Observation::PhaseChanged(view));
         ctx.spawn(self.append(append).into_actor(self).map(|(), _, _| ()));
+    }
+
+    /// Once for each start, whatever came of it.
+    fn note_start_end(&mut self, phase: Phase) {
+        use StartStep::{Connect, Create, Find, Image, Init, Queue, Start, Wake};
+        if !self.start_times.end(Instant::now()) {
+            return;
+        }
+        let times = &self.start_times;
+        for step in times.view() {
+            if let Some(took) = step.took_ms {
+                let seconds = Duration::from_millis(took).as_secs_f64();
+                metrics::histogram!("staithe_start_step_seconds", "step" => step.step.as_str())
+                    .record(seconds);
+            }
+        }
+        tracing::info!(
+            session_id = %self.record.id,
+            outcome = phase.as_str(),
+            seconds = times.seconds(),
+            queue_ms = times.took_ms(Queue),
+            find_ms = times.took_ms(Find),
+            image_ms = times.took_ms(Image),
+            create_ms = times.took_ms(Create),
+            start_ms = times.took_ms(Start),
+            wake_ms = times.took_ms(Wake),
+            connect_ms = times.took_ms(Connect),
+            init_ms = times.took_ms(Init),
+            "start ended"
+        );
+        self.record.start_steps = times.view();
     }
 
     fn append(&self, append: Append) -> impl Future<Output = ()> + use<> {
@@ -274,6 +306,12 @@ impl Session {
         Ok(self.state.phase())
     }
 
+    /// Of the start that goes on, or the last one; after a restart of the server, as the record has it.
+    fn start_steps(&self) -> Vec<StepTime> {
+        let steps = self.start_times.view();
+        if steps.is_empty() { self.record.start_steps.clone() } else { steps }
+    }
+
     fn note_news(&mut self, news: &News) {
         match news {
             News::Up { hello, sandbox } => {
@@ -286,7 +324,11 @@ impl Session {
                 tracing::warn!(session_id = %self.record.id, cause, "sandbox is being restarted");
             }
             News::Failed(_) | News::Stopped => self.sandbox = None,
-            News::Step(_) | News::Cut => {}
+            News::Told(Told::Step { step, at }) => self.start_times.step(*step, *at),
+            News::Told(Told::Workspace(workspace)) => {
+                self.record.workspace = Some(workspace.clone());
+            }
+            News::Told(Told::Noted(_)) | News::Cut => {}
         }
     }
 }
@@ -399,8 +441,11 @@ impl Handler<SuspendSession> for Session {
     fn handle(&mut self, suspend: SuspendSession, ctx: &mut Self::Context) -> Self::Result {
         self.origin.draining = true;
         let answered = self.wait();
-        let effects =
-            if suspend.keep_sandbox { vec![Effect::AnswerWaiters] } else { self.state.suspend() };
+        let effects = if suspend.keep_sandbox {
+            vec![Effect::AnswerWaiters]
+        } else {
+            self.state.suspend(Reason::Drain)
+        };
         self.perform(effects, ctx);
         answered
     }
@@ -467,7 +512,7 @@ impl Handler<GetAdminView> for Session {
         actix::MessageResult(AdminSession {
             session: snapshot.body(&self.origin.feed),
             connected: self.origin.feed.clients(),
-            start_steps: self.start_times.view(),
+            start_steps: self.start_steps(),
             restarts: self.restarts,
             sandbox: self.sandbox.as_ref().map(|id| SandboxView {
                 id: id.to_string(),

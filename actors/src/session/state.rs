@@ -9,17 +9,42 @@
 //! any ──stop──> Stopping{then} ──Stopped──> Stopped | Suspended | cleared
 //! ```
 
-use staithe_protocol::{Fault, Phase, PhaseView, StartStep};
+use staithe_protocol::{Fault, Phase, PhaseView, Reason};
 
 use super::messages::PhaseDenied;
-use crate::runtime::messages::{News, Workspace};
+use crate::{
+    runtime::messages::{Ending, News, Told},
+    settings::{SandboxSettings, SuspendBy},
+};
 
 /// What a stop leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Suspended,
     Stopped,
     Cleared,
+}
+
+/// What becomes of a sandbox that is not needed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endings {
+    /// Of a session that nobody uses.
+    pub idle: Ending,
+    /// Of one that is stopped.
+    pub stopped: Ending,
+}
+
+impl Endings {
+    /// As the settings say.
+    pub fn of(settings: &SandboxSettings) -> Self {
+        Self {
+            idle: match settings.suspend_by {
+                SuspendBy::Pause => Ending::Pause,
+                SuspendBy::Stop | SuspendBy::None => Ending::Stop,
+            },
+            stopped: if settings.keep_after_exit { Ending::Stop } else { Ending::Remove },
+        }
+    }
 }
 
 /// What the shell around this core is to do.
@@ -28,7 +53,7 @@ pub enum Effect {
     /// Put the phase into the log, the record and the snapshot.
     Publish(PhaseView),
     EnsureRuntime,
-    StopRuntime(Workspace),
+    StopRuntime(Ending),
     /// The agent's side may use the runtime.
     AgentUp,
     /// It may not, for now or for good.
@@ -44,12 +69,13 @@ pub enum Effect {
 pub struct SessionState {
     view: PhaseView,
     then: Then,
+    endings: Endings,
 }
 
 impl SessionState {
     /// A session that rests in the phase of its record.
-    pub fn new(view: PhaseView) -> Self {
-        Self { view, then: Then::Stopped }
+    pub fn new(view: PhaseView, endings: Endings) -> Self {
+        Self { view, then: Then::Stopped, endings }
     }
 
     /// The phase.
@@ -90,7 +116,7 @@ impl SessionState {
     pub fn go_on(&mut self, draining: bool) -> Vec<Effect> {
         match self.view.phase {
             Phase::Starting | Phase::Ready if !draining => self.begin(),
-            Phase::Stopping => vec![Effect::StopRuntime(self.workspace())],
+            Phase::Stopping => vec![Effect::StopRuntime(self.ending())],
             _ => Vec::new(),
         }
     }
@@ -100,19 +126,19 @@ impl SessionState {
         match self.view.phase {
             Phase::Stopped => Err(PhaseDenied::AlreadyStopped),
             Phase::Stopping => Ok(Vec::new()),
-            _ => Ok(self.end(Then::Stopped)),
+            _ => Ok(self.end(Then::Stopped, None)),
         }
     }
 
     /// A stop was cut off with the process that carried it out.
     pub fn finish_stop(&mut self) -> Vec<Effect> {
-        self.end(Then::Stopped)
+        self.end(Then::Stopped, None)
     }
 
     /// Let the sandbox sleep. What rests already is left as it is.
-    pub fn suspend(&mut self) -> Vec<Effect> {
+    pub fn suspend(&mut self, reason: Reason) -> Vec<Effect> {
         match self.view.phase {
-            Phase::Starting | Phase::Ready => self.end(Then::Suspended),
+            Phase::Starting | Phase::Ready => self.end(Then::Suspended, Some(reason)),
             Phase::Stopping => Vec::new(),
             Phase::Suspended | Phase::Stopped | Phase::Failed => vec![Effect::AnswerWaiters],
         }
@@ -123,16 +149,13 @@ impl SessionState {
         if self.view.phase == Phase::Stopping && self.then == Then::Cleared {
             return Vec::new();
         }
-        self.end(Then::Cleared)
+        self.end(Then::Cleared, None)
     }
 
     /// Takes news of the runtime.
     pub fn observe(&mut self, news: &News) -> Vec<Effect> {
         match (self.view.phase, news) {
-            (Phase::Starting, News::Step(step)) => {
-                let view = PhaseView { step: Some(*step), ..PhaseView::of(Phase::Starting) };
-                vec![self.publish(view)]
-            }
+            (Phase::Starting, News::Told(told)) => self.told(told),
             (Phase::Starting, News::Up { .. }) => {
                 vec![self.publish(PhaseView::of(Phase::Ready)), Effect::AgentUp]
             }
@@ -141,7 +164,8 @@ impl SessionState {
                 vec![Effect::AgentDown { hopeless: false }]
             }
             (Phase::Ready | Phase::Starting, News::Restarting { .. }) => {
-                let publish = self.publish(PhaseView::of(Phase::Starting));
+                let reason = Some(Reason::Restart);
+                let publish = self.publish(PhaseView { reason, ..PhaseView::of(Phase::Starting) });
                 vec![Effect::AgentDown { hopeless: false }, publish]
             }
             (Phase::Ready | Phase::Starting, News::Failed(fault)) => self.failed(fault.clone()),
@@ -150,10 +174,22 @@ impl SessionState {
                     Then::Suspended => Phase::Suspended,
                     Then::Stopped | Then::Cleared => Phase::Stopped,
                 };
-                vec![self.publish(PhaseView::of(phase)), Effect::AnswerWaiters]
+                let view = PhaseView { reason: self.view.reason, ..PhaseView::of(phase) };
+                vec![self.publish(view), Effect::AnswerWaiters]
             }
             _ => Vec::new(), // stale
         }
+    }
+
+    fn told(&mut self, told: &Told) -> Vec<Effect> {
+        let view = match told {
+            Told::Step { step, .. } => {
+                PhaseView { step: Some(*step), ..PhaseView::of(Phase::Starting) }
+            }
+            Told::Noted(reason) => PhaseView { reason: Some(*reason), ..self.view.clone() },
+            Told::Workspace(_) => return Vec::new(),
+        };
+        vec![self.publish(view)]
     }
 
     /// A part that the session can't do without is gone for good. What is being ended is ended first,
@@ -163,7 +199,7 @@ impl SessionState {
             Phase::Stopping | Phase::Stopped | Phase::Suspended => Vec::new(),
             Phase::Starting | Phase::Ready | Phase::Failed => {
                 let mut effects = self.failed(fault);
-                effects.push(Effect::StopRuntime(Workspace::Keep));
+                effects.push(Effect::StopRuntime(Ending::Remove));
                 effects
             }
         }
@@ -174,62 +210,34 @@ impl SessionState {
         vec![Effect::AgentDown { hopeless: true }, self.publish(view)]
     }
 
-    fn end(&mut self, then: Then) -> Vec<Effect> {
+    fn end(&mut self, then: Then, reason: Option<Reason>) -> Vec<Effect> {
         let was_stopping = self.view.phase == Phase::Stopping;
         self.then = then;
         let mut effects = Vec::new();
         if !was_stopping {
             effects.push(Effect::AgentDown { hopeless: true });
-            effects.push(self.publish(PhaseView::of(Phase::Stopping)));
+            let view = PhaseView { reason, ..PhaseView::of(Phase::Stopping) };
+            effects.push(self.publish(view));
+        } else if reason != self.view.reason {
+            self.view.reason = reason;
         }
-        effects.push(Effect::StopRuntime(self.workspace()));
+        effects.push(Effect::StopRuntime(self.ending()));
         effects
     }
 
-    fn workspace(&self) -> Workspace {
-        if self.then == Then::Cleared { Workspace::Remove } else { Workspace::Keep }
+    fn ending(&self) -> Ending {
+        match (self.then, self.view.reason) {
+            (Then::Suspended, Some(Reason::Idle)) => self.endings.idle,
+            // Whoever ends the server, or the machine, wants nothing to go on in its memory.
+            (Then::Suspended, _) => Ending::Stop,
+            (Then::Stopped, _) => self.endings.stopped,
+            (Then::Cleared, _) => Ending::Clear,
+        }
     }
 
     fn publish(&mut self, view: PhaseView) -> Effect {
         self.view = view.clone();
         Effect::Publish(view)
-    }
-}
-
-/// How long each step of the last start took. Pure; times are milliseconds since the start began.
-#[derive(Clone, Debug, Default)]
-pub struct StartTimes {
-    steps: Vec<(StartStep, u64)>,
-    ended: Option<u64>,
-}
-
-impl StartTimes {
-    /// A step begins; the first step begins a new start.
-    pub fn step(&mut self, step: StartStep, at_ms: u64) {
-        if step == StartStep::Find {
-            *self = Self::default();
-        }
-        self.steps.push((step, at_ms));
-        self.ended = None;
-    }
-
-    /// The start has ended.
-    pub fn end(&mut self, at_ms: u64) {
-        self.ended.get_or_insert(at_ms);
-    }
-
-    /// For operators.
-    pub fn view(&self) -> Vec<staithe_protocol::api::StepTime> {
-        let ends = self.steps.iter().skip(1).map(|(_, at)| Some(*at)).chain([self.ended]);
-        self.steps
-            .iter()
-            .zip(ends)
-            .map(|((step, began), end)| staithe_protocol::api::StepTime {
-                step: *step,
-                began_ms: *began,
-                took_ms: end.map(|end| end.saturating_sub(*began)),
-            })
-            .collect()
     }
 }
 

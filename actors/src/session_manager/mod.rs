@@ -210,6 +210,8 @@ impl SessionManager {
             generation: Generation::default(),
             key: random_key(),
             epoch: None,
+            workspace: None,
+            start_steps: Vec::new(),
         }
     }
 

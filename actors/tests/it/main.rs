@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test does not expect ends it")]
 
 mod breakable;
+mod endings;
 mod lifecycle;
 mod manager;
 mod stage;

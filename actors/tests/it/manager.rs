@@ -58,7 +58,8 @@ async fn a_draining_server_lets_sandboxes_sleep_and_starts_nothing() {
     let session = stage.ready().await;
     mail::ask(&stage.manager, Drain { keep_sandboxes: false }).await.unwrap();
     assert_eq!(session.phase(), Phase::Suspended);
-    assert!(stage.machine.sandboxes().is_empty());
+    assert!(stage.machine.running().is_empty());
+    assert_eq!(stage.machine.sandboxes().len(), 1, "what was installed in it stays");
     assert!(matches!(stage.try_create(None).await, Err(CreateFailed::Draining)));
     let denied = mail::ask(session.addr(), StartSession).await.unwrap();
     assert_eq!(denied, Err(PhaseDenied::Draining));

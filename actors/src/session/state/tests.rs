@@ -1,7 +1,8 @@
 //! What a session decides, by example and against a simpler model.
 
 use proptest::prelude::*;
-use staithe_protocol::{SandboxId, runner::Hello};
+use staithe_protocol::{SandboxId, StartStep, runner::Hello};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -25,8 +26,14 @@ fn up() -> News {
     News::Up { hello, sandbox: SandboxId("box".into()) }
 }
 
+fn step_began(step: StartStep) -> News {
+    News::Told(Told::Step { step, at: Instant::now() })
+}
+
+const ENDINGS: Endings = Endings { idle: Ending::Pause, stopped: Ending::Remove };
+
 fn resting(phase: Phase) -> SessionState {
-    SessionState::new(PhaseView::of(phase))
+    SessionState::new(PhaseView::of(phase), ENDINGS)
 }
 
 fn phases(effects: &[Effect]) -> Vec<Phase> {
@@ -43,7 +50,7 @@ fn a_start_goes_through_its_steps_to_ready_and_lets_the_agent_in() {
     let began = state.start().unwrap();
     assert_eq!(phases(&began), [Phase::Starting]);
     assert_eq!(began.last(), Some(&Effect::EnsureRuntime));
-    state.observe(&News::Step(StartStep::Create));
+    state.observe(&step_began(StartStep::Create));
     assert_eq!(state.view().step, Some(StartStep::Create));
     let ready = state.observe(&up());
     assert_eq!((phases(&ready), ready.last()), (vec![Phase::Ready], Some(&Effect::AgentUp)));
@@ -74,7 +81,7 @@ fn each_command_is_accepted_ignored_or_denied_in_each_phase() {
 fn what_rests_is_suspended_already() {
     for phase in [Phase::Suspended, Phase::Stopped, Phase::Failed] {
         let mut state = resting(phase);
-        assert_eq!(state.suspend(), [Effect::AnswerWaiters]);
+        assert_eq!(state.suspend(Reason::Drain), [Effect::AnswerWaiters]);
         assert_eq!(state.phase(), phase);
     }
 }
@@ -83,7 +90,7 @@ fn what_rests_is_suspended_already() {
 fn a_harsher_end_takes_over_and_its_waiters_are_answered_at_the_end() {
     let mut state = resting(Phase::Ready);
     state.stop().unwrap();
-    assert_eq!(state.clear(), [Effect::StopRuntime(Workspace::Remove)]);
+    assert_eq!(state.clear(), [Effect::StopRuntime(Ending::Clear)]);
     assert_eq!(state.clear(), []);
     let ended = state.observe(&News::Stopped);
     assert_eq!(phases(&ended), [Phase::Stopped]);
@@ -113,7 +120,7 @@ fn a_part_that_breaks_fails_the_session_once_and_never_what_is_being_ended() {
         let mut state = resting(phase);
         let effects = state.fail(fault("the disk is full"));
         assert_eq!(state.phase(), after);
-        let ends = effects.contains(&Effect::StopRuntime(Workspace::Keep));
+        let ends = effects.contains(&Effect::StopRuntime(Ending::Remove));
         assert_eq!(ends, after == Phase::Failed, "what fails keeps no sandbox");
     }
 }
@@ -124,7 +131,7 @@ fn new_children_go_on_with_what_was_under_way() {
     assert_eq!(ready.go_on(false).last(), Some(&Effect::EnsureRuntime));
     let mut stopping = resting(Phase::Ready);
     stopping.clear();
-    assert_eq!(stopping.go_on(false), [Effect::StopRuntime(Workspace::Remove)]);
+    assert_eq!(stopping.go_on(false), [Effect::StopRuntime(Ending::Clear)]);
     assert_eq!(resting(Phase::Failed).go_on(false), []);
     assert_eq!(resting(Phase::Ready).go_on(true), [], "a draining server starts nothing");
 }
@@ -141,7 +148,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let news = prop_oneof![
-        Just(News::Step(StartStep::Find)),
+        Just(step_began(StartStep::Find)),
         Just(up()),
         Just(News::Cut),
         Just(News::Restarting { cause: "x".into() }),
@@ -170,7 +177,7 @@ proptest! {
             let effects = match step.clone() {
                 Step::Start => state.start().unwrap_or_default(),
                 Step::Stop => state.stop().unwrap_or_default(),
-                Step::Suspend => state.suspend(),
+                Step::Suspend => state.suspend(Reason::Drain),
                 Step::Clear => state.clear(),
                 Step::Fail => state.fail(fault("x")),
                 Step::News(news) => state.observe(&news),
@@ -202,13 +209,30 @@ proptest! {
 }
 
 #[test]
-fn each_step_of_a_start_is_timed_until_the_next_one() {
-    let mut times = StartTimes::default();
-    times.step(StartStep::Find, 2);
-    times.step(StartStep::Create, 5);
-    times.end(9);
-    let took: Vec<_> = times.view().iter().map(|step| (step.began_ms, step.took_ms)).collect();
-    assert_eq!(took, [(2, Some(3)), (5, Some(4))]);
-    times.step(StartStep::Find, 1);
-    assert_eq!(times.view().len(), 1);
+fn what_sleeps_because_nobody_uses_it_may_be_paused_and_what_sleeps_for_a_drain_is_stopped() {
+    for (reason, ending) in [(Reason::Idle, Ending::Pause), (Reason::Drain, Ending::Stop)] {
+        let mut state = resting(Phase::Ready);
+        let effects = state.suspend(reason);
+        assert_eq!(effects.last(), Some(&Effect::StopRuntime(ending)));
+        state.observe(&News::Stopped);
+        assert_eq!((state.phase(), state.view().reason), (Phase::Suspended, Some(reason)));
+    }
+}
+
+#[test]
+fn other_settings_are_told_beside_the_step_and_a_restart_says_that_it_is_one() {
+    let mut state = resting(Phase::Stopped);
+    state.start().unwrap();
+    state.observe(&step_began(StartStep::Find));
+    state.observe(&News::Told(Told::Noted(Reason::SettingsKept)));
+    let view = PhaseView {
+        step: Some(StartStep::Find),
+        reason: Some(Reason::SettingsKept),
+        ..PhaseView::of(Phase::Starting)
+    };
+    assert_eq!(state.view(), &view);
+    state.observe(&up());
+    assert_eq!(state.view(), &PhaseView::of(Phase::Ready));
+    state.observe(&News::Restarting { cause: "x".into() });
+    assert_eq!(state.view().reason, Some(Reason::Restart));
 }
