@@ -22,9 +22,9 @@ pub(crate) async fn connect(
     key: &str,
     within: Duration,
 ) -> Result<Connected, Fault> {
-    let line = engine.line(sandbox).await;
-    let line = line.map_err(|error| fault_of(StartStep::Connect, &error))?;
-    let (link, mut events) = Link::open(address_of(line), key);
+    let place = engine.line(sandbox).await;
+    let place = place.map_err(|error| fault_of(StartStep::Connect, &error))?;
+    let (link, mut events) = Link::open(address_of(place), key);
     let first_word = async {
         loop {
             match events.recv().await {
