@@ -11,10 +11,11 @@ use crate::{
     },
     mail::SendFailed,
     runtime::Runtime,
+    session_manager::messages::TooMany,
 };
 
-/// Sent by the front: have the session running. Accepted in every phase but `stopping`; repeated, it
-/// does nothing more. Answers the phase at once; the rest is told by events.
+/// Sent by the front: have the session running. Accepted in every phase but `stopping`, as far as the
+/// limits allow; repeated, it does nothing more. Answers the phase at once; the rest is told by events.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Phase, PhaseDenied>")]
 pub struct StartSession;
@@ -46,6 +47,27 @@ pub enum PhaseDenied {
     AlreadyStopped,
     #[error("the server is draining and starts nothing")]
     Draining,
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
+/// Told by the manager: what became of a request for a place. An older ticket is stale.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PlaceNews {
+    pub ticket: u64,
+    pub place: Place,
+}
+
+/// A place among those that may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Granted,
+    /// From 1.
+    Waiting {
+        position: u32,
+    },
+    Denied(TooMany),
 }
 
 /// Told by `EventStream`, once: the store took an event not, so the stream takes none any more.

@@ -2,6 +2,7 @@
 
 mod children;
 pub mod messages;
+mod places;
 pub mod start_times;
 pub mod state;
 
@@ -46,8 +47,8 @@ use crate::{
 };
 
 use messages::{
-    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StartSession,
-    StopSession, StreamBroken, SubmitAction, SuspendSession,
+    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StopSession,
+    StreamBroken, SubmitAction, SuspendSession,
 };
 use start_times::StartTimes;
 use state::{Effect, Endings, SessionState};
@@ -68,10 +69,11 @@ pub struct Session {
     restarts: u32,
     sandbox: Option<SandboxId>,
     waiters: Vec<oneshot::Sender<()>>,
+    starters: Vec<oneshot::Sender<Result<Phase, PhaseDenied>>>,
     saving: Saving,
     /// The stream takes no event any more; a start begins anew from the store.
     stream_broken: bool,
-    _notice: DeathNotice<SessionManager>,
+    notice: DeathNotice<SessionManager>,
 }
 
 /// What a new session actor starts from: loaded from the store, never from a dead one's memory.
@@ -97,6 +99,8 @@ pub struct Origin {
 pub enum Take {
     /// It rests.
     Rest,
+    /// It was just made.
+    FirstStart,
     /// A sandbox is wanted; one may be there, when the process that had it before was killed.
     Adopt,
     /// A stop was cut off.
@@ -139,9 +143,10 @@ impl Session {
             restarts: 0,
             sandbox: None,
             waiters: Vec::new(),
+            starters: Vec::new(),
             saving: Saving::Idle,
             stream_broken: false,
-            _notice: notice,
+            notice,
         }
     }
 
@@ -153,6 +158,10 @@ impl Session {
         for effect in effects {
             match effect {
                 Effect::Publish(view) => self.publish(view, ctx),
+                Effect::AskPlace { ticket, wish } => self.ask_place(ticket, wish, ctx),
+                Effect::AnswerStarters(outcome) => self.answer_starters(outcome),
+                Effect::TellStarted => self.tell_started(),
+                Effect::GivePlaceBack => self.give_place_back(),
                 Effect::EnsureRuntime => mail::tell(self.children().runtime.addr(), EnsureRuntime),
                 Effect::StopRuntime(ending) => {
                     mail::tell(self.children().runtime.addr(), StopRuntime { ending });
@@ -284,28 +293,6 @@ impl Session {
         Box::pin(async move { drop(answered.await) })
     }
 
-    fn wake(&mut self, ctx: &mut Context<Self>) {
-        if self.state.wakes() && !self.origin.draining {
-            self.start(ctx).ok(); // denied to no one who sleeps
-        }
-    }
-
-    fn start(&mut self, ctx: &mut Context<Self>) -> Result<Phase, PhaseDenied> {
-        if self.origin.draining {
-            return Err(PhaseDenied::Draining);
-        }
-        let effects = self.state.start()?;
-        if self.stream_broken {
-            self.begin_anew(ctx);
-            return Ok(self.state.phase());
-        }
-        self.perform(effects, ctx);
-        if !self.children().agent.addr().connected() {
-            self.restart_children(ctx);
-        }
-        Ok(self.state.phase())
-    }
-
     /// Of the start that goes on, or the last one; after a restart of the server, as the record has it.
     fn start_steps(&self) -> Vec<StepTime> {
         let steps = self.start_times.view();
@@ -360,8 +347,9 @@ impl Handler<Begin> for Session {
 
     fn handle(&mut self, _: Begin, ctx: &mut Self::Context) {
         let effects = match self.origin.take {
-            Take::Adopt if self.origin.draining => Vec::new(),
+            Take::Adopt | Take::FirstStart if self.origin.draining => Vec::new(),
             Take::Rest => Vec::new(),
+            Take::FirstStart => self.state.first_start(),
             Take::Adopt => self.state.adopt(),
             Take::FinishStop => self.state.finish_stop(),
         };
@@ -414,14 +402,6 @@ impl Handler<AgentStateNews> for Session {
         self.touch();
         self.save(ctx);
         self.snapshot.send_modify(|snapshot| snapshot.agent_state = agent);
-    }
-}
-
-impl Handler<StartSession> for Session {
-    type Result = Result<Phase, PhaseDenied>;
-
-    fn handle(&mut self, _: StartSession, ctx: &mut Self::Context) -> Self::Result {
-        self.start(ctx)
     }
 }
 

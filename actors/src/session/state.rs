@@ -1,19 +1,19 @@
 //! What a session may do next. Pure. Commands may be denied; facts may not, they can only be stale.
 //!
 //! ```text
-//!             ┌──────start──────┐
-//! Suspended ──┤                 v
+//! Suspended ──┐
 //! Stopped   ──┼─start─> Starting{step} ──Up──> Ready ──Restarting──> Starting
-//! Failed    ──┘             │Failed              │Failed
-//!                           └────────> Failed <──┘
+//! Failed    ──┘ ^           │  │Failed           │Failed
+//!             └─denied a place └─────> Failed <──┘
 //! any ──stop──> Stopping{then} ──Stopped──> Stopped | Suspended | cleared
 //! ```
 
-use staithe_protocol::{Fault, Phase, PhaseView, Reason};
+use staithe_protocol::{Fault, Phase, PhaseView, Reason, StartStep};
 
-use super::messages::PhaseDenied;
+use super::messages::{PhaseDenied, Place};
 use crate::{
     runtime::messages::{Ending, News, Told},
+    session_manager::messages::Wish,
     settings::{SandboxSettings, SuspendBy},
 };
 
@@ -52,6 +52,16 @@ impl Endings {
 pub enum Effect {
     /// Put the phase into the log, the record and the snapshot.
     Publish(PhaseView),
+    /// Ask the manager for a place.
+    AskPlace {
+        ticket: u64,
+        wish: Wish,
+    },
+    /// Who waits for the outcome of a start is answered.
+    AnswerStarters(Result<Phase, PhaseDenied>),
+    /// Another session may be started.
+    TellStarted,
+    GivePlaceBack,
     EnsureRuntime,
     StopRuntime(Ending),
     /// The agent's side may use the runtime.
@@ -70,12 +80,26 @@ pub struct SessionState {
     view: PhaseView,
     then: Then,
     endings: Endings,
+    right: Right,
+    /// The last request for a place.
+    ticket: u64,
+    /// What it goes back to when it is denied a place.
+    rest: PhaseView,
+}
+
+/// Whether it may have a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    None,
+    Asked,
+    Held,
 }
 
 impl SessionState {
     /// A session that rests in the phase of its record.
     pub fn new(view: PhaseView, endings: Endings) -> Self {
-        Self { view, then: Then::Stopped, endings }
+        let rest = view.clone();
+        Self { view, then: Then::Stopped, endings, right: Right::None, ticket: 0, rest }
     }
 
     /// The phase.
@@ -93,7 +117,42 @@ impl SessionState {
         match self.view.phase {
             Phase::Stopping => Err(PhaseDenied::Stopping),
             Phase::Ready | Phase::Starting => Ok(Vec::new()),
-            Phase::Suspended | Phase::Stopped | Phase::Failed => Ok(self.begin()),
+            Phase::Suspended | Phase::Stopped | Phase::Failed => Ok(self.begin(Wish::Start)),
+        }
+    }
+
+    /// It was begun, and whether it may is not known yet.
+    pub fn awaits_place(&self) -> bool {
+        self.right == Right::Asked && self.view.step.is_none()
+    }
+
+    /// Takes what became of a request for a place.
+    pub fn placed(&mut self, ticket: u64, place: Place) -> Vec<Effect> {
+        if ticket != self.ticket || self.right != Right::Asked {
+            return Vec::new(); // stale
+        }
+        match place {
+            Place::Granted => {
+                self.right = Right::Held;
+                vec![Effect::EnsureRuntime, Effect::AnswerStarters(Ok(self.view.phase))]
+            }
+            Place::Waiting { position } => {
+                let view = PhaseView {
+                    step: Some(StartStep::Queue),
+                    position: Some(position),
+                    ..PhaseView::of(Phase::Starting)
+                };
+                vec![self.publish(view), Effect::AnswerStarters(Ok(Phase::Starting))]
+            }
+            Place::Denied(why) => {
+                self.right = Right::None;
+                let view = PhaseView { reason: Some(Reason::Limits), ..self.rest.clone() };
+                vec![
+                    Effect::AgentDown { hopeless: true },
+                    self.publish(view),
+                    Effect::AnswerStarters(Err(why.into())),
+                ]
+            }
         }
     }
 
@@ -102,20 +161,37 @@ impl SessionState {
         self.view.phase == Phase::Suspended
     }
 
-    /// Taken up again after the process was killed: a sandbox is wanted, and may be there.
-    pub fn adopt(&mut self) -> Vec<Effect> {
-        self.begin()
+    /// A session that was just made begins its life.
+    pub fn first_start(&mut self) -> Vec<Effect> {
+        self.begin(Wish::Start)
     }
 
-    fn begin(&mut self) -> Vec<Effect> {
+    /// Taken up again after the process was killed: a sandbox is wanted, and may be there.
+    pub fn adopt(&mut self) -> Vec<Effect> {
+        self.begin(Wish::Resume)
+    }
+
+    fn begin(&mut self, wish: Wish) -> Vec<Effect> {
+        let before = self.view.clone();
         let publish = self.publish(PhaseView::of(Phase::Starting));
-        vec![Effect::AgentDown { hopeless: false }, publish, Effect::EnsureRuntime]
+        let mut effects = vec![Effect::AgentDown { hopeless: false }, publish];
+        if self.right == Right::Held {
+            effects.push(Effect::EnsureRuntime);
+            return effects;
+        }
+        if self.right == Right::None {
+            self.rest = before;
+        }
+        self.right = Right::Asked;
+        self.ticket += 1;
+        effects.push(Effect::AskPlace { ticket: self.ticket, wish });
+        effects
     }
 
     /// The children are new and know nothing: what was under way is begun again.
     pub fn go_on(&mut self, draining: bool) -> Vec<Effect> {
         match self.view.phase {
-            Phase::Starting | Phase::Ready if !draining => self.begin(),
+            Phase::Starting | Phase::Ready if !draining => self.begin(Wish::Start),
             Phase::Stopping => vec![Effect::StopRuntime(self.ending())],
             _ => Vec::new(),
         }
@@ -157,7 +233,8 @@ impl SessionState {
         match (self.view.phase, news) {
             (Phase::Starting, News::Told(told)) => self.told(told),
             (Phase::Starting, News::Up { .. }) => {
-                vec![self.publish(PhaseView::of(Phase::Ready)), Effect::AgentUp]
+                let publish = self.publish(PhaseView::of(Phase::Ready));
+                vec![publish, Effect::AgentUp, Effect::TellStarted]
             }
             (Phase::Ready, News::Up { .. }) => vec![Effect::AgentUp],
             (Phase::Ready | Phase::Starting, News::Cut) => {
@@ -175,7 +252,10 @@ impl SessionState {
                     Then::Stopped | Then::Cleared => Phase::Stopped,
                 };
                 let view = PhaseView { reason: self.view.reason, ..PhaseView::of(phase) };
-                vec![self.publish(view), Effect::AnswerWaiters]
+                let mut effects = vec![self.publish(view)];
+                effects.extend(self.give_back());
+                effects.push(Effect::AnswerWaiters);
+                effects
             }
             _ => Vec::new(), // stale
         }
@@ -207,7 +287,14 @@ impl SessionState {
 
     fn failed(&mut self, fault: Fault) -> Vec<Effect> {
         let view = PhaseView { fault: Some(fault), ..PhaseView::of(Phase::Failed) };
-        vec![Effect::AgentDown { hopeless: true }, self.publish(view)]
+        let mut effects = vec![Effect::AgentDown { hopeless: true }, self.publish(view)];
+        effects.extend(self.give_back());
+        effects
+    }
+
+    fn give_back(&mut self) -> Option<Effect> {
+        let had = std::mem::replace(&mut self.right, Right::None) != Right::None;
+        had.then_some(Effect::GivePlaceBack)
     }
 
     fn end(&mut self, then: Then, reason: Option<Reason>) -> Vec<Effect> {
@@ -217,7 +304,12 @@ impl SessionState {
         if !was_stopping {
             effects.push(Effect::AgentDown { hopeless: true });
             let view = PhaseView { reason, ..PhaseView::of(Phase::Stopping) };
+            let waited = self.right == Right::Asked;
             effects.push(self.publish(view));
+            if waited {
+                effects.extend(self.give_back());
+                effects.push(Effect::AnswerStarters(Err(PhaseDenied::Stopping)));
+            }
         } else if reason != self.view.reason {
             self.view.reason = reason;
         }

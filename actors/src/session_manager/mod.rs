@@ -3,8 +3,10 @@
 //! It owns every live session's actor and no sandbox: those belong to the sessions. What it knows, it
 //! knows from the store and the engine, so a new one can take over at any time.
 
+pub mod admission;
 pub(crate) mod load;
 pub mod messages;
+mod places;
 pub mod reconcile;
 pub mod registry;
 
@@ -40,9 +42,10 @@ use crate::{
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
 };
 
+use admission::Admission;
 use messages::{
     CreateFailed, CreateSession, Created, DeleteSession, Drain, Loaded, OpenFailed, OpenSession,
-    Reconcile, Reconciled,
+    Reconcile, Reconciled, Wish,
 };
 use registry::{Registry, SessionHandle, SessionSnapshot};
 
@@ -60,9 +63,19 @@ pub struct SessionManager {
     opening: HashMap<SessionId, Vec<oneshot::Sender<Result<SessionHandle, OpenFailed>>>>,
     budgets: HashMap<SessionId, RestartBudget>,
     generation: Generation,
-    /// Sessions that are on their way into the store.
-    creating: usize,
+    admission: Admission,
+    /// The last request of each session that asked for a place.
+    tickets: HashMap<SessionId, u64>,
+    /// When who waits is told of his place again.
+    telling_at: Option<Instant>,
+    /// The engine removes what nobody wants; nothing new is begun meanwhile.
+    sweeping: bool,
     draining: bool,
+}
+
+/// What only a new session has.
+struct Birth {
+    first_actions: Vec<staithe_protocol::Action>,
 }
 
 struct Live {
@@ -79,10 +92,15 @@ impl SessionManager {
         settings: Settings,
     ) -> Result<(Self, Registry), StoreFailed> {
         let registry = Registry::default();
+        let mut admission = Admission::new(settings.limits.clone());
         for row in store.list_sessions().await? {
             match SessionRecord::from_row(&row) {
                 Ok(record) => {
                     let head = store.range(row.id).await?.map_or(-1, |(_, head)| as_cursor(head));
+                    if record.wants_sandbox() {
+                        // It may be running: then it is let in, whatever the limits.
+                        admission.ask(record.id, &record.owner, Wish::Attach).ok();
+                    }
                     registry.rest(SessionSnapshot::of(&record, head));
                 }
                 Err(error) => {
@@ -102,20 +120,21 @@ impl SessionManager {
             opening: HashMap::new(),
             budgets: HashMap::new(),
             generation: Generation::default(),
-            creating: 0,
+            admission,
+            tickets: HashMap::new(),
+            telling_at: None,
+            sweeping: false,
             draining: false,
         };
         Ok((manager, registry))
     }
 
-    fn admit(&self) -> Result<(), CreateFailed> {
+    /// Its place, or its place in the queue, is its own from here on.
+    fn admit(&mut self, record: &SessionRecord) -> Result<(), CreateFailed> {
         if self.draining {
             return Err(CreateFailed::Draining);
         }
-        let running = self.registry.running() + self.creating;
-        if running >= self.settings.limits.max_sessions {
-            return Err(CreateFailed::TooMany(running));
-        }
+        self.admission.ask(record.id, &record.owner, Wish::Start)?;
         Ok(())
     }
 
@@ -125,13 +144,14 @@ impl SessionManager {
         record: SessionRecord,
         history: load::History,
         references: Vec<u64>,
-        first_actions: Vec<staithe_protocol::Action>,
+        birth: Option<Birth>,
         ctx: &mut Context<Self>,
     ) -> SessionHandle {
         self.generation = self.generation.next();
         let id = record.id;
         let head = history.head;
         let take = match record.phase {
+            _ if birth.is_some() => Take::FirstStart,
             Phase::Starting | Phase::Ready => Take::Adopt,
             Phase::Stopping => Take::FinishStop,
             Phase::Suspended | Phase::Stopped | Phase::Failed => Take::Rest,
@@ -149,7 +169,7 @@ impl SessionManager {
             unanswered: history.unanswered,
             take,
             draining: self.draining,
-            first_actions,
+            first_actions: birth.map(|birth| birth.first_actions).unwrap_or_default(),
         };
         let (snapshot, receiver) =
             watch::channel(SessionSnapshot::of(&record, head.map_or(-1, as_cursor)));
@@ -247,17 +267,18 @@ impl Actor for SessionManager {
 impl Handler<CreateSession> for SessionManager {
     type Result = ResponseActFuture<Self, Result<Created, CreateFailed>>;
 
-    fn handle(&mut self, create: CreateSession, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, create: CreateSession, ctx: &mut Self::Context) -> Self::Result {
+        let record = Self::new_record(&create);
+        let id = record.id;
         // A repetition is answered as the first time, even when nothing new would be admitted.
-        let admitted = self.admit();
+        let admitted = self.admit(&record);
         if create.key.is_none()
             && let Err(denied) = admitted
         {
             return Box::pin(fut::ready(Err(denied)));
         }
-        let record = Self::new_record(&create);
+        self.settle_places(ctx);
         let store = self.store.clone();
-        self.creating += 1;
         let keep = async move {
             let kept = Self::keep(store.clone(), record, &create).await;
             let kept = match (kept, admitted) {
@@ -269,16 +290,17 @@ impl Handler<CreateSession> for SessionManager {
             };
             (kept, create.first_actions)
         };
-        Box::pin(keep.into_actor(self).map(|(kept, first_actions), this, ctx| {
-            this.creating -= 1;
+        Box::pin(keep.into_actor(self).map(move |(kept, first_actions), this, ctx| {
+            if !matches!(kept, Ok(Ok(_))) {
+                this.free_place(id, ctx);
+            }
             let record = match kept? {
                 Err(first) => return Ok(Created { id: first, repeated: true }),
                 Ok(record) => record,
             };
-            let id = record.id;
             let history =
                 load::History { head: None, agent: AgentState::Loading, unanswered: Vec::new() };
-            this.go_live(record, history, Vec::new(), first_actions, ctx);
+            this.go_live(record, history, Vec::new(), Some(Birth { first_actions }), ctx);
             Ok(Created { id, repeated: false })
         }))
     }
@@ -300,7 +322,7 @@ impl Handler<Loaded> for SessionManager {
             let load::Loaded { record, history, references } = *loaded;
             self.registry
                 .live(id)
-                .unwrap_or_else(|| self.go_live(record, history, references, Vec::new(), ctx))
+                .unwrap_or_else(|| self.go_live(record, history, references, None, ctx))
         });
         for waiter in self.opening.remove(&id).unwrap_or_default() {
             drop(waiter.send(answer.clone()));
@@ -324,9 +346,10 @@ impl Handler<DeleteSession> for SessionManager {
             Ok(handle)
         };
         let cleared = clear.into_actor(self).map(
-            move |cleared: Result<SessionHandle, OpenFailed>, this: &mut Self, _| {
+            move |cleared: Result<SessionHandle, OpenFailed>, this: &mut Self, ctx| {
                 if cleared.is_ok() {
                     this.live.remove(&id); // so that its end is no surprise
+                    this.free_place(id, ctx);
                 }
                 cleared
             },
@@ -428,6 +451,7 @@ impl Handler<ChildDown> for SessionManager {
         }
         self.live.remove(&id);
         self.registry.go_down(id);
+        self.free_place(id, ctx);
         let how = if down.panicked { "panicked" } else { "stopped" };
         metrics::counter!("staithe_actor_down_total", "actor" => "Session", "how" => how)
             .increment(1);

@@ -5,5 +5,6 @@ mod breakable;
 mod endings;
 mod lifecycle;
 mod manager;
+mod queue;
 mod stage;
 mod stream;

@@ -5,7 +5,7 @@ use staithe_actors::{
     mail,
     session::messages::{PhaseDenied, StartSession},
     session_manager::messages::{
-        CreateFailed, DeleteSession, Drain, OpenFailed, OpenSession, Reconcile, Reconciled,
+        CreateFailed, DeleteSession, Drain, OpenFailed, OpenSession, Reconcile, Reconciled, TooMany,
     },
 };
 use staithe_protocol::Phase;
@@ -25,7 +25,7 @@ async fn a_repeated_creation_is_the_first_one_again_even_when_nothing_more_is_ad
     let reused = stage.try_create(Some(("k", 2))).await;
     assert!(matches!(reused, Err(CreateFailed::KeyReused)));
     let new = stage.try_create(Some(("n", 1))).await;
-    assert!(matches!(new, Err(CreateFailed::TooMany(3))));
+    assert!(matches!(new, Err(CreateFailed::TooMany(TooMany::Sessions(3)))));
     assert_eq!(stage.store.list_sessions().await.unwrap().len(), 3);
     assert_eq!(stage.registry.bodies().len(), 3);
 }

@@ -68,9 +68,17 @@ impl Stage {
         &self,
         key: Option<(&str, u8)>,
     ) -> Result<Created, CreateFailed> {
+        self.try_create_for("me", key).await
+    }
+
+    async fn try_create_for(
+        &self,
+        owner: &str,
+        key: Option<(&str, u8)>,
+    ) -> Result<Created, CreateFailed> {
         let key = key.map(|(key, of)| IdempotencyKey { key: key.into(), digest: [of; 32] });
         let create = CreateSession {
-            owner: "me".into(),
+            owner: owner.into(),
             title: None,
             image: None,
             labels: BTreeMap::new(),
@@ -83,6 +91,11 @@ impl Stage {
     pub(crate) async fn create(&self) -> One {
         let id = self.try_create(None).await.unwrap_or_else(|error| panic!("{error}")).id;
         self.open(id).await
+    }
+
+    pub(crate) async fn create_for(&self, owner: &str) -> One {
+        let created = self.try_create_for(owner, None).await;
+        self.open(created.unwrap_or_else(|error| panic!("{error}")).id).await
     }
 
     pub(crate) async fn open(&self, id: SessionId) -> One {

@@ -95,6 +95,8 @@ pub enum Reason {
     SettingsChanged,
     /// The sandbox ended by itself or did not answer, and is had again.
     Restart,
+    /// As many sessions run as may: it was not woken.
+    Limits,
 }
 
 /// Why a session failed, in words that a person can act on.

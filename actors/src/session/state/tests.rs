@@ -5,6 +5,7 @@ use staithe_protocol::{SandboxId, StartStep, runner::Hello};
 use tokio::time::Instant;
 
 use super::*;
+use crate::session_manager::messages::TooMany;
 
 fn fault(cause: &str) -> Fault {
     Fault {
@@ -36,6 +37,14 @@ fn resting(phase: Phase) -> SessionState {
     SessionState::new(PhaseView::of(phase), ENDINGS)
 }
 
+/// With a place, and on its way.
+fn started() -> SessionState {
+    let mut state = resting(Phase::Stopped);
+    state.start().unwrap();
+    state.placed(1, Place::Granted);
+    state
+}
+
 fn phases(effects: &[Effect]) -> Vec<Phase> {
     let phase = |effect: &Effect| match effect {
         Effect::Publish(view) => Some(view.phase),
@@ -49,11 +58,13 @@ fn a_start_goes_through_its_steps_to_ready_and_lets_the_agent_in() {
     let mut state = resting(Phase::Stopped);
     let began = state.start().unwrap();
     assert_eq!(phases(&began), [Phase::Starting]);
-    assert_eq!(began.last(), Some(&Effect::EnsureRuntime));
+    assert_eq!(began.last(), Some(&Effect::AskPlace { ticket: 1, wish: Wish::Start }));
+    assert!(state.placed(1, Place::Granted).contains(&Effect::EnsureRuntime));
     state.observe(&step_began(StartStep::Create));
     assert_eq!(state.view().step, Some(StartStep::Create));
     let ready = state.observe(&up());
-    assert_eq!((phases(&ready), ready.last()), (vec![Phase::Ready], Some(&Effect::AgentUp)));
+    assert_eq!(phases(&ready), [Phase::Ready]);
+    assert_eq!(ready[1..], [Effect::AgentUp, Effect::TellStarted]);
     assert_eq!(state.view().step, None);
 }
 
@@ -127,8 +138,9 @@ fn a_part_that_breaks_fails_the_session_once_and_never_what_is_being_ended() {
 
 #[test]
 fn new_children_go_on_with_what_was_under_way() {
-    let mut ready = resting(Phase::Ready);
-    assert_eq!(ready.go_on(false).last(), Some(&Effect::EnsureRuntime));
+    let mut ready = started();
+    ready.observe(&up());
+    assert_eq!(ready.go_on(false).last(), Some(&Effect::EnsureRuntime), "it has its place");
     let mut stopping = resting(Phase::Ready);
     stopping.clear();
     assert_eq!(stopping.go_on(false), [Effect::StopRuntime(Ending::Clear)]);
@@ -143,6 +155,7 @@ enum Step {
     Suspend,
     Clear,
     Fail,
+    Placed(u64, Place),
     News(News),
 }
 
@@ -155,12 +168,18 @@ fn step() -> impl Strategy<Value = Step> {
         Just(News::Failed(fault("x"))),
         Just(News::Stopped),
     ];
+    let place = prop_oneof![
+        Just(Place::Granted),
+        Just(Place::Waiting { position: 2 }),
+        Just(Place::Denied(TooMany::Sessions(1))),
+    ];
     prop_oneof![
         Just(Step::Start),
         Just(Step::Stop),
         Just(Step::Suspend),
         Just(Step::Clear),
         Just(Step::Fail),
+        (1..4_u64, place).prop_map(|(ticket, place)| Step::Placed(ticket, place)),
         news.prop_map(Step::News),
     ]
 }
@@ -172,6 +191,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..40)
     ) {
         let mut state = resting(Phase::Stopped);
+        let mut has_place = false;
         for step in steps {
             let before = state.phase();
             let effects = match step.clone() {
@@ -180,6 +200,7 @@ proptest! {
                 Step::Suspend => state.suspend(Reason::Drain),
                 Step::Clear => state.clear(),
                 Step::Fail => state.fail(fault("x")),
+                Step::Placed(ticket, place) => state.placed(ticket, place),
                 Step::News(news) => state.observe(&news),
             };
             let published = phases(&effects).last().copied();
@@ -196,6 +217,20 @@ proptest! {
                 }
                 _ => {}
             }
+            for effect in &effects {
+                match effect {
+                    Effect::AskPlace { .. } => has_place = true,
+                    Effect::GivePlaceBack => has_place = false,
+                    _ => {}
+                }
+            }
+            if let (Step::Placed(..), true) = (&step, phases(&effects).last() == Some(&before)) {
+                prop_assert_eq!(after, Phase::Starting);
+            }
+            let denied = matches!(step, Step::Placed(_, Place::Denied(_))) && after != before;
+            has_place &= !denied;
+            let rests = matches!(after, Phase::Stopped | Phase::Suspended | Phase::Failed);
+            prop_assert!(!(rests && has_place), "a place is not kept in rest");
             prop_assert_eq!(state.view().fault.is_some(), after == Phase::Failed);
             if effects.contains(&Effect::AgentUp) {
                 prop_assert_eq!(after, Phase::Ready);
@@ -217,6 +252,39 @@ fn what_sleeps_because_nobody_uses_it_may_be_paused_and_what_sleeps_for_a_drain_
         state.observe(&News::Stopped);
         assert_eq!((state.phase(), state.view().reason), (Phase::Suspended, Some(reason)));
     }
+}
+
+#[test]
+fn a_start_that_waits_tells_its_place_and_one_that_is_denied_is_what_it_was() {
+    let mut state = resting(Phase::Suspended);
+    state.start().unwrap();
+    assert!(state.awaits_place());
+    assert_eq!(state.placed(7, Place::Granted), [], "another ticket");
+    state.placed(1, Place::Waiting { position: 3 });
+    assert_eq!((state.view().step, state.view().position), (Some(StartStep::Queue), Some(3)));
+    assert!(!state.awaits_place());
+    let effects = state.placed(1, Place::Granted);
+    assert!(effects.contains(&Effect::EnsureRuntime), "{effects:?}");
+
+    let mut state = resting(Phase::Suspended);
+    state.start().unwrap();
+    let why = TooMany::Sessions(1);
+    let effects = state.placed(1, Place::Denied(why));
+    assert_eq!(effects.first(), Some(&Effect::AgentDown { hopeless: true }));
+    assert_eq!(effects.last(), Some(&Effect::AnswerStarters(Err(PhaseDenied::TooMany(why)))));
+    assert_eq!((state.phase(), state.view().reason), (Phase::Suspended, Some(Reason::Limits)));
+    assert!(state.wakes(), "it may be tried again");
+}
+
+#[test]
+fn a_stop_while_it_waits_gives_the_place_back_at_once() {
+    let mut state = resting(Phase::Stopped);
+    state.start().unwrap();
+    let effects = state.stop().unwrap();
+    assert!(effects.contains(&Effect::GivePlaceBack), "{effects:?}");
+    assert_eq!(state.placed(1, Place::Granted), []);
+    let ended = state.observe(&News::Stopped);
+    assert!(!ended.contains(&Effect::GivePlaceBack), "once is enough");
 }
 
 #[test]
