@@ -1,5 +1,7 @@
 //! What may be asked of a [`Runtime`](super::Runtime), and what it tells its session.
 
+use std::time::Duration;
+
 use actix::Message;
 use staithe_engine::Stats;
 use staithe_link::Link;
@@ -75,6 +77,20 @@ pub struct InterruptCommand;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Link, ActFailed>")]
 pub struct GetLine;
+
+/// Sent by `Session`: whether something runs in the sandbox.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Activity, ActFailed>")]
+pub struct GetActivity;
+
+/// What goes on in a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// A command runs.
+    pub busy: bool,
+    /// Since the last command ended or printed something.
+    pub idle: Duration,
+}
 
 /// Sent by operators: what the sandbox uses.
 #[derive(Clone, Copy, Debug, Message)]

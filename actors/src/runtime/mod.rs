@@ -5,6 +5,7 @@ pub(crate) mod connect;
 mod ending;
 mod file_ops;
 pub mod messages;
+mod questions;
 pub(crate) mod spec;
 pub mod state;
 
@@ -18,7 +19,7 @@ use actix::{
     WeakAddr, WrapFuture,
 };
 use futures_util::StreamExt;
-use staithe_engine::{Engine, Stats};
+use staithe_engine::Engine;
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     EventId, Fault, Generation, Observation, SandboxId, SessionId,
@@ -40,16 +41,11 @@ use crate::{
 
 use bring_up::Attempt;
 use connect::Connected;
-use messages::{
-    Act, ActFailed, Ending, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News,
-    RuntimeNews, StopRuntime, Told,
-};
+use messages::{Act, ActFailed, Ending, EnsureRuntime, News, RuntimeNews, StopRuntime, Told};
 use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 
 /// Beyond an action's own limit, before its line is given up.
 const ACT_MARGIN: Duration = Duration::from_secs(30);
-/// A small question's deadline.
-const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Runtime {
@@ -378,60 +374,6 @@ impl Handler<Act> for Runtime {
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
                 Err(LinkFailed::Down | LinkFailed::Cut) => Err(ActFailed::NotConnected),
                 Err(error) => Err(ActFailed::Refused(error.to_string())),
-            }
-        })
-    }
-}
-
-impl Handler<InterruptCommand> for Runtime {
-    type Result = ResponseFuture<Result<bool, ActFailed>>;
-
-    fn handle(&mut self, _: InterruptCommand, _: &mut Self::Context) -> Self::Result {
-        let line = self.line();
-        Box::pin(async move {
-            match line?.call(Call::Interrupt {}, QUESTION_DEADLINE).await {
-                Ok(Answer::Interrupted { running }) => Ok(running),
-                Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
-                Err(_) => Err(ActFailed::NotConnected),
-            }
-        })
-    }
-}
-
-impl Handler<GetLine> for Runtime {
-    type Result = Result<Link, ActFailed>;
-
-    fn handle(&mut self, _: GetLine, _: &mut Self::Context) -> Self::Result {
-        self.line()
-    }
-}
-
-impl Handler<GetStats> for Runtime {
-    type Result = ResponseFuture<Option<Stats>>;
-
-    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
-        let engine = self.origin.engine.clone();
-        let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
-        Box::pin(async move {
-            let stats = engine.stats(&sandbox?).await;
-            stats.inspect_err(|error| tracing::warn!(%error, "a sandbox can't be measured")).ok()
-        })
-    }
-}
-
-impl Handler<GetLogs> for Runtime {
-    type Result = ResponseFuture<Vec<String>>;
-
-    fn handle(&mut self, GetLogs { tail }: GetLogs, _: &mut Self::Context) -> Self::Result {
-        let engine = self.origin.engine.clone();
-        let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
-        Box::pin(async move {
-            match sandbox {
-                Some(sandbox) => engine.logs(&sandbox, tail).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "a sandbox's log can't be read");
-                    vec![format!("The log can't be read: {error}")]
-                }),
-                None => Vec::new(),
             }
         })
     }

@@ -92,6 +92,17 @@ pub struct JoinSession(pub ClientInfo);
 #[rtype(result = "Addr<Runtime>")]
 pub struct GetRuntime;
 
+/// Sent by operators: the runtime, to look at it. It neither wakes the session nor keeps it awake.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Addr<Runtime>")]
+pub struct PeekRuntime;
+
+/// Sent by proxies to a sandbox: somebody uses the session. It is woken when it sleeps; the answer is
+/// the phase. At most one in a few seconds is of use.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Phase")]
+pub struct TouchSession;
+
 /// Sent by the front: the stream.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Addr<EventStream>")]

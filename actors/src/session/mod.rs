@@ -1,8 +1,10 @@
 //! One browser session: owns its phase and its children, and restarts those that may be restarted.
 
 mod children;
+pub mod idle;
 pub mod messages;
 mod places;
+mod resting;
 pub mod start_times;
 pub mod state;
 
@@ -42,13 +44,14 @@ use crate::{
         messages::{EnsureRuntime, News, RuntimeNews, StopRuntime, Told},
     },
     session_manager::{SessionManager, registry::SessionSnapshot},
-    settings::Settings,
+    settings::{Settings, SuspendBy},
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
 };
 
+use idle::Idle;
 use messages::{
-    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StopSession,
-    StreamBroken, SubmitAction, SuspendSession,
+    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PeekRuntime, PhaseDenied,
+    StopSession, StreamBroken, SubmitAction, SuspendSession,
 };
 use start_times::StartTimes;
 use state::{Effect, Endings, SessionState};
@@ -66,6 +69,9 @@ pub struct Session {
     generation: Generation,
     budget: RestartBudget,
     start_times: StartTimes,
+    idle: Idle,
+    /// How often it has become ready.
+    starts: u64,
     restarts: u32,
     sandbox: Option<SandboxId>,
     waiters: Vec<oneshot::Sender<()>>,
@@ -130,7 +136,10 @@ impl Session {
         notice: DeathNotice<SessionManager>,
     ) -> Self {
         let view = PhaseView { fault: record.fault.clone(), ..PhaseView::of(record.phase) };
-        let endings = Endings::of(&origin.settings.sandbox);
+        let settings = &origin.settings.sandbox;
+        let endings = Endings::of(settings);
+        let sleeps = settings.suspend_by != SuspendBy::None;
+        let idle = Idle::new(settings.idle_after.filter(|_| sleeps), Instant::now());
         Self {
             origin,
             state: SessionState::new(view, endings),
@@ -140,6 +149,8 @@ impl Session {
             children: None,
             budget: RestartBudget::for_runtime(),
             start_times: StartTimes::default(),
+            idle,
+            starts: 0,
             restarts: 0,
             sandbox: None,
             waiters: Vec::new(),
@@ -196,6 +207,9 @@ impl Session {
         self.snapshot.send_modify(|snapshot| snapshot.phase = view.clone());
         if view.step.is_none() {
             self.save(ctx);
+        }
+        if view.phase == Phase::Ready {
+            self.begin_clocks(ctx);
         }
         let append =
             Append::observation(Source::Environment, None, Observation::PhaseChanged(view));
@@ -399,6 +413,7 @@ impl Handler<AgentStateNews> for Session {
 
     fn handle(&mut self, AgentStateNews(agent): AgentStateNews, ctx: &mut Self::Context) {
         self.record.agent_state = agent;
+        self.used();
         self.touch();
         self.save(ctx);
         self.snapshot.send_modify(|snapshot| snapshot.agent_state = agent);
@@ -452,6 +467,7 @@ impl Handler<SubmitAction> for Session {
         ctx: &mut Self::Context,
     ) -> Self::Result {
         self.wake(ctx);
+        self.used();
         self.touch();
         let submit = mail::ask(self.children().agent.addr(), submit);
         Box::pin(async move { submit.await? })
@@ -463,6 +479,7 @@ impl Handler<JoinSession> for Session {
 
     fn handle(&mut self, JoinSession(info): JoinSession, ctx: &mut Self::Context) -> Self::Result {
         self.wake(ctx);
+        self.used();
         Box::pin(mail::ask(self.children().stream.addr(), Subscribe(info)))
     }
 }
@@ -472,6 +489,15 @@ impl Handler<GetRuntime> for Session {
 
     fn handle(&mut self, _: GetRuntime, ctx: &mut Self::Context) -> Self::Result {
         self.wake(ctx);
+        self.used();
+        self.children().runtime.addr().clone()
+    }
+}
+
+impl Handler<PeekRuntime> for Session {
+    type Result = Addr<Runtime>;
+
+    fn handle(&mut self, _: PeekRuntime, _: &mut Self::Context) -> Self::Result {
         self.children().runtime.addr().clone()
     }
 }

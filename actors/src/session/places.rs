@@ -93,6 +93,7 @@ impl Handler<StartSession> for Session {
     type Result = ResponseFuture<Result<Phase, PhaseDenied>>;
 
     fn handle(&mut self, _: StartSession, ctx: &mut Self::Context) -> Self::Result {
+        self.used();
         let outcome = self.start(ctx);
         if !self.state.awaits_place() || self.stream_broken || outcome.is_err() {
             return Box::pin(std::future::ready(outcome));

@@ -220,6 +220,14 @@ impl SessionState {
         }
     }
 
+    /// The sandbox has run for as long as it may.
+    pub fn age(&mut self) -> Vec<Effect> {
+        match self.view.phase {
+            Phase::Starting | Phase::Ready => self.end(Then::Stopped, Some(Reason::Age)),
+            _ => Vec::new(),
+        }
+    }
+
     /// End the sandbox and its workspace, whatever the phase.
     pub fn clear(&mut self) -> Vec<Effect> {
         if self.view.phase == Phase::Stopping && self.then == Then::Cleared {

@@ -6,5 +6,6 @@ mod endings;
 mod lifecycle;
 mod manager;
 mod queue;
+mod resting;
 mod stage;
 mod stream;
