@@ -25,6 +25,12 @@ pub struct StopRuntime {
     pub ending: Ending,
 }
 
+/// Sent by `Session`: see whether the sandbox still runs; one that doesn't is had again. Repeated, it
+/// looks again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LookRuntime;
+
 /// What becomes of a sandbox that is not wanted now, from the mildest to the harshest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {

@@ -19,7 +19,7 @@ use actix::{
     WeakAddr, WrapFuture,
 };
 use futures_util::StreamExt;
-use staithe_engine::Engine;
+use staithe_engine::{Engine, SandboxState};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     EventId, Fault, Generation, Observation, SandboxId, SessionId,
@@ -41,7 +41,9 @@ use crate::{
 
 use bring_up::Attempt;
 use connect::Connected;
-use messages::{Act, ActFailed, Ending, EnsureRuntime, News, RuntimeNews, StopRuntime, Told};
+use messages::{
+    Act, ActFailed, Ending, EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told,
+};
 use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 
 /// Beyond an action's own limit, before its line is given up.
@@ -122,6 +124,7 @@ impl Runtime {
                 Effect::TearDown { generation, ending } => {
                     self.tear_down(generation, ending, ctx);
                 }
+                Effect::Look { generation } => self.look(generation, ctx),
                 Effect::DropLine => self.connected = None,
                 Effect::Tell(told) => self.tell(News::Told(told)),
                 Effect::TellUp => self.tell_up(),
@@ -193,6 +196,17 @@ impl Runtime {
                 Vec::new()
             });
             ctx.notify(Observed { generation, fact: Fact::TornDown { log_tail } });
+        }));
+    }
+
+    fn look(&self, generation: Generation, ctx: &mut Context<Self>) {
+        let engine = self.origin.engine.clone();
+        let mine = spec::mine(&spec::of(&self.origin, generation));
+        let find = async move { engine.find(&mine).await };
+        ctx.spawn(find.into_actor(self).map(move |found, _, ctx| match found {
+            Ok(found) if found.iter().any(|it| it.state == SandboxState::Running) => {}
+            Ok(_) => ctx.notify(Observed { generation, fact: Fact::Gone }),
+            Err(error) => tracing::warn!(%error, "whether a sandbox runs can't be told"),
         }));
     }
 
@@ -287,6 +301,15 @@ impl Handler<StopRuntime> for Runtime {
 
     fn handle(&mut self, StopRuntime { ending }: StopRuntime, ctx: &mut Self::Context) {
         let effects = self.state.stop(ending);
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<LookRuntime> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, _: LookRuntime, ctx: &mut Self::Context) {
+        let effects = self.state.look();
         self.perform(effects, ctx);
     }
 }

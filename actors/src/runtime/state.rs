@@ -54,6 +54,10 @@ pub enum Effect {
         generation: Generation,
         ending: Ending,
     },
+    /// Ask the engine whether the sandbox runs.
+    Look {
+        generation: Generation,
+    },
     /// Let the line go.
     DropLine,
     /// Tell the session.
@@ -77,6 +81,8 @@ pub enum Fact {
         same_epoch: bool,
     },
     CutOverran,
+    /// The engine was asked, and no such sandbox runs.
+    Gone,
     Exited {
         code: Option<i32>,
     },
@@ -147,6 +153,14 @@ impl RuntimeState {
         }
     }
 
+    /// It may be that the sandbox is gone.
+    pub fn look(&self) -> Vec<Effect> {
+        match self.phase {
+            Phase::Up | Phase::Cut => vec![Effect::Look { generation: self.generation }],
+            _ => Vec::new(), // what goes on will know
+        }
+    }
+
     fn tear_down(&mut self, ending: Ending) -> Vec<Effect> {
         self.phase = Phase::Stopping(ending);
         self.generation = self.generation.next();
@@ -179,6 +193,9 @@ impl RuntimeState {
             (Phase::Up | Phase::Cut, Fact::Exited { code }) => {
                 let code = code.map_or("unknown".to_owned(), |code| code.to_string());
                 self.restart(format!("the sandbox ended by itself (exit code {code})"), now)
+            }
+            (Phase::Up | Phase::Cut, Fact::Gone) => {
+                self.restart("the sandbox does not run any more".into(), now)
             }
             (Phase::Cut, Fact::CutOverran) => {
                 let cause =
@@ -269,6 +286,16 @@ mod tests {
         );
         assert_eq!(state.observe(g, Fact::LineUp { same_epoch: true }, now), [Effect::TellUp]);
         assert_eq!(state.observe(g, Fact::CutOverran, now), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sandbox_that_is_gone_without_a_word_is_had_again_once_somebody_looks() {
+        let mut state = up();
+        let g = state.generation();
+        assert_eq!(state.look(), [Effect::Look { generation: g }]);
+        let effects = state.observe(g, Fact::Gone, Instant::now());
+        assert!(matches!(effects.last(), Some(Effect::Pause { .. })), "{effects:?}");
+        assert_eq!(state.look(), []);
     }
 
     #[tokio::test(start_paused = true)]

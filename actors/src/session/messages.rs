@@ -70,6 +70,12 @@ pub enum Place {
     Denied(TooMany),
 }
 
+/// Told by the manager: the engine has something else than this session should. A hint: what is so is
+/// looked up, and mended where it is wrong.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LookForSandbox;
+
 /// Told by `EventStream`, once: the store took an event not, so the stream takes none any more.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

@@ -41,7 +41,7 @@ use crate::{
     record::SessionRecord,
     runtime::{
         Runtime,
-        messages::{EnsureRuntime, News, RuntimeNews, StopRuntime, Told},
+        messages::{EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told},
     },
     session_manager::{SessionManager, registry::SessionSnapshot},
     settings::{Settings, SuspendBy},
@@ -50,8 +50,8 @@ use crate::{
 
 use idle::Idle;
 use messages::{
-    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PeekRuntime, PhaseDenied,
-    StopSession, StreamBroken, SubmitAction, SuspendSession,
+    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, LookForSandbox, PeekRuntime,
+    PhaseDenied, StopSession, StreamBroken, SubmitAction, SuspendSession,
 };
 use start_times::StartTimes;
 use state::{Effect, Endings, SessionState};
@@ -174,6 +174,7 @@ impl Session {
                 Effect::TellStarted => self.tell_started(),
                 Effect::GivePlaceBack => self.give_place_back(),
                 Effect::EnsureRuntime => mail::tell(self.children().runtime.addr(), EnsureRuntime),
+                Effect::LookRuntime => mail::tell(self.children().runtime.addr(), LookRuntime),
                 Effect::StopRuntime(ending) => {
                     mail::tell(self.children().runtime.addr(), StopRuntime { ending });
                 }
@@ -313,6 +314,11 @@ impl Session {
         if steps.is_empty() { self.record.start_steps.clone() } else { steps }
     }
 
+    fn keep_workspace(&mut self, workspace: Option<String>) {
+        self.snapshot.send_modify(|snapshot| snapshot.workspace.clone_from(&workspace));
+        self.record.workspace = workspace;
+    }
+
     fn note_news(&mut self, news: &News) {
         match news {
             News::Up { hello, sandbox } => {
@@ -326,9 +332,7 @@ impl Session {
             }
             News::Failed(_) | News::Stopped => self.sandbox = None,
             News::Told(Told::Step { step, at }) => self.start_times.step(*step, *at),
-            News::Told(Told::Workspace(workspace)) => {
-                self.record.workspace = Some(workspace.clone());
-            }
+            News::Told(Told::Workspace(workspace)) => self.keep_workspace(Some(workspace.clone())),
             News::Told(Told::Noted(_)) | News::Cut => {}
         }
     }
@@ -455,6 +459,15 @@ impl Handler<ClearSession> for Session {
         let effects = self.state.clear();
         self.perform(effects, ctx);
         answered
+    }
+}
+
+impl Handler<LookForSandbox> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: LookForSandbox, ctx: &mut Self::Context) {
+        let effects = self.state.look();
+        self.perform(effects, ctx);
     }
 }
 

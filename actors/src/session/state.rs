@@ -63,6 +63,8 @@ pub enum Effect {
     TellStarted,
     GivePlaceBack,
     EnsureRuntime,
+    /// See whether the sandbox is there and runs.
+    LookRuntime,
     StopRuntime(Ending),
     /// The agent's side may use the runtime.
     AgentUp,
@@ -234,6 +236,17 @@ impl SessionState {
             return Vec::new();
         }
         self.end(Then::Cleared, None)
+    }
+
+    /// What the engine has is not what should be, or was not a moment ago.
+    pub fn look(&self) -> Vec<Effect> {
+        match self.view.phase {
+            Phase::Ready => vec![Effect::LookRuntime],
+            Phase::Suspended => vec![Effect::StopRuntime(Ending::Stop)],
+            Phase::Stopped => vec![Effect::StopRuntime(self.endings.stopped)],
+            Phase::Failed => vec![Effect::StopRuntime(Ending::Remove)],
+            Phase::Starting | Phase::Stopping => Vec::new(), // it is about to know
+        }
     }
 
     /// Takes news of the runtime.

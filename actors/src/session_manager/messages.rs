@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix::Message;
 use serde::Serialize;
+use staithe_engine::{EngineFailed, Sandbox};
 use staithe_protocol::{Action, SessionId};
 use staithe_store::StoreFailed;
 
@@ -132,10 +133,25 @@ pub struct Drain {
 }
 
 /// Sent by `boot` and operators: compare the records with what the engine has, and mend. A second one
-/// finds nothing to do.
+/// finds nothing to do; one that comes while another is under way gets its report.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Reconciled, String>")]
 pub struct Reconcile;
+
+/// Sent by the manager's own clock: it is time for a pass.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct ReconcileDue;
+
+/// Sent by a pass to itself: what the engine has.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Found(pub(super) Result<Vec<Sandbox>, EngineFailed>);
+
+/// Sent by a pass to itself: what was planned is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Mended(pub(super) Reconciled);
 
 /// What a reconcile pass did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -144,6 +160,8 @@ pub struct Reconciled {
     pub adopted: Vec<SessionId>,
     /// Sandboxes removed: nobody's, or of sessions that rest.
     pub reaped: Vec<String>,
+    /// What belonged to no session and no sandbox, in the engine's words, and was removed.
+    pub swept: Vec<String>,
 }
 
 /// A session was loaded, or could not be; sent by the manager's own futures.

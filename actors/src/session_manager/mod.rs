@@ -6,22 +6,19 @@
 pub mod admission;
 pub(crate) mod load;
 pub mod messages;
+mod passes;
 mod places;
 pub mod reconcile;
 pub mod registry;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
     WrapFuture, fut,
 };
 use futures_util::future::join_all;
-use staithe_engine::{Engine, LABEL_OWNER, Labels};
+use staithe_engine::Engine;
 use staithe_protocol::{AgentState, Generation, Phase, SessionId};
 use staithe_store::{Claim, NewClaim, Store, StoreFailed};
 use tokio::{
@@ -45,8 +42,9 @@ use crate::{
 use admission::Admission;
 use messages::{
     CreateFailed, CreateSession, Created, DeleteSession, Drain, Loaded, OpenFailed, OpenSession,
-    Reconcile, Reconciled, Wish,
+    Wish,
 };
+use passes::PassWaiters;
 use registry::{Registry, SessionHandle, SessionSnapshot};
 
 /// How long deleting one session may take before its caller is told that it goes on.
@@ -70,6 +68,8 @@ pub struct SessionManager {
     telling_at: Option<Instant>,
     /// The engine removes what nobody wants; nothing new is begun meanwhile.
     sweeping: bool,
+    /// A reconcile pass is under way, and these wait for it.
+    passing: Option<PassWaiters>,
     draining: bool,
 }
 
@@ -124,6 +124,7 @@ impl SessionManager {
             tickets: HashMap::new(),
             telling_at: None,
             sweeping: false,
+            passing: None,
             draining: false,
         };
         Ok((manager, registry))
@@ -262,6 +263,10 @@ impl SessionManager {
 
 impl Actor for SessionManager {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.begin_passes(ctx);
+    }
 }
 
 impl Handler<CreateSession> for SessionManager {
@@ -391,53 +396,6 @@ impl Handler<Drain> for SessionManager {
                 }
             }
         })
-    }
-}
-
-impl Handler<Reconcile> for SessionManager {
-    type Result = ResponseActFuture<Self, Result<Reconciled, String>>;
-
-    fn handle(&mut self, _: Reconcile, _: &mut Self::Context) -> Self::Result {
-        let engine = self.engine.clone();
-        let mine = Labels::from([(LABEL_OWNER.to_owned(), self.settings.owner.clone())]);
-        let find = async move { engine.find(&mine).await };
-        Box::pin(find.into_actor(self).then(|found, this, ctx| {
-            let sandboxes = match found {
-                Ok(sandboxes) => sandboxes,
-                Err(error) => return Box::pin(fut::ready(Err(error.to_string()))) as Self::Result,
-            };
-            let known: BTreeMap<_, _> = this.registry.known();
-            let mut report = Reconciled::default();
-            let mut work: Vec<ResponseFuture<()>> = Vec::new();
-            for step in reconcile::plan(&known, &sandboxes) {
-                match step {
-                    reconcile::Step::Reap(sandbox) => {
-                        report.reaped.push(sandbox.to_string());
-                        let engine = this.engine.clone();
-                        work.push(Box::pin(async move {
-                            metrics::counter!("staithe_reaped_containers_total").increment(1);
-                            if let Err(error) = engine.remove(&sandbox, false).await {
-                                tracing::error!(%sandbox, %error, "a sandbox could not be reaped");
-                            }
-                        }));
-                    }
-                    reconcile::Step::Adopt(id) | reconcile::Step::FinishStop(id) => {
-                        report.adopted.push(id);
-                        let open = this.open(id, ctx);
-                        work.push(Box::pin(async move {
-                            if let Err(error) = open.await {
-                                tracing::error!(session_id = %id, %error, "a session could not be taken up");
-                            }
-                        }));
-                    }
-                }
-            }
-            Box::pin(async move {
-                join_all(work).await;
-                tracing::info!(adopted = report.adopted.len(), reaped = report.reaped.len(), "reconciled");
-                Ok(report)
-            }.into_actor(this))
-        }))
     }
 }
 

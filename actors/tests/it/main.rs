@@ -5,6 +5,7 @@ mod breakable;
 mod endings;
 mod lifecycle;
 mod manager;
+mod mending;
 mod queue;
 mod resting;
 mod stage;

@@ -77,7 +77,7 @@ async fn a_server_that_keeps_sandboxes_hands_them_to_the_next_one() {
 
     let stage = Stage::over(&store, &machine).await;
     let first = mail::ask(&stage.manager, Reconcile).await.unwrap().unwrap();
-    assert_eq!(first, Reconciled { adopted: vec![session.id], reaped: Vec::new() });
+    assert_eq!(first, Reconciled { adopted: vec![session.id], ..Reconciled::default() });
     let session = stage.open(session.id).await;
     session.reach(Phase::Ready).await;
     assert!(stage.engine.calls().is_empty(), "{:?}", stage.engine.operations());

@@ -128,6 +128,19 @@ impl Machine {
             .ok();
     }
 
+    /// Somebody changes a sandbox by hand, and nobody tells.
+    pub fn set_state(&self, name: &str, state: SandboxState) {
+        let mut kept = self.kept();
+        for it in kept.boxes.values_mut().filter(|it| it.sandbox.name == name) {
+            it.sandbox.state = state;
+        }
+    }
+
+    /// Somebody leaves a workspace that no sandbox uses.
+    pub fn leave_workspace(&self, name: &str) {
+        self.kept().workspaces.insert(name.to_owned());
+    }
+
     /// Somebody removes a sandbox by hand, and nobody tells.
     pub fn vanish(&self, name: &str) {
         let id = self.kept().of_name(name).map(|it| it.sandbox.id.clone());
