@@ -59,3 +59,9 @@ impl SessionRecord {
         matches!(self.phase, Phase::Starting | Phase::Ready)
     }
 }
+
+/// A key for a runner: 256 bits from the system, in hexadecimal.
+pub(crate) fn random_key() -> String {
+    let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+    halves.iter().map(|half| half.as_simple().to_string()).collect()
+}

@@ -1,4 +1,4 @@
-//! One attempt to have a sandbox: look, attach or wake or make, connect. What fails leaves nothing but
+//! One attempt to have a sandbox: look, attach or wake or claim or make, connect. What fails leaves nothing but
 //! the workspace.
 
 use std::{
@@ -9,12 +9,15 @@ use std::{
     time::Duration,
 };
 
-use staithe_engine::{Engine, EngineFailed, LABEL_CONFIG, Sandbox, SandboxSpec, SandboxState};
+use staithe_engine::{
+    Engine, EngineFailed, LABEL_CONFIG, LABEL_POOL, Sandbox, SandboxSpec, SandboxState,
+};
 use staithe_protocol::{Fault, Reason, SandboxId, StartStep};
 use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 
 use super::{
+    claiming::Door,
     connect::{Connected, connect, fault_of, no_answer},
     messages::Told,
     spec::mine,
@@ -38,48 +41,74 @@ pub(super) struct Attempt {
     pub tell: Box<dyn Fn(Told) + Send + Sync>,
     /// Other settings have been spoken of already.
     pub noted: AtomicBool,
+    /// Where started sandboxes may be had.
+    pub door: Option<Door>,
+    /// The pool was asked.
+    pub claimed: bool,
 }
 
 /// A sandbox that can't be had.
 struct Lost {
     fault: Fault,
-    /// It was there before this attempt: another one may do better.
-    found: bool,
+    origin: Whence,
     /// What is left of it.
     sandbox: Option<SandboxId>,
 }
 
+/// Where a sandbox comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whence {
+    /// It was there before this attempt: another one may do better.
+    Found,
+    /// So may one instead of the pool's.
+    Claimed,
+    Made,
+}
+
 impl Lost {
     fn nothing(fault: Fault) -> Self {
-        Self { fault, found: false, sandbox: None }
+        Self { fault, origin: Whence::Made, sandbox: None }
     }
 }
 
 impl Attempt {
     /// Carries it out. A sandbox that was there and is of no use is made anew, once.
-    pub(super) async fn run(self) -> Result<Connected, Fault> {
+    pub(super) async fn run(mut self) -> Result<Connected, Fault> {
         let lost = match self.once().await {
             Ok(connected) => return Ok(connected),
             Err(lost) => lost,
         };
-        if let (true, false, Some(sandbox)) =
-            (lost.found, *self.cancelled.borrow(), lost.sandbox.as_ref())
-        {
-            tracing::warn!(%sandbox, cause = %lost.fault.cause, "a found sandbox is of no use and is made anew");
-            let removed = self.engine.remove(sandbox, false).await;
-            removed.map_err(|error| fault_of(StartStep::Find, &error))?;
-            return match self.once().await {
-                Ok(connected) => Ok(connected),
-                Err(lost) => Err(self.release(lost).await),
-            };
+        let wanted = !*self.cancelled.borrow();
+        match (lost.origin, &lost.sandbox) {
+            (Whence::Found, Some(sandbox)) if wanted => {
+                tracing::warn!(%sandbox, cause = %lost.fault.cause, "a found sandbox is of no use and is made anew");
+                let removed = self.engine.remove(sandbox, false).await;
+                removed.map_err(|error| fault_of(StartStep::Find, &error))?;
+            }
+            (Whence::Claimed, Some(sandbox)) if wanted => {
+                tracing::warn!(%sandbox, cause = %lost.fault.cause, "a claimed sandbox is of no use and one is made instead");
+                self.give_up_claim(sandbox).await;
+            }
+            _ => return Err(self.release(lost).await),
         }
-        Err(self.release(lost).await)
+        match self.once().await {
+            Ok(connected) => Ok(connected),
+            Err(lost) => Err(self.release(lost).await),
+        }
     }
 
-    async fn once(&self) -> Result<Connected, Lost> {
-        let (sandbox, found) = self.have().await?;
-        let connected = self.connect(&sandbox).await;
-        connected.map_err(|fault| Lost { fault, found, sandbox: Some(sandbox) })
+    async fn once(&mut self) -> Result<Connected, Lost> {
+        let (sandbox, origin) = self.have().await?;
+        let id = sandbox.id.clone();
+        let lost = |fault| Lost { fault, origin, sandbox: Some(id.clone()) };
+        let connected = self.connect(&sandbox.id).await.map_err(lost)?;
+        if sandbox.labels.contains_key(LABEL_POOL) {
+            (self.tell)(Told::Step { step: StartStep::Init, at: Instant::now() });
+            let init = self.init(&connected.link).instrument(span_of(StartStep::Init)).await;
+            // Another one would fail alike.
+            init.map_err(|fault| Lost { origin: Whence::Made, ..lost(fault) })?;
+        }
+        Ok(connected)
     }
 
     /// Tells of a step and carries it out, in a span of its own.
@@ -92,32 +121,26 @@ impl Attempt {
         work.instrument(span_of(step)).await
     }
 
-    /// A running sandbox, and whether it was there before.
-    async fn have(&self) -> Result<(SandboxId, bool), Lost> {
+    /// A running sandbox, and where it comes from.
+    async fn have(&mut self) -> Result<(Sandbox, Whence), Lost> {
         for _ in 0..RACES {
             let found = self.step(StartStep::Find, self.find()).await;
             let found = found.map_err(|e| Lost::nothing(fault_of(StartStep::Find, &e)))?;
             let found = self.suitable(found).await.map_err(Lost::nothing)?;
-            let was_there = found.is_some();
-            let sandbox = match found {
-                Some(sandbox) => sandbox,
-                None => match self.make().await.map_err(Lost::nothing)? {
-                    Some(sandbox) => sandbox,
-                    None => continue, // somebody was faster: look again
-                },
+            let (sandbox, origin) = if let Some(sandbox) = found {
+                (sandbox, Whence::Found)
+            } else if let Some(sandbox) = self.claim().await {
+                (sandbox, Whence::Claimed)
+            } else if let Some(sandbox) = self.make().await.map_err(Lost::nothing)? {
+                (sandbox, Whence::Made)
+            } else {
+                continue; // somebody was faster: look again
             };
             (self.tell)(Told::Workspace(sandbox.workspace.clone()));
             if sandbox.state != SandboxState::Running {
-                let step = if was_there { StartStep::Wake } else { StartStep::Start };
-                let start = self.engine.start(&sandbox.id, &self.spec.key);
-                if let Err(error) = self.step(step, start).await {
-                    let down = matches!(error, EngineFailed::Unavailable { .. });
-                    let fault = fault_of(step, &error);
-                    let found = was_there && !down;
-                    return Err(Lost { fault, found, sandbox: Some(sandbox.id) });
-                }
+                self.start(&sandbox, origin).await?;
             }
-            return Ok((sandbox.id, was_there));
+            return Ok((sandbox, origin));
         }
         Err(Lost::nothing(Fault {
             code: "sandbox.name_taken".into(),
@@ -126,6 +149,16 @@ impl Attempt {
             remedy: "Remove it, or set another sandbox.name_prefix.".into(),
             log_tail: Vec::new(),
         }))
+    }
+
+    async fn start(&self, sandbox: &Sandbox, origin: Whence) -> Result<(), Lost> {
+        let step = if origin == Whence::Made { StartStep::Start } else { StartStep::Wake };
+        let start = self.engine.start(&sandbox.id, &self.spec.key);
+        self.step(step, start).await.map_err(|error| {
+            let down = matches!(error, EngineFailed::Unavailable { .. });
+            let origin = if down { Whence::Made } else { origin };
+            Lost { fault: fault_of(step, &error), origin, sandbox: Some(sandbox.id.clone()) }
+        })
     }
 
     /// Makes a sandbox, stopped; none when another of its name was made meanwhile.

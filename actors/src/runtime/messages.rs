@@ -110,6 +110,15 @@ pub struct GetLogs {
     pub tail: usize,
 }
 
+/// Sent by an attempt: key and workspace are those of a claimed sandbox, or the workspace is none any
+/// more. True for all later attempts.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub(super) struct NoteClaim {
+    pub(super) key: String,
+    pub(super) workspace: Option<String>,
+}
+
 /// What a runtime tells its session. Facts: they can't be denied, only be stale.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

@@ -1,6 +1,7 @@
 //! Owns a session's sandbox: its handle in the engine and the line to its runner.
 
 mod bring_up;
+mod claiming;
 pub(crate) mod connect;
 mod ending;
 mod file_ops;
@@ -40,6 +41,7 @@ use crate::{
 };
 
 use bring_up::Attempt;
+use claiming::Door;
 use connect::Connected;
 use messages::{
     Act, ActFailed, Ending, EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told,
@@ -165,6 +167,8 @@ impl Runtime {
                 }
             }),
             noted: AtomicBool::new(false),
+            door: self.door(generation, ctx),
+            claimed: false,
         };
         let span = tracing::info_span!("start", session_id = %self.origin.session_id, %generation);
         let began = Instant::now();
@@ -175,6 +179,19 @@ impl Runtime {
             drop(has_ended);
             ctx.notify(BroughtUp { generation, outcome });
         }));
+    }
+
+    /// The way to the pool, for a session that never had a sandbox.
+    fn door(&self, generation: Generation, ctx: &Context<Self>) -> Option<Door> {
+        let Origin { image, session, settings, workspace, engine, .. } = &self.origin;
+        let first = generation == Generation::default().next() && workspace.is_none();
+        let image = image.as_ref().filter(|_| first && engine.capabilities().pool)?;
+        let pooled = settings.pool.iter().any(|size| size.image == *image);
+        pooled.then(|| Door {
+            runtime: ctx.address().downgrade(),
+            session: session.clone(),
+            image: image.clone(),
+        })
     }
 
     fn tear_down(&mut self, generation: Generation, ending: Ending, ctx: &mut Context<Self>) {

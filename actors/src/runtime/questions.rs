@@ -13,7 +13,7 @@ use super::{
 };
 
 /// How long an answer may take.
-const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Handler<GetActivity> for Runtime {
     type Result = ResponseFuture<Result<Activity, ActFailed>>;

@@ -10,6 +10,7 @@ use crate::{
         feed::{ClientInfo, Subscription},
     },
     mail::SendFailed,
+    pool::messages::{ClaimSandbox, Claimed},
     runtime::Runtime,
     session_manager::messages::TooMany,
 };
@@ -69,6 +70,18 @@ pub enum Place {
     },
     Denied(TooMany),
 }
+
+/// Sent by `Runtime`: a started sandbox out of the pool. Answered when its key and workspace are in the
+/// session's record; it still has to be given the session's name.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Option<Claimed>")]
+pub struct ClaimForSession(pub ClaimSandbox);
+
+/// Sent by `Runtime`: the claim came to nothing, and its workspace is gone. Answered when that is
+/// durable.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ForgetClaim;
 
 /// Told by the manager: the engine has something else than this session should. A hint: what is so is
 /// looked up, and mended where it is wrong.

@@ -1,6 +1,7 @@
 //! One browser session: owns its phase and its children, and restarts those that may be restarted.
 
 mod children;
+mod claiming;
 pub mod idle;
 pub mod messages;
 mod places;

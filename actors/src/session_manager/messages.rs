@@ -1,6 +1,6 @@
 //! What may be asked of the [`SessionManager`](super::SessionManager).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix::Message;
 use serde::Serialize;
@@ -146,7 +146,11 @@ pub(super) struct ReconcileDue;
 /// Sent by a pass to itself: what the engine has.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Found(pub(super) Result<Vec<Sandbox>, EngineFailed>);
+pub(super) struct Found {
+    pub(super) sandboxes: Result<Vec<Sandbox>, EngineFailed>,
+    /// The numbers of the pool's sandboxes meanwhile.
+    pub(super) pool: BTreeSet<String>,
+}
 
 /// Sent by a pass to itself: what was planned is done.
 #[derive(Debug, Message)]

@@ -8,16 +8,21 @@ pub(crate) mod load;
 pub mod messages;
 mod passes;
 mod places;
+mod pooling;
 pub mod reconcile;
 pub mod registry;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
     WrapFuture, fut,
 };
-use futures_util::future::join_all;
+use futures_util::future::{OptionFuture, join_all};
 use staithe_engine::Engine;
 use staithe_protocol::{AgentState, Generation, Phase, SessionId};
 use staithe_store::{Claim, NewClaim, Store, StoreFailed};
@@ -30,7 +35,8 @@ use crate::{
     event_stream::feed::{Feed, as_cursor},
     mail,
     metered::Metered,
-    record::SessionRecord,
+    pool::{Pool, messages::DrainPool},
+    record::{SessionRecord, random_key},
     session::{
         self, Session, Take,
         messages::{ClearSession, SuspendSession},
@@ -70,6 +76,11 @@ pub struct SessionManager {
     sweeping: bool,
     /// A reconcile pass is under way, and these wait for it.
     passing: Option<PassWaiters>,
+    /// The names of the pool's sandboxes when the pass began.
+    pool_names: BTreeSet<String>,
+    pool: Option<ChildHandle<Pool>>,
+    pool_generation: Generation,
+    pool_budget: RestartBudget,
     draining: bool,
 }
 
@@ -125,6 +136,10 @@ impl SessionManager {
             telling_at: None,
             sweeping: false,
             passing: None,
+            pool_names: BTreeSet::new(),
+            pool: None,
+            pool_generation: Generation::default(),
+            pool_budget: RestartBudget::for_runtime(),
             draining: false,
         };
         Ok((manager, registry))
@@ -266,6 +281,7 @@ impl Actor for SessionManager {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.begin_passes(ctx);
+        self.start_pool(ctx);
     }
 }
 
@@ -387,6 +403,7 @@ impl Handler<Drain> for SessionManager {
         self.registry.drain();
         let sessions = self.registry.live_sessions();
         tracing::info!(sessions = sessions.len(), keep_sandboxes, "draining");
+        let pool = self.pool.as_ref().map(|pool| mail::ask(pool.addr(), DrainPool));
         Box::pin(async move {
             let suspend = SuspendSession { keep_sandbox: keep_sandboxes };
             let suspended = sessions.iter().map(|session| mail::ask(&session.addr, suspend));
@@ -394,6 +411,9 @@ impl Handler<Drain> for SessionManager {
                 if let Err(error) = outcome {
                     tracing::warn!(%error, "a session ended while draining");
                 }
+            }
+            if let Some(Err(error)) = OptionFuture::from(pool).await {
+                tracing::warn!(%error, "the pool ended while draining");
             }
         })
     }
@@ -403,7 +423,10 @@ impl Handler<ChildDown> for SessionManager {
     type Result = ();
 
     fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
-        let ChildKind::Session(id) = down.child else { return };
+        let ChildKind::Session(id) = down.child else {
+            self.pool_is_down(down, ctx);
+            return;
+        };
         if self.live.get(&id).is_none_or(|live| live.generation != down.generation) {
             return; // deleted, or replaced
         }
@@ -422,10 +445,4 @@ impl Handler<ChildDown> for SessionManager {
             });
         }
     }
-}
-
-/// A key for a runner: 256 bits from the system, in hexadecimal.
-fn random_key() -> String {
-    let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
-    halves.iter().map(|half| half.as_simple().to_string()).collect()
 }

@@ -12,7 +12,7 @@ use super::{
     messages::{Found, Mended, Reconcile, ReconcileDue, Reconciled},
     reconcile::{self, Step},
 };
-use crate::{mail, session::messages::LookForSandbox};
+use crate::{mail, pool::Pool, session::messages::LookForSandbox};
 
 /// Whoever waits for the pass that is under way.
 pub(super) type PassWaiters = Vec<oneshot::Sender<Result<Reconciled, String>>>;
@@ -43,10 +43,21 @@ impl SessionManager {
         self.passing = Some(Vec::new());
         let engine = self.engine.clone();
         let mine = Labels::from([(LABEL_OWNER.to_owned(), self.settings.owner.clone())]);
-        let find = async move { engine.find(&mine).await };
-        ctx.spawn(find.into_actor(self).map(|found, _, ctx| {
-            ctx.notify(Found(found));
-        }));
+        // What is claimed or made while the engine lists is known before or after.
+        let before = self.known_in_pool();
+        let find = async move { (before.await, engine.find(&mine).await) };
+        ctx.spawn(
+            find.into_actor(self)
+                .then(|(before, found), this, _| {
+                    let after = this.known_in_pool();
+                    let found = async move {
+                        let pool = before.into_iter().chain(after.await).collect();
+                        Found { sandboxes: found, pool }
+                    };
+                    found.into_actor(this)
+                })
+                .map(|found, _, ctx| ctx.notify(found)),
+        );
     }
 
     fn end_pass(&mut self, outcome: &Result<Reconciled, String>) {
@@ -59,14 +70,13 @@ impl SessionManager {
     fn mend(
         &mut self,
         sandboxes: &[Sandbox],
+        pool: BTreeSet<String>,
         ctx: &mut Context<Self>,
     ) -> (Reconciled, Vec<LocalBoxFuture<'static, ()>>) {
         let mut report = Reconciled::default();
         let mut work: Vec<LocalBoxFuture<'static, ()>> = Vec::new();
-        let policy = reconcile::Policy {
-            keep_stopped: self.settings.sandbox.keep_after_exit,
-            pool: BTreeSet::new(),
-        };
+        let policy =
+            reconcile::Policy { keep_stopped: self.settings.sandbox.keep_after_exit, pool };
         for step in reconcile::plan(&self.registry.known(), sandboxes, &policy) {
             match step {
                 Step::Reap(sandbox) => {
@@ -103,7 +113,8 @@ impl SessionManager {
     /// not be among what is kept.
     fn sweep(&mut self) -> BoxFuture<'static, Result<Vec<String>, EngineFailed>> {
         self.sweeping = true;
-        let kept = self.registry.workspaces(&self.settings.sandbox.name_prefix);
+        let mut kept = self.registry.workspaces(&self.settings.sandbox.name_prefix);
+        kept.extend(std::mem::take(&mut self.pool_names));
         let (engine, owner) = (self.engine.clone(), self.settings.owner.clone());
         Box::pin(async move { engine.sweep(&owner, &kept).await })
     }
@@ -133,8 +144,8 @@ impl Handler<ReconcileDue> for SessionManager {
 impl Handler<Found> for SessionManager {
     type Result = ();
 
-    fn handle(&mut self, Found(found): Found, ctx: &mut Self::Context) {
-        let sandboxes = match found {
+    fn handle(&mut self, Found { sandboxes, pool }: Found, ctx: &mut Self::Context) {
+        let sandboxes = match sandboxes {
             Ok(sandboxes) => sandboxes,
             Err(error) => {
                 tracing::warn!(%error, "sandboxes can't be listed; the next pass tries again");
@@ -142,7 +153,9 @@ impl Handler<Found> for SessionManager {
                 return;
             }
         };
-        let (report, work) = self.mend(&sandboxes, ctx);
+        let prefix = &self.settings.sandbox.name_prefix;
+        self.pool_names = pool.iter().map(|number| Pool::name_of(prefix, number)).collect();
+        let (report, work) = self.mend(&sandboxes, pool, ctx);
         ctx.spawn(join_all(work).into_actor(self).map(|_, _, ctx| ctx.notify(Mended(report))));
     }
 }

@@ -6,6 +6,7 @@ mod endings;
 mod lifecycle;
 mod manager;
 mod mending;
+mod pool;
 mod queue;
 mod resting;
 mod stage;

@@ -83,7 +83,7 @@ impl FakeEngine {
             config: None,
             images: None,
             failing: BTreeSet::new(),
-            capabilities: Capabilities { pause: true, ..Capabilities::default() },
+            capabilities: Capabilities { pause: true, pool: true, ..Capabilities::default() },
             permits: HashMap::new(),
         };
         Arc::new(Self { machine: machine.clone(), script: Mutex::new(script) })
