@@ -12,7 +12,7 @@ use staithe_actors::{
     event_stream::messages::AppendFailed,
     runtime::messages::ActFailed,
     session::messages::PhaseDenied,
-    session_manager::messages::{CreateFailed, OpenFailed},
+    session_manager::messages::{CreateFailed, OpenFailed, TooMany},
 };
 use staithe_protocol::{
     action::ActionRejected,
@@ -136,10 +136,21 @@ impl From<CreateFailed> for ApiError {
             CreateFailed::KeyReused => {
                 Self::denied(StatusCode::UNPROCESSABLE_ENTITY, "idempotency.key_reused", error)
             }
-            CreateFailed::TooMany(_) => Self::unavailable("limits.max_sessions", error, 30),
+            CreateFailed::TooMany(too_many) => too_many.into(),
             CreateFailed::Draining => Self::unavailable("server.draining", error, 10),
             CreateFailed::Store(error) => Self::failed("store.failed", error),
         }
+    }
+}
+
+impl From<TooMany> for ApiError {
+    fn from(error: TooMany) -> Self {
+        let code = match error {
+            TooMany::Sessions(_) => "limits.max_sessions",
+            TooMany::OfUser(_) => "limits.max_sessions_per_user",
+            TooMany::Waiting(_) => "limits.max_waiting",
+        };
+        Self::unavailable(code, error, 30)
     }
 }
 
@@ -147,6 +158,7 @@ impl From<PhaseDenied> for ApiError {
     fn from(error: PhaseDenied) -> Self {
         let code = match error {
             PhaseDenied::Draining => return Self::unavailable("server.draining", error, 10),
+            PhaseDenied::TooMany(too_many) => return too_many.into(),
             PhaseDenied::Stopping => "session.stopping",
             PhaseDenied::AlreadyStopped => "session.already_stopped",
         };

@@ -1,7 +1,8 @@
-//! The heart of Staithe: five actors, their messages and the pure cores that decide for them.
+//! The heart of Staithe: six actors, their messages and the pure cores that decide for them.
 //!
 //! ```text
 //! SessionManager                 one; admits, finds, counts, drains; keeps the registry that the front reads
+//! ├── Pool                       one or none; sandboxes that are started ahead
 //! └── Session                    one per browser session; owns the phase and its children
 //!     ├── EventStream            assigns ids, appends, fans out; started first, stopped last
 //!     ├── Runtime                owns the sandbox's handle and the line to its runner
@@ -19,6 +20,7 @@ pub mod agent_session;
 pub mod event_stream;
 pub mod mail;
 pub mod metered;
+pub mod pool;
 pub mod record;
 pub mod runtime;
 pub mod session;

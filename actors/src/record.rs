@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use staithe_protocol::{AgentState, Fault, Generation, Phase, SessionId};
+use staithe_protocol::{AgentState, Fault, Generation, Phase, SessionId, api::StepTime};
 use staithe_store::SessionRow;
 
 /// A session as it is kept. Versioned: [`SessionRecord::VERSION`].
@@ -30,6 +30,12 @@ pub struct SessionRecord {
     pub key: String,
     /// The runner's epoch when the session was last ready.
     pub epoch: Option<String>,
+    /// The engine's name of the workspace, when there has been one.
+    #[serde(default)]
+    pub workspace: Option<String>,
+    /// The steps of the last start that ended.
+    #[serde(default)]
+    pub start_steps: Vec<StepTime>,
 }
 
 impl SessionRecord {
@@ -52,4 +58,10 @@ impl SessionRecord {
     pub fn wants_sandbox(&self) -> bool {
         matches!(self.phase, Phase::Starting | Phase::Ready)
     }
+}
+
+/// A key for a runner: 256 bits from the system, in hexadecimal.
+pub(crate) fn random_key() -> String {
+    let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+    halves.iter().map(|half| half.as_simple().to_string()).collect()
 }

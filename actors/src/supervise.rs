@@ -26,6 +26,7 @@ pub enum ChildKind {
     EventStream,
     Runtime,
     AgentSession,
+    Pool,
 }
 
 /// Tells the parent that the actor which owns this value is gone: stopped, panicked, or its arbiter

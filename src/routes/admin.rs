@@ -5,7 +5,7 @@ use serde_json::json;
 use staithe_actors::{
     mail,
     runtime::messages::{GetLogs, GetStats},
-    session::messages::{GetAdminView, GetRuntime},
+    session::messages::{GetAdminView, PeekRuntime},
     session_manager::messages::{Drain, Reconcile},
 };
 use staithe_protocol::{
@@ -79,7 +79,7 @@ pub async fn get(
     let view = mail::ask(&session.addr, GetAdminView).await?;
     let mut body = serde_json::to_value(view).map_err(|e| ApiError::failed("server.failed", e))?;
     if session.snapshot.borrow().phase.phase == Phase::Ready {
-        let runtime = mail::ask(&session.addr, GetRuntime).await?;
+        let runtime = mail::ask(&session.addr, PeekRuntime).await?;
         body["stats"] = json!(mail::ask(&runtime, GetStats).await?);
     }
     Ok(HttpResponse::Ok().json(body))
@@ -95,7 +95,7 @@ pub async fn log(
     identity.must_operate()?;
     let tail = body::parameter::<usize>(&request, "tail")?.unwrap_or(200).min(1000);
     let session = front.open(&identity, Need::Read, session_id(&id)?).await?;
-    let runtime = mail::ask(&session.addr, GetRuntime).await?;
+    let runtime = mail::ask(&session.addr, PeekRuntime).await?;
     let lines = mail::ask(&runtime, GetLogs { tail }).await?;
     Ok(HttpResponse::Ok().json(json!({ "lines": lines })))
 }

@@ -66,6 +66,11 @@ pub struct RuntimeDown {
     pub hopeless: bool,
 }
 
+/// Sent by `Session`: does an action run or wait, or does the agent work?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "bool")]
+pub struct IsBusy;
+
 /// Told to `Session`: the agent's state changed.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

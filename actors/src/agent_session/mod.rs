@@ -32,7 +32,9 @@ use crate::{
     supervise::{DeathNotice, ParentGone},
 };
 
-use messages::{AgentStateNews, RuntimeDown, RuntimeUp, Submit, SubmitDenied, SubmitFailed};
+use messages::{
+    AgentStateNews, IsBusy, RuntimeDown, RuntimeUp, Submit, SubmitDenied, SubmitFailed,
+};
 use state::{AgentSessionState, Effect, Outcome, Pending};
 use turns::Turns;
 
@@ -246,6 +248,14 @@ impl Handler<RuntimeDown> for AgentSession {
     fn handle(&mut self, RuntimeDown { hopeless }: RuntimeDown, ctx: &mut Self::Context) {
         let effects = self.state.runtime_down(hopeless);
         self.perform(effects, ctx);
+    }
+}
+
+impl Handler<IsBusy> for AgentSession {
+    type Result = bool;
+
+    fn handle(&mut self, _: IsBusy, _: &mut Self::Context) -> Self::Result {
+        self.state.is_busy()
     }
 }
 

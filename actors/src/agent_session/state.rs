@@ -96,6 +96,11 @@ impl AgentSessionState {
         self.agent
     }
 
+    /// Whether an action runs or waits, or the agent works.
+    pub fn is_busy(&self) -> bool {
+        !self.waiting.is_empty() || !self.sent.is_empty() || self.agent == AgentState::Running
+    }
+
     /// Whether a client may do this now.
     pub fn admit(&self, action: &Action) -> Result<(), SubmitDenied> {
         match action {

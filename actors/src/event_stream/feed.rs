@@ -39,6 +39,8 @@ pub struct Feed {
     partials: Mutex<Partials>,
     clients: DashMap<u64, Arc<ClientState>>,
     next_client: AtomicU64,
+    /// When a client left last.
+    left: Mutex<Option<Instant>>,
 }
 
 /// Who joins.
@@ -79,6 +81,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        *lock(&self.feed.left) = Some(Instant::now());
         self.feed.clients.remove(&self.client);
     }
 }
@@ -103,6 +106,7 @@ impl Feed {
             partials: Mutex::default(),
             clients: DashMap::with_shard_amount(2),
             next_client: AtomicU64::new(0),
+            left: Mutex::default(),
         })
     }
 
@@ -218,6 +222,11 @@ impl Feed {
     /// How many clients there are.
     pub fn client_count(&self) -> usize {
         self.clients.len()
+    }
+
+    /// When a client left last.
+    pub fn last_left(&self) -> Option<Instant> {
+        *lock(&self.left)
     }
 
     pub(super) fn publish(&self, id: EventId, frame: Bytes) {

@@ -1,18 +1,30 @@
-//! One attempt to have a sandbox: look, attach or start or make, connect. What fails leaves nothing.
+//! One attempt to have a sandbox: look, attach or wake or claim or make, connect. What fails leaves nothing but
+//! the workspace.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use staithe_engine::{Engine, EngineFailed, Labels, Line, Sandbox, SandboxSpec, SandboxState};
-use staithe_engine::{LABEL_OWNER, LABEL_SESSION};
-use staithe_link::{Address, Link, LinkEvent, Stream};
-use staithe_protocol::{Fault, SandboxId, StartStep, runner::Hello};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
+use staithe_engine::{
+    Engine, EngineFailed, LABEL_CONFIG, LABEL_POOL, Sandbox, SandboxSpec, SandboxState,
+};
+use staithe_protocol::{Fault, Reason, SandboxId, StartStep};
+use tokio::{sync::watch, time::Instant};
+use tracing::Instrument;
+
+use super::{
+    claiming::Door,
+    connect::{Connected, connect, fault_of, no_answer},
+    messages::Told,
+    spec::mine,
 };
 
 /// Lines of the sandbox's log that a fault carries.
-const LOG_TAIL: usize = 50;
+pub(super) const LOG_TAIL: usize = 50;
 /// How often a lost race for the name is run again.
 const RACES: u32 = 3;
 
@@ -21,88 +33,190 @@ pub(super) struct Attempt {
     pub engine: Arc<dyn Engine>,
     pub spec: SandboxSpec,
     pub start_timeout: Duration,
+    /// A found sandbox that was made with other settings is made anew.
+    pub recreate: bool,
     /// Becomes true when nobody wants the sandbox any more.
     pub cancelled: watch::Receiver<bool>,
-    /// Told as each step begins.
-    pub step: Box<dyn Fn(StartStep) + Send + Sync>,
+    /// Told as the attempt goes on.
+    pub tell: Box<dyn Fn(Told) + Send + Sync>,
+    /// Other settings have been spoken of already.
+    pub noted: AtomicBool,
+    /// Where started sandboxes may be had.
+    pub door: Option<Door>,
+    /// The pool was asked.
+    pub claimed: bool,
 }
 
-/// A sandbox whose runner answers.
-pub(super) struct Connected {
-    pub sandbox: SandboxId,
-    pub link: Link,
-    pub events: mpsc::Receiver<LinkEvent>,
-    pub hello: Hello,
+/// A sandbox that can't be had.
+struct Lost {
+    fault: Fault,
+    origin: Whence,
+    /// What is left of it.
+    sandbox: Option<SandboxId>,
+}
+
+/// Where a sandbox comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whence {
+    /// It was there before this attempt: another one may do better.
+    Found,
+    /// So may one instead of the pool's.
+    Claimed,
+    Made,
+}
+
+impl Lost {
+    fn nothing(fault: Fault) -> Self {
+        Self { fault, origin: Whence::Made, sandbox: None }
+    }
 }
 
 impl Attempt {
-    /// Carries it out.
-    pub(super) async fn run(self) -> Result<Connected, Fault> {
-        let (sandbox, found) = self.have().await?;
-        match self.connect(&sandbox).await {
-            Ok(connected) => Ok(connected),
-            Err(fault) if found && !*self.cancelled.borrow() => {
-                tracing::warn!(sandbox = %sandbox, cause = %fault.cause, "a found sandbox does not answer and is made anew");
-                self.engine
-                    .remove(&sandbox, false)
-                    .await
-                    .map_err(|e| fault_of(StartStep::Find, &e))?;
-                let (sandbox, _) = self.have().await?;
-                self.connect_or_release(&sandbox).await
+    /// Carries it out. A sandbox that was there and is of no use is made anew, once.
+    pub(super) async fn run(mut self) -> Result<Connected, Fault> {
+        let lost = match self.once().await {
+            Ok(connected) => return Ok(connected),
+            Err(lost) => lost,
+        };
+        let wanted = !*self.cancelled.borrow();
+        match (lost.origin, &lost.sandbox) {
+            (Whence::Found, Some(sandbox)) if wanted => {
+                tracing::warn!(%sandbox, cause = %lost.fault.cause, "a found sandbox is of no use and is made anew");
+                let removed = self.engine.remove(sandbox, false).await;
+                removed.map_err(|error| fault_of(StartStep::Find, &error))?;
             }
-            Err(fault) => Err(self.release(&sandbox, fault).await),
+            (Whence::Claimed, Some(sandbox)) if wanted => {
+                tracing::warn!(%sandbox, cause = %lost.fault.cause, "a claimed sandbox is of no use and one is made instead");
+                self.give_up_claim(sandbox).await;
+            }
+            _ => return Err(self.release(lost).await),
         }
-    }
-
-    async fn connect_or_release(&self, sandbox: &SandboxId) -> Result<Connected, Fault> {
-        match self.connect(sandbox).await {
+        match self.once().await {
             Ok(connected) => Ok(connected),
-            Err(fault) => Err(self.release(sandbox, fault).await),
+            Err(lost) => Err(self.release(lost).await),
         }
     }
 
-    /// A running sandbox, and whether it was there before.
-    async fn have(&self) -> Result<(SandboxId, bool), Fault> {
+    async fn once(&mut self) -> Result<Connected, Lost> {
+        let (sandbox, origin) = self.have().await?;
+        let id = sandbox.id.clone();
+        let lost = |fault| Lost { fault, origin, sandbox: Some(id.clone()) };
+        let connected = self.connect(&sandbox.id).await.map_err(lost)?;
+        if sandbox.labels.contains_key(LABEL_POOL) {
+            (self.tell)(Told::Step { step: StartStep::Init, at: Instant::now() });
+            let init = self.init(&connected.link).instrument(span_of(StartStep::Init)).await;
+            // Another one would fail alike.
+            init.map_err(|fault| Lost { origin: Whence::Made, ..lost(fault) })?;
+        }
+        Ok(connected)
+    }
+
+    /// Tells of a step and carries it out, in a span of its own.
+    async fn step<T>(
+        &self,
+        step: StartStep,
+        work: impl Future<Output = Result<T, EngineFailed>>,
+    ) -> Result<T, EngineFailed> {
+        (self.tell)(Told::Step { step, at: Instant::now() });
+        work.instrument(span_of(step)).await
+    }
+
+    /// A running sandbox, and where it comes from.
+    async fn have(&mut self) -> Result<(Sandbox, Whence), Lost> {
         for _ in 0..RACES {
-            (self.step)(StartStep::Find);
-            let found = self.find().await.map_err(|error| fault_of(StartStep::Find, &error))?;
-            let (sandbox, was_there) = if let Some(sandbox) = found {
-                (sandbox, true)
+            let found = self.step(StartStep::Find, self.find()).await;
+            let found = found.map_err(|e| Lost::nothing(fault_of(StartStep::Find, &e)))?;
+            let found = self.suitable(found).await.map_err(Lost::nothing)?;
+            let (sandbox, origin) = if let Some(sandbox) = found {
+                (sandbox, Whence::Found)
+            } else if let Some(sandbox) = self.claim().await {
+                (sandbox, Whence::Claimed)
+            } else if let Some(sandbox) = self.make().await.map_err(Lost::nothing)? {
+                (sandbox, Whence::Made)
             } else {
-                (self.step)(StartStep::Create);
-                match self.engine.create(&self.spec).await {
-                    Ok(sandbox) => (sandbox, false),
-                    Err(EngineFailed::NameTaken(_)) => continue, // somebody was faster: look again
-                    Err(error) => return Err(fault_of(StartStep::Create, &error)),
-                }
+                continue; // somebody was faster: look again
             };
-            if sandbox.state == SandboxState::Stopped {
-                (self.step)(StartStep::Start);
-                if let Err(error) = self.engine.start(&sandbox.id, &self.spec.key).await {
-                    let fault = fault_of(StartStep::Start, &error);
-                    return Err(self.release(&sandbox.id, fault).await);
-                }
+            (self.tell)(Told::Workspace(sandbox.workspace.clone()));
+            if sandbox.state != SandboxState::Running {
+                self.start(&sandbox, origin).await?;
             }
-            return Ok((sandbox.id, was_there && sandbox.state == SandboxState::Running));
+            return Ok((sandbox, origin));
         }
-        Err(Fault {
+        Err(Lost::nothing(Fault {
             code: "sandbox.name_taken".into(),
             step: Some(StartStep::Create),
             cause: format!("a sandbox named {} is there and is not this session's", self.spec.name),
             remedy: "Remove it, or set another sandbox.name_prefix.".into(),
             log_tail: Vec::new(),
+        }))
+    }
+
+    async fn start(&self, sandbox: &Sandbox, origin: Whence) -> Result<(), Lost> {
+        let step = if origin == Whence::Made { StartStep::Start } else { StartStep::Wake };
+        let start = self.engine.start(&sandbox.id, &self.spec.key);
+        self.step(step, start).await.map_err(|error| {
+            let down = matches!(error, EngineFailed::Unavailable { .. });
+            let origin = if down { Whence::Made } else { origin };
+            Lost { fault: fault_of(step, &error), origin, sandbox: Some(sandbox.id.clone()) }
         })
+    }
+
+    /// Makes a sandbox, stopped; none when another of its name was made meanwhile.
+    async fn make(&self) -> Result<Option<Sandbox>, Fault> {
+        self.have_image().await?;
+        match self.step(StartStep::Create, self.engine.create(&self.spec)).await {
+            Ok(sandbox) => Ok(Some(sandbox)),
+            Err(EngineFailed::NameTaken(_)) => Ok(None),
+            Err(error) => Err(fault_of(StartStep::Create, &error)),
+        }
+    }
+
+    async fn have_image(&self) -> Result<(), Fault> {
+        let Some(image) = &self.spec.image else { return Ok(()) };
+        let fault = |error: &EngineFailed| fault_of(StartStep::Image, error);
+        if self.engine.has_image(image).await.map_err(|error| fault(&error))? {
+            return Ok(());
+        }
+        let progress = |words: &str| tracing::debug!(image, words, "the image is being fetched");
+        let fetch = self.step(StartStep::Image, self.engine.ensure_image(image, &progress));
+        tokio::select! {
+            fetched = fetch => fetched.map_err(|error| fault(&error)),
+            () = self.unwanted() => Err(Fault {
+                step: Some(StartStep::Image),
+                ..no_answer("the session was stopped meanwhile".into())
+            }),
+        }
+    }
+
+    /// What was found, unless it was made with other settings and these are to count.
+    async fn suitable(&self, found: Option<Sandbox>) -> Result<Option<Sandbox>, Fault> {
+        let Some(sandbox) = found else { return Ok(None) };
+        let (theirs, ours) = (sandbox.labels.get(LABEL_CONFIG), self.spec.labels.get(LABEL_CONFIG));
+        let same = theirs.is_none() || ours.is_none() || theirs == ours;
+        if same {
+            return Ok(Some(sandbox));
+        }
+        let reason = if self.recreate { Reason::SettingsChanged } else { Reason::SettingsKept };
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            (self.tell)(Told::Noted(reason));
+        }
+        if !self.recreate {
+            return Ok(Some(sandbox));
+        }
+        let removed = self.engine.remove(&sandbox.id, false).await;
+        removed.map_err(|error| fault_of(StartStep::Find, &error))?;
+        Ok(None)
     }
 
     /// This session's sandbox. Of several, which only a crash in the middle of a start can leave, the
     /// running one stays.
     async fn find(&self) -> Result<Option<Sandbox>, EngineFailed> {
-        let mine: Labels = [LABEL_SESSION, LABEL_OWNER]
-            .into_iter()
-            .filter_map(|label| Some((label.to_owned(), self.spec.labels.get(label)?.clone())))
-            .collect();
-        let mut found = self.engine.find(&mine).await?;
-        found.sort_by_key(|sandbox| sandbox.state == SandboxState::Running);
+        let mut found = self.engine.find(&mine(&self.spec)).await?;
+        found.sort_by_key(|sandbox| match sandbox.state {
+            SandboxState::Stopped => 0,
+            SandboxState::Paused => 1,
+            SandboxState::Running => 2,
+        });
         let kept = found.pop();
         for surplus in found {
             self.engine.remove(&surplus.id, false).await?;
@@ -111,39 +225,15 @@ impl Attempt {
     }
 
     async fn connect(&self, sandbox: &SandboxId) -> Result<Connected, Fault> {
-        (self.step)(StartStep::Connect);
-        let line = self.engine.line(sandbox).await;
-        let line = line.map_err(|error| fault_of(StartStep::Connect, &error))?;
-        let (link, mut events) = Link::open(address_of(line), &self.spec.key);
-        let first_word = async {
-            loop {
-                match events.recv().await {
-                    Some(LinkEvent::Up(hello)) => return Some(hello),
-                    Some(_) => {}
-                    None => return None,
-                }
+        (self.tell)(Told::Step { step: StartStep::Connect, at: Instant::now() });
+        let connect = connect(&*self.engine, sandbox, &self.spec.key, self.start_timeout);
+        tokio::select! {
+            connected = connect.instrument(span_of(StartStep::Connect)) => connected,
+            () = self.ended(sandbox) => {
+                Err(no_answer("the sandbox ended before its runner answered".into()))
             }
-        };
-        let ended = self.ended(sandbox);
-        let cause = tokio::select! {
-            answer = timeout(self.start_timeout, first_word) => match answer {
-                Ok(Some(hello)) => {
-                    return Ok(Connected { sandbox: sandbox.clone(), link, events, hello });
-                }
-                _ => format!("the runner did not answer within {} s", self.start_timeout.as_secs()),
-            },
-            () = ended => "the sandbox ended before its runner answered".to_owned(),
-            () = self.unwanted() => "the session was stopped meanwhile".to_owned(),
-        };
-        Err(Fault {
-            code: "sandbox.no_answer".into(),
-            step: Some(StartStep::Connect),
-            cause,
-            remedy:
-                "See the sandbox's last log lines; raise sandbox.start_timeout on a slow machine."
-                    .into(),
-            log_tail: Vec::new(),
-        })
+            () = self.unwanted() => Err(no_answer("the session was stopped meanwhile".into())),
+        }
     }
 
     async fn unwanted(&self) {
@@ -168,54 +258,28 @@ impl Attempt {
         }
     }
 
-    /// Takes the log's last lines, then leaves nothing of the sandbox but its workspace.
-    async fn release(&self, sandbox: &SandboxId, mut fault: Fault) -> Fault {
-        match self.engine.logs(sandbox, LOG_TAIL).await {
+    /// Takes the log's last lines, then leaves nothing of the sandbox but its workspace. A start that
+    /// was stopped leaves it to the stop, which knows what is to become of it.
+    async fn release(&self, lost: Lost) -> Fault {
+        let Lost { mut fault, sandbox, .. } = lost;
+        let Some(sandbox) = sandbox else { return fault };
+        match self.engine.logs(&sandbox, LOG_TAIL).await {
             Ok(lines) => fault.log_tail = lines,
             Err(error) => tracing::warn!(%error, "the log of a failed sandbox can't be read"),
         }
-        if let Err(error) = self.engine.remove(sandbox, false).await {
-            tracing::error!(sandbox = %sandbox, %error, "a failed sandbox could not be removed");
-            fault.remedy.push_str(
-                " The sandbox could not be removed; an operator's reconcile will try again.",
-            );
+        if *self.cancelled.borrow() {
+            return fault;
+        }
+        if let Err(error) = self.engine.remove(&sandbox, false).await {
+            tracing::error!(%sandbox, %error, "a failed sandbox could not be removed");
+            fault
+                .remedy
+                .push_str(" The sandbox could not be removed; a reconcile pass tries again.");
         }
         fault
     }
 }
 
-/// Where the engine says that the runner listens, in the words of the line.
-fn address_of(line: Line) -> Address {
-    match line {
-        Line::Unix(path) => Address::Unix(path),
-        Line::Tcp(address) => Address::Tcp(address),
-        Line::Dialed(dial) => Address::Dialed(Arc::new(move || {
-            let dial = Arc::clone(&dial);
-            Box::pin(async move { Ok(Box::new(dial.dial().await?) as Box<dyn Stream>) })
-        })),
-    }
-}
-
-/// An engine's error as a fault.
-pub(super) fn fault_of(step: StartStep, error: &EngineFailed) -> Fault {
-    let mut cause = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        cause = format!("{cause}: {inner}");
-        source = inner.source();
-    }
-    let (code, remedy) = match error {
-        EngineFailed::Unavailable { remedy, .. } => ("sandbox.engine_unavailable", remedy.clone()),
-        EngineFailed::Unsupported { remedy, .. } => ("sandbox.unsupported", remedy.clone()),
-        EngineFailed::Image { remedy, .. } => ("sandbox.image_unavailable", remedy.clone()),
-        EngineFailed::Foreign { .. } => (
-            "sandbox.not_ours",
-            "Remove it or rename it, or set another sandbox.name_prefix.".to_owned(),
-        ),
-        EngineFailed::Operation { remedy, .. } => ("sandbox.start_failed", remedy.clone()),
-        EngineFailed::NotFound(_) | EngineFailed::NameTaken(_) => {
-            ("sandbox.start_failed", "Start the session again.".to_owned())
-        }
-    };
-    Fault { code: code.into(), step: Some(step), cause, remedy, log_tail: Vec::new() }
+fn span_of(step: StartStep) -> tracing::Span {
+    tracing::info_span!("step", step = step.as_str())
 }

@@ -1,13 +1,16 @@
 //! What may be asked of a [`Runtime`](super::Runtime), and what it tells its session.
 
+use std::time::Duration;
+
 use actix::Message;
 use staithe_engine::Stats;
 use staithe_link::Link;
 use staithe_protocol::{
-    Action, Fault, Generation, Observation, SandboxId, StartStep,
+    Action, Fault, Generation, Observation, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
     runner::{Hello, Limits},
 };
+use tokio::time::Instant;
 
 /// Sent by `Session`: have a sandbox. Repeated, it does nothing more.
 #[derive(Clone, Debug, Message)]
@@ -19,14 +22,26 @@ pub struct EnsureRuntime;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct StopRuntime {
-    pub workspace: Workspace,
+    pub ending: Ending,
 }
 
-/// What becomes of a workspace when its sandbox ends.
+/// Sent by `Session`: see whether the sandbox still runs; one that doesn't is had again. Repeated, it
+/// looks again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LookRuntime;
+
+/// What becomes of a sandbox that is not wanted now, from the mildest to the harshest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Workspace {
-    Keep,
+pub enum Ending {
+    /// Its processes are frozen as they are.
+    Pause,
+    /// Its processes end; it stays with what was installed in it.
+    Stop,
+    /// It is removed; its workspace stays.
     Remove,
+    /// Nothing stays.
+    Clear,
 }
 
 /// Sent by `AgentSession`: carry out a runnable action. `key` makes it safe to repeat on a runner of
@@ -69,6 +84,20 @@ pub struct InterruptCommand;
 #[rtype(result = "Result<Link, ActFailed>")]
 pub struct GetLine;
 
+/// Sent by `Session`: whether something runs in the sandbox.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Activity, ActFailed>")]
+pub struct GetActivity;
+
+/// What goes on in a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// A command runs.
+    pub busy: bool,
+    /// Since the last command ended or printed something.
+    pub idle: Duration,
+}
+
 /// Sent by operators: what the sandbox uses.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Option<Stats>")]
@@ -79,6 +108,15 @@ pub struct GetStats;
 #[rtype(result = "Vec<String>")]
 pub struct GetLogs {
     pub tail: usize,
+}
+
+/// Sent by an attempt: key and workspace are those of a claimed sandbox, or the workspace is none any
+/// more. True for all later attempts.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub(super) struct NoteClaim {
+    pub(super) key: String,
+    pub(super) workspace: Option<String>,
 }
 
 /// What a runtime tells its session. Facts: they can't be denied, only be stale.
@@ -92,8 +130,8 @@ pub struct RuntimeNews {
 /// The news.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// A step of a start began.
-    Step(StartStep),
+    /// Something of a start.
+    Told(Told),
     /// The runner answers.
     Up { hello: Hello, sandbox: SandboxId },
     /// The line is cut; it may come back by itself.
@@ -104,4 +142,15 @@ pub enum News {
     Failed(Fault),
     /// The sandbox was ended as wished.
     Stopped,
+}
+
+/// What is told while a sandbox is being had.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// A step began.
+    Step { step: StartStep, at: Instant },
+    /// Something that a person may wonder about, at most once in a start.
+    Noted(Reason),
+    /// The engine's name of the workspace, which may outlive the sandbox.
+    Workspace(String),
 }

@@ -1,20 +1,26 @@
 //! Owns a session's sandbox: its handle in the engine and the line to its runner.
 
 mod bring_up;
+mod claiming;
+pub(crate) mod connect;
+mod ending;
 mod file_ops;
 pub mod messages;
+mod questions;
+pub(crate) mod spec;
 pub mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, ResponseFuture,
     WeakAddr, WrapFuture,
 };
 use futures_util::StreamExt;
-use staithe_engine::{
-    Engine, EngineFailed, LABEL_GENERATION, LABEL_OWNER, LABEL_SESSION, SandboxSpec, Stats,
-};
+use staithe_engine::{Engine, SandboxState};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     EventId, Fault, Generation, Observation, SandboxId, SessionId,
@@ -24,6 +30,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
+use tracing::Instrument;
 
 use crate::{
     event_stream::{EventStream, messages::PublishPartial},
@@ -33,17 +40,16 @@ use crate::{
     supervise::{DeathNotice, ParentGone},
 };
 
-use bring_up::{Attempt, Connected};
+use bring_up::Attempt;
+use claiming::Door;
+use connect::Connected;
 use messages::{
-    Act, ActFailed, EnsureRuntime, GetLine, GetLogs, GetStats, InterruptCommand, News, RuntimeNews,
-    StopRuntime, Workspace,
+    Act, ActFailed, Ending, EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told,
 };
 use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 
 /// Beyond an action's own limit, before its line is given up.
 const ACT_MARGIN: Duration = Duration::from_secs(30);
-/// A small question's deadline.
-const QUESTION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Runtime {
@@ -81,6 +87,8 @@ pub struct Origin {
     pub owner: String,
     pub image: Option<String>,
     pub key: String,
+    /// The engine's name of the workspace, when there has been one.
+    pub workspace: Option<String>,
     /// The last attempt of an earlier life.
     pub generation: Generation,
 }
@@ -105,28 +113,6 @@ impl Runtime {
         }
     }
 
-    fn name(&self) -> String {
-        format!("{}{}", self.origin.settings.name_prefix, self.origin.session_id)
-    }
-
-    fn spec(&self, generation: Generation) -> SandboxSpec {
-        let labels = [
-            (LABEL_SESSION, self.origin.session_id.to_string()),
-            (LABEL_GENERATION, generation.to_string()),
-            (LABEL_OWNER, self.origin.owner.clone()),
-        ];
-        SandboxSpec {
-            name: self.name(),
-            session: Some(self.origin.session_id),
-            generation,
-            labels: labels.into_iter().map(|(label, value)| (label.to_owned(), value)).collect(),
-            image: self.origin.image.clone(),
-            workspace: None,
-            key: self.origin.key.clone(),
-            env: self.origin.settings.env.clone(),
-        }
-    }
-
     fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
         for effect in effects {
             match effect {
@@ -137,11 +123,12 @@ impl Runtime {
                 Effect::Pause { generation, pause } => {
                     ctx.notify_later(Observed { generation, fact: Fact::PauseElapsed }, pause);
                 }
-                Effect::TearDown { generation, workspace } => {
-                    self.tear_down(generation, workspace, ctx);
+                Effect::TearDown { generation, ending } => {
+                    self.tear_down(generation, ending, ctx);
                 }
+                Effect::Look { generation } => self.look(generation, ctx),
                 Effect::DropLine => self.connected = None,
-                Effect::TellStep(step) => self.tell(News::Step(step)),
+                Effect::Tell(told) => self.tell(News::Told(told)),
                 Effect::TellUp => self.tell_up(),
                 Effect::TellCut => self.tell(News::Cut),
                 Effect::TellRestarting { cause } => self.tell(News::Restarting { cause }),
@@ -170,17 +157,22 @@ impl Runtime {
         self.attempt = Some(UnderWay { cancel, ended });
         let attempt = Attempt {
             engine: self.origin.engine.clone(),
-            spec: self.spec(generation),
+            spec: spec::of(&self.origin, generation),
             start_timeout: self.origin.settings.start_timeout,
+            recreate: self.origin.settings.recreate_on_changed_settings,
             cancelled,
-            step: Box::new(move |step| {
+            tell: Box::new(move |told| {
                 if let Some(this) = this.upgrade() {
-                    mail::tell(&this, Observed { generation, fact: Fact::StepBegan(step) });
+                    mail::tell(&this, FromAttempt { generation, told });
                 }
             }),
+            noted: AtomicBool::new(false),
+            door: self.door(generation, ctx),
+            claimed: false,
         };
+        let span = tracing::info_span!("start", session_id = %self.origin.session_id, %generation);
         let began = Instant::now();
-        ctx.spawn(attempt.run().into_actor(self).map(move |outcome, _, ctx| {
+        ctx.spawn(attempt.run().instrument(span).into_actor(self).map(move |outcome, _, ctx| {
             let result = if outcome.is_ok() { "ok" } else { "failed" };
             metrics::histogram!("staithe_session_start_seconds", "outcome" => result)
                 .record(began.elapsed().as_secs_f64());
@@ -189,33 +181,49 @@ impl Runtime {
         }));
     }
 
-    fn tear_down(&mut self, generation: Generation, workspace: Workspace, ctx: &mut Context<Self>) {
+    /// The way to the pool, for a session that never had a sandbox.
+    fn door(&self, generation: Generation, ctx: &Context<Self>) -> Option<Door> {
+        let Origin { image, session, settings, workspace, engine, .. } = &self.origin;
+        let first = generation == Generation::default().next() && workspace.is_none();
+        let image = image.as_ref().filter(|_| first && engine.capabilities().pool)?;
+        let pooled = settings.pool.iter().any(|size| size.image == *image);
+        pooled.then(|| Door {
+            runtime: ctx.address().downgrade(),
+            session: session.clone(),
+            image: image.clone(),
+        })
+    }
+
+    fn tear_down(&mut self, generation: Generation, ending: Ending, ctx: &mut Context<Self>) {
         let engine = self.origin.engine.clone();
-        let spec = self.spec(generation);
+        let spec = spec::of(&self.origin, generation);
         let grace = self.origin.settings.stop_grace;
         let attempt = self.attempt.as_ref().map(UnderWay::cancel);
         let tear_down = async move {
             if let Some(attempt) = attempt {
                 attempt.await;
             }
-            let mut labels = spec.labels;
-            labels.remove(LABEL_GENERATION);
-            for sandbox in engine.find(&labels).await? {
-                engine.stop(&sandbox.id, grace).await?;
-                engine.remove(&sandbox.id, workspace == Workspace::Remove).await?;
-            }
-            if workspace == Workspace::Remove {
-                engine.remove_workspace(&spec.name).await?;
-            }
-            Ok::<_, EngineFailed>(())
+            ending::carry_out(&*engine, &spec, ending, grace).await
         };
         let session_id = self.origin.session_id;
         ctx.spawn(tear_down.into_actor(self).map(move |outcome, _, ctx| {
-            if let Err(error) = outcome {
+            let log_tail = outcome.unwrap_or_else(|error| {
                 // The reconcile pass finds by label what is left, and tries again.
                 tracing::error!(%session_id, %error, "a sandbox could not be ended");
-            }
-            ctx.notify(Observed { generation, fact: Fact::TornDown });
+                Vec::new()
+            });
+            ctx.notify(Observed { generation, fact: Fact::TornDown { log_tail } });
+        }));
+    }
+
+    fn look(&self, generation: Generation, ctx: &mut Context<Self>) {
+        let engine = self.origin.engine.clone();
+        let mine = spec::mine(&spec::of(&self.origin, generation));
+        let find = async move { engine.find(&mine).await };
+        ctx.spawn(find.into_actor(self).map(move |found, _, ctx| match found {
+            Ok(found) if found.iter().any(|it| it.state == SandboxState::Running) => {}
+            Ok(_) => ctx.notify(Observed { generation, fact: Fact::Gone }),
+            Err(error) => tracing::warn!(%error, "whether a sandbox runs can't be told"),
         }));
     }
 
@@ -227,7 +235,7 @@ impl Runtime {
         this: WeakAddr<Self>,
     ) {
         let mut exits = self.origin.engine.exits();
-        let name = self.name();
+        let name = spec::of(&self.origin, generation).name;
         actix::spawn(async move {
             loop {
                 let what = tokio::select! {
@@ -266,6 +274,14 @@ struct Observed {
     fact: Fact,
 }
 
+/// An attempt goes on; sent by it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct FromAttempt {
+    generation: Generation,
+    told: Told,
+}
+
 /// An attempt ended, with what it brought.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -300,8 +316,17 @@ impl Handler<EnsureRuntime> for Runtime {
 impl Handler<StopRuntime> for Runtime {
     type Result = ();
 
-    fn handle(&mut self, StopRuntime { workspace }: StopRuntime, ctx: &mut Self::Context) {
-        let effects = self.state.stop(workspace);
+    fn handle(&mut self, StopRuntime { ending }: StopRuntime, ctx: &mut Self::Context) {
+        let effects = self.state.stop(ending);
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<LookRuntime> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, _: LookRuntime, ctx: &mut Self::Context) {
+        let effects = self.state.look();
         self.perform(effects, ctx);
     }
 }
@@ -311,6 +336,19 @@ impl Handler<Observed> for Runtime {
 
     fn handle(&mut self, Observed { generation, fact }: Observed, ctx: &mut Self::Context) {
         let effects = self.state.observe(generation, fact, Instant::now());
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<FromAttempt> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, FromAttempt { generation, told }: FromAttempt, ctx: &mut Self::Context) {
+        // True whatever has become of the attempt.
+        if let Told::Workspace(workspace) = &told {
+            self.origin.workspace = Some(workspace.clone());
+        }
+        let effects = self.state.observe(generation, Fact::Told(told), Instant::now());
         self.perform(effects, ctx);
     }
 }
@@ -376,60 +414,6 @@ impl Handler<Act> for Runtime {
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
                 Err(LinkFailed::Down | LinkFailed::Cut) => Err(ActFailed::NotConnected),
                 Err(error) => Err(ActFailed::Refused(error.to_string())),
-            }
-        })
-    }
-}
-
-impl Handler<InterruptCommand> for Runtime {
-    type Result = ResponseFuture<Result<bool, ActFailed>>;
-
-    fn handle(&mut self, _: InterruptCommand, _: &mut Self::Context) -> Self::Result {
-        let line = self.line();
-        Box::pin(async move {
-            match line?.call(Call::Interrupt {}, QUESTION_DEADLINE).await {
-                Ok(Answer::Interrupted { running }) => Ok(running),
-                Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
-                Err(_) => Err(ActFailed::NotConnected),
-            }
-        })
-    }
-}
-
-impl Handler<GetLine> for Runtime {
-    type Result = Result<Link, ActFailed>;
-
-    fn handle(&mut self, _: GetLine, _: &mut Self::Context) -> Self::Result {
-        self.line()
-    }
-}
-
-impl Handler<GetStats> for Runtime {
-    type Result = ResponseFuture<Option<Stats>>;
-
-    fn handle(&mut self, _: GetStats, _: &mut Self::Context) -> Self::Result {
-        let engine = self.origin.engine.clone();
-        let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
-        Box::pin(async move {
-            let stats = engine.stats(&sandbox?).await;
-            stats.inspect_err(|error| tracing::warn!(%error, "a sandbox can't be measured")).ok()
-        })
-    }
-}
-
-impl Handler<GetLogs> for Runtime {
-    type Result = ResponseFuture<Vec<String>>;
-
-    fn handle(&mut self, GetLogs { tail }: GetLogs, _: &mut Self::Context) -> Self::Result {
-        let engine = self.origin.engine.clone();
-        let sandbox = self.connected.as_ref().map(|line| line.sandbox.clone());
-        Box::pin(async move {
-            match sandbox {
-                Some(sandbox) => engine.logs(&sandbox, tail).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "a sandbox's log can't be read");
-                    vec![format!("The log can't be read: {error}")]
-                }),
-                None => Vec::new(),
             }
         })
     }

@@ -6,15 +6,16 @@
 //!                      │failed                └──────Exited────────────────>│
 //!                      v                                                    v
 //!                   Failed <──────────budget spent──────────────────── Restarting ──pause──> BringingUp
-//! any ──stop──> Stopping ──Stopped──> Idle
+//! any ──stop──> Stopping ──TornDown──> Idle, or BringingUp when a sandbox is wanted again by then
 //! ```
+//! What fails is ended before it is said to have failed, so that nothing of it meets the next attempt.
 
 use std::time::Duration;
 
-use staithe_protocol::{Fault, Generation, StartStep};
+use staithe_protocol::{Fault, Generation};
 use tokio::time::Instant;
 
-use super::messages::Workspace;
+use super::messages::{Ending, Told};
 use crate::supervise::RestartBudget;
 
 /// How long a cut line may take to come back before the sandbox is looked at.
@@ -28,7 +29,7 @@ pub enum Phase {
     Up,
     Cut,
     Restarting,
-    Stopping(Workspace),
+    Stopping(Ending),
     Failed,
 }
 
@@ -51,12 +52,16 @@ pub enum Effect {
     /// End the sandbox.
     TearDown {
         generation: Generation,
-        workspace: Workspace,
+        ending: Ending,
+    },
+    /// Ask the engine whether the sandbox runs.
+    Look {
+        generation: Generation,
     },
     /// Let the line go.
     DropLine,
     /// Tell the session.
-    TellStep(StartStep),
+    Tell(Told),
     TellUp,
     TellCut,
     TellRestarting {
@@ -69,14 +74,23 @@ pub enum Effect {
 /// Something that happened to an attempt.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    StepBegan(StartStep),
+    Told(Told),
     BroughtUp(Result<(), Fault>),
     LineDown,
-    LineUp { same_epoch: bool },
+    LineUp {
+        same_epoch: bool,
+    },
     CutOverran,
-    Exited { code: Option<i32> },
+    /// The engine was asked, and no such sandbox runs.
+    Gone,
+    Exited {
+        code: Option<i32>,
+    },
     PauseElapsed,
-    TornDown,
+    /// The sandbox was ended; its last log lines, if it failed.
+    TornDown {
+        log_tail: Vec<String>,
+    },
 }
 
 /// See the module.
@@ -85,12 +99,27 @@ pub struct RuntimeState {
     phase: Phase,
     generation: Generation,
     budget: RestartBudget,
+    after: After,
+}
+
+/// What comes after a stop.
+#[derive(Clone, Debug, PartialEq)]
+enum After {
+    Rest,
+    /// A sandbox was wanted meanwhile.
+    BringUp,
+    Fail(Fault),
 }
 
 impl RuntimeState {
     /// Nothing is wanted yet. `generation` is that of the last attempt of an earlier life.
     pub fn new(generation: Generation) -> Self {
-        Self { phase: Phase::Idle, generation, budget: RestartBudget::for_runtime() }
+        Self {
+            phase: Phase::Idle,
+            generation,
+            budget: RestartBudget::for_runtime(),
+            after: After::Rest,
+        }
     }
 
     /// Where it is.
@@ -107,19 +136,35 @@ impl RuntimeState {
     pub fn ensure(&mut self) -> Vec<Effect> {
         match self.phase {
             Phase::Idle | Phase::Failed => self.bring_up(),
-            _ => Vec::new(),
+            Phase::Stopping(_) => {
+                self.after = After::BringUp;
+                Vec::new()
+            }
+            Phase::BringingUp | Phase::Up | Phase::Cut | Phase::Restarting => Vec::new(),
         }
     }
 
     /// The sandbox is to end.
-    pub fn stop(&mut self, workspace: Workspace) -> Vec<Effect> {
-        let workspace = match self.phase {
-            Phase::Stopping(before) if before >= workspace => return Vec::new(),
-            _ => workspace,
-        };
-        self.phase = Phase::Stopping(workspace);
+    pub fn stop(&mut self, ending: Ending) -> Vec<Effect> {
+        self.after = After::Rest;
+        match self.phase {
+            Phase::Stopping(before) if before >= ending => Vec::new(),
+            _ => self.tear_down(ending),
+        }
+    }
+
+    /// It may be that the sandbox is gone.
+    pub fn look(&self) -> Vec<Effect> {
+        match self.phase {
+            Phase::Up | Phase::Cut => vec![Effect::Look { generation: self.generation }],
+            _ => Vec::new(), // what goes on will know
+        }
+    }
+
+    fn tear_down(&mut self, ending: Ending) -> Vec<Effect> {
+        self.phase = Phase::Stopping(ending);
         self.generation = self.generation.next();
-        vec![Effect::DropLine, Effect::TearDown { generation: self.generation, workspace }]
+        vec![Effect::DropLine, Effect::TearDown { generation: self.generation, ending }]
     }
 
     /// Takes a fact about the attempt `generation`.
@@ -128,7 +173,7 @@ impl RuntimeState {
             return Vec::new(); // stale
         }
         match (self.phase, fact) {
-            (Phase::BringingUp, Fact::StepBegan(step)) => vec![Effect::TellStep(step)],
+            (Phase::BringingUp, Fact::Told(told)) => vec![Effect::Tell(told)],
             (Phase::BringingUp, Fact::BroughtUp(Ok(())))
             | (Phase::Cut, Fact::LineUp { same_epoch: true }) => {
                 self.phase = Phase::Up;
@@ -149,16 +194,16 @@ impl RuntimeState {
                 let code = code.map_or("unknown".to_owned(), |code| code.to_string());
                 self.restart(format!("the sandbox ended by itself (exit code {code})"), now)
             }
+            (Phase::Up | Phase::Cut, Fact::Gone) => {
+                self.restart("the sandbox does not run any more".into(), now)
+            }
             (Phase::Cut, Fact::CutOverran) => {
                 let cause =
                     format!("the sandbox's runner was silent for {} s", CUT_LIMIT.as_secs());
                 self.restart(cause, now)
             }
             (Phase::Restarting, Fact::PauseElapsed) => self.bring_up(),
-            (Phase::Stopping(_), Fact::TornDown) => {
-                self.phase = Phase::Idle;
-                vec![Effect::TellStopped]
-            }
+            (Phase::Stopping(_), Fact::TornDown { log_tail }) => self.torn_down(log_tail),
             _ => Vec::new(), // stale within the attempt
         }
     }
@@ -174,15 +219,26 @@ impl RuntimeState {
         vec![Effect::BringUp { generation: self.generation }]
     }
 
+    fn torn_down(&mut self, log_tail: Vec<String>) -> Vec<Effect> {
+        self.phase = Phase::Idle;
+        match std::mem::replace(&mut self.after, After::Rest) {
+            After::Rest => vec![Effect::TellStopped],
+            After::BringUp => self.bring_up(),
+            After::Fail(fault) => {
+                self.phase = Phase::Failed;
+                vec![Effect::TellFailed(Fault { log_tail, ..fault })]
+            }
+        }
+    }
+
     fn restart(&mut self, cause: String, now: Instant) -> Vec<Effect> {
-        self.generation = self.generation.next();
-        let generation = self.generation;
         if let Some(pause) = self.budget.spend(now) {
+            self.generation = self.generation.next();
+            let generation = self.generation;
             self.phase = Phase::Restarting;
             let tell = Effect::TellRestarting { cause };
             return vec![Effect::DropLine, tell, Effect::Pause { generation, pause }];
         }
-        self.phase = Phase::Failed;
         let fault = Fault {
             code: "sandbox.restarts_spent".into(),
             step: None,
@@ -191,8 +247,10 @@ impl RuntimeState {
             log_tail: Vec::new(),
         };
         // What fails leaves nothing but the workspace.
-        let tear_down = Effect::TearDown { generation, workspace: Workspace::Keep };
-        vec![Effect::DropLine, tear_down, Effect::TellFailed(fault)]
+        let mut effects = self.tear_down(Ending::Remove);
+        self.after = After::Fail(fault);
+        effects.insert(0, Effect::TellCut);
+        effects
     }
 }
 
@@ -211,10 +269,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_to_an_earlier_attempt_is_dropped() {
         let mut state = up();
-        state.stop(Workspace::Keep);
+        state.stop(Ending::Remove);
         let late = state.observe(Generation(1), Fact::Exited { code: Some(1) }, Instant::now());
         assert_eq!(late, []);
-        assert_eq!(state.phase(), Phase::Stopping(Workspace::Keep));
+        assert_eq!(state.phase(), Phase::Stopping(Ending::Remove));
     }
 
     #[tokio::test(start_paused = true)]
@@ -231,6 +289,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_sandbox_that_is_gone_without_a_word_is_had_again_once_somebody_looks() {
+        let mut state = up();
+        let g = state.generation();
+        assert_eq!(state.look(), [Effect::Look { generation: g }]);
+        let effects = state.observe(g, Fact::Gone, Instant::now());
+        assert!(matches!(effects.last(), Some(Effect::Pause { .. })), "{effects:?}");
+        assert_eq!(state.look(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_fourth_end_within_five_minutes_fails_the_session() {
         let mut state = up();
         for _ in 0..3 {
@@ -240,16 +308,37 @@ mod tests {
             state.observe(state.generation(), Fact::PauseElapsed, now);
             state.observe(state.generation(), Fact::BroughtUp(Ok(())), now);
         }
-        let effects =
-            state.observe(state.generation(), Fact::Exited { code: None }, Instant::now());
-        assert!(matches!(effects.last(), Some(Effect::TellFailed(_))), "{effects:?}");
+        let now = Instant::now();
+        let effects = state.observe(state.generation(), Fact::Exited { code: None }, now);
+        assert!(matches!(effects.last(), Some(Effect::TearDown { .. })), "{effects:?}");
+        let torn_down = Fact::TornDown { log_tail: vec!["out of memory".into()] };
+        let effects = state.observe(state.generation(), torn_down, now);
+        let [Effect::TellFailed(fault)] = effects.as_slice() else { panic!("{effects:?}") };
+        assert_eq!(fault.log_tail, ["out of memory"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sandbox_that_is_wanted_again_while_it_ends_is_had_afterwards_and_not_before() {
+        let mut state = up();
+        state.stop(Ending::Stop);
+        assert_eq!(state.ensure(), []);
+        let (g, now) = (state.generation(), Instant::now());
+        let effects = state.observe(g, Fact::TornDown { log_tail: Vec::new() }, now);
+        assert_eq!(effects, [Effect::BringUp { generation: g.next() }]);
+        let mut state = up();
+        state.stop(Ending::Stop);
+        state.ensure();
+        assert_eq!(state.stop(Ending::Pause), [], "the last wish counts");
+        let g = state.generation();
+        let effects = state.observe(g, Fact::TornDown { log_tail: Vec::new() }, now);
+        assert_eq!(effects, [Effect::TellStopped]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn stopping_twice_tears_down_once_unless_the_second_wish_is_harsher() {
         let mut state = up();
-        assert_eq!(state.stop(Workspace::Keep).len(), 2);
-        assert_eq!(state.stop(Workspace::Keep), []);
-        assert_eq!(state.stop(Workspace::Remove).len(), 2);
+        assert_eq!(state.stop(Ending::Remove).len(), 2);
+        assert_eq!(state.stop(Ending::Remove), []);
+        assert_eq!(state.stop(Ending::Clear).len(), 2);
     }
 }

@@ -44,6 +44,7 @@ impl Session {
             owner: settings.owner.clone(),
             image: self.record.image.clone().or_else(|| settings.sandbox.image.clone()),
             key: self.record.key.clone(),
+            workspace: self.record.workspace.clone(),
             generation: self.record.generation,
         };
         let notice = self.notice(ChildKind::Runtime, ctx);
@@ -133,7 +134,7 @@ impl Handler<ChildDown> for Session {
         tracing::error!(session_id = %self.record.id, child = ?down.child, how, "a child actor is gone");
         match (down.child, self.budget.spend(Instant::now())) {
             // Nobody can read or write any more: the session begins anew from the store.
-            (ChildKind::EventStream | ChildKind::Session(_), _) => ctx.stop(),
+            (ChildKind::EventStream | ChildKind::Session(_) | ChildKind::Pool, _) => ctx.stop(),
             (ChildKind::Runtime | ChildKind::AgentSession, Some(pause)) => {
                 ctx.run_later(pause, Self::restart_children);
             }

@@ -10,11 +10,13 @@ use crate::{
         feed::{ClientInfo, Subscription},
     },
     mail::SendFailed,
+    pool::messages::{ClaimSandbox, Claimed},
     runtime::Runtime,
+    session_manager::messages::TooMany,
 };
 
-/// Sent by the front: have the session running. Accepted in every phase but `stopping`; repeated, it
-/// does nothing more. Answers the phase at once; the rest is told by events.
+/// Sent by the front: have the session running. Accepted in every phase but `stopping`, as far as the
+/// limits allow; repeated, it does nothing more. Answers the phase at once; the rest is told by events.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Phase, PhaseDenied>")]
 pub struct StartSession;
@@ -46,7 +48,46 @@ pub enum PhaseDenied {
     AlreadyStopped,
     #[error("the server is draining and starts nothing")]
     Draining,
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
 }
+
+/// Told by the manager: what became of a request for a place. An older ticket is stale.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct PlaceNews {
+    pub ticket: u64,
+    pub place: Place,
+}
+
+/// A place among those that may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Granted,
+    /// From 1.
+    Waiting {
+        position: u32,
+    },
+    Denied(TooMany),
+}
+
+/// Sent by `Runtime`: a started sandbox out of the pool. Answered when its key and workspace are in the
+/// session's record; it still has to be given the session's name.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Option<Claimed>")]
+pub struct ClaimForSession(pub ClaimSandbox);
+
+/// Sent by `Runtime`: the claim came to nothing, and its workspace is gone. Answered when that is
+/// durable.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct ForgetClaim;
+
+/// Told by the manager: the engine has something else than this session should. A hint: what is so is
+/// looked up, and mended where it is wrong.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LookForSandbox;
 
 /// Told by `EventStream`, once: the store took an event not, so the stream takes none any more.
 #[derive(Clone, Debug, Message)]
@@ -69,6 +110,17 @@ pub struct JoinSession(pub ClientInfo);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Addr<Runtime>")]
 pub struct GetRuntime;
+
+/// Sent by operators: the runtime, to look at it. It neither wakes the session nor keeps it awake.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Addr<Runtime>")]
+pub struct PeekRuntime;
+
+/// Sent by proxies to a sandbox: somebody uses the session. It is woken when it sleeps; the answer is
+/// the phase. At most one in a few seconds is of use.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Phase")]
+pub struct TouchSession;
 
 /// Sent by the front: the stream.
 #[derive(Clone, Copy, Debug, Message)]

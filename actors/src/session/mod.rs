@@ -1,7 +1,12 @@
 //! One browser session: owns its phase and its children, and restarts those that may be restarted.
 
 mod children;
+mod claiming;
+pub mod idle;
 pub mod messages;
+mod places;
+mod resting;
+pub mod start_times;
 pub mod state;
 
 use std::{sync::Arc, time::Duration};
@@ -12,8 +17,9 @@ use actix::{
 };
 use staithe_engine::Engine;
 use staithe_protocol::{
-    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, SandboxId, Source,
-    api::{AdminSession, SandboxView},
+    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Reason, SandboxId,
+    Source, StartStep,
+    api::{AdminSession, SandboxView, StepTime},
 };
 use staithe_store::Store;
 use tokio::{
@@ -36,18 +42,20 @@ use crate::{
     record::SessionRecord,
     runtime::{
         Runtime,
-        messages::{EnsureRuntime, News, RuntimeNews, StopRuntime},
+        messages::{EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told},
     },
     session_manager::{SessionManager, registry::SessionSnapshot},
-    settings::Settings,
+    settings::{Settings, SuspendBy},
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
 };
 
+use idle::Idle;
 use messages::{
-    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, PhaseDenied, StartSession,
-    StopSession, StreamBroken, SubmitAction, SuspendSession,
+    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, LookForSandbox, PeekRuntime,
+    PhaseDenied, StopSession, StreamBroken, SubmitAction, SuspendSession,
 };
-use state::{Effect, SessionState, StartTimes};
+use start_times::StartTimes;
+use state::{Effect, Endings, SessionState};
 
 /// How long the last events may take to reach the disk when a session ends.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
@@ -61,15 +69,18 @@ pub struct Session {
     children: Option<Children>,
     generation: Generation,
     budget: RestartBudget,
-    start_began: Instant,
     start_times: StartTimes,
+    idle: Idle,
+    /// How often it has become ready.
+    starts: u64,
     restarts: u32,
     sandbox: Option<SandboxId>,
     waiters: Vec<oneshot::Sender<()>>,
+    starters: Vec<oneshot::Sender<Result<Phase, PhaseDenied>>>,
     saving: Saving,
     /// The stream takes no event any more; a start begins anew from the store.
     stream_broken: bool,
-    _notice: DeathNotice<SessionManager>,
+    notice: DeathNotice<SessionManager>,
 }
 
 /// What a new session actor starts from: loaded from the store, never from a dead one's memory.
@@ -95,6 +106,8 @@ pub struct Origin {
 pub enum Take {
     /// It rests.
     Rest,
+    /// It was just made.
+    FirstStart,
     /// A sandbox is wanted; one may be there, when the process that had it before was killed.
     Adopt,
     /// A stop was cut off.
@@ -124,22 +137,28 @@ impl Session {
         notice: DeathNotice<SessionManager>,
     ) -> Self {
         let view = PhaseView { fault: record.fault.clone(), ..PhaseView::of(record.phase) };
+        let settings = &origin.settings.sandbox;
+        let endings = Endings::of(settings);
+        let sleeps = settings.suspend_by != SuspendBy::None;
+        let idle = Idle::new(settings.idle_after.filter(|_| sleeps), Instant::now());
         Self {
             origin,
-            state: SessionState::new(view),
+            state: SessionState::new(view, endings),
             generation: record.generation,
             record,
             snapshot,
             children: None,
             budget: RestartBudget::for_runtime(),
-            start_began: Instant::now(),
             start_times: StartTimes::default(),
+            idle,
+            starts: 0,
             restarts: 0,
             sandbox: None,
             waiters: Vec::new(),
+            starters: Vec::new(),
             saving: Saving::Idle,
             stream_broken: false,
-            _notice: notice,
+            notice,
         }
     }
 
@@ -151,9 +170,14 @@ impl Session {
         for effect in effects {
             match effect {
                 Effect::Publish(view) => self.publish(view, ctx),
+                Effect::AskPlace { ticket, wish } => self.ask_place(ticket, wish, ctx),
+                Effect::AnswerStarters(outcome) => self.answer_starters(outcome),
+                Effect::TellStarted => self.tell_started(),
+                Effect::GivePlaceBack => self.give_place_back(),
                 Effect::EnsureRuntime => mail::tell(self.children().runtime.addr(), EnsureRuntime),
-                Effect::StopRuntime(workspace) => {
-                    mail::tell(self.children().runtime.addr(), StopRuntime { workspace });
+                Effect::LookRuntime => mail::tell(self.children().runtime.addr(), LookRuntime),
+                Effect::StopRuntime(ending) => {
+                    mail::tell(self.children().runtime.addr(), StopRuntime { ending });
                 }
                 Effect::AgentUp => self.agent_up(),
                 Effect::AgentDown { hopeless } => {
@@ -172,14 +196,13 @@ impl Session {
 
     /// The one place where a phase change is logged and told.
     fn publish(&mut self, view: PhaseView, ctx: &mut Context<Self>) {
-        let at = u64::try_from(self.start_began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match view.step {
-            Some(step) => self.start_times.step(step, at),
-            None if view.phase == Phase::Starting => self.start_began = Instant::now(),
-            None => self.start_times.end(at),
+        match (view.step, view.phase) {
+            (Some(step), _) => self.start_times.step(step, Instant::now()),
+            (None, Phase::Starting) => self.start_times.begin(Instant::now()),
+            (None, phase) => self.note_start_end(phase),
         }
         let fault = view.fault.as_ref().map(|fault| fault.cause.as_str());
-        tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, fault, "phase changed");
+        tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, reason = ?view.reason, fault, "phase changed");
         self.record.phase = view.phase;
         self.record.fault.clone_from(&view.fault);
         self.touch();
@@ -187,9 +210,43 @@ impl Session {
         if view.step.is_none() {
             self.save(ctx);
         }
+        if view.phase == Phase::Ready {
+            self.begin_clocks(ctx);
+        }
         let append =
             Append::observation(Source::Environment, None, Observation::PhaseChanged(view));
         ctx.spawn(self.append(append).into_actor(self).map(|(), _, _| ()));
+    }
+
+    /// Once for each start, whatever came of it.
+    fn note_start_end(&mut self, phase: Phase) {
+        use StartStep::{Connect, Create, Find, Image, Init, Queue, Start, Wake};
+        if !self.start_times.end(Instant::now()) {
+            return;
+        }
+        let times = &self.start_times;
+        for step in times.view() {
+            if let Some(took) = step.took_ms {
+                let seconds = Duration::from_millis(took).as_secs_f64();
+                metrics::histogram!("staithe_start_step_seconds", "step" => step.step.as_str())
+                    .record(seconds);
+            }
+        }
+        tracing::info!(
+            session_id = %self.record.id,
+            outcome = phase.as_str(),
+            seconds = times.seconds(),
+            queue_ms = times.took_ms(Queue),
+            find_ms = times.took_ms(Find),
+            image_ms = times.took_ms(Image),
+            create_ms = times.took_ms(Create),
+            start_ms = times.took_ms(Start),
+            wake_ms = times.took_ms(Wake),
+            connect_ms = times.took_ms(Connect),
+            init_ms = times.took_ms(Init),
+            "start ended"
+        );
+        self.record.start_steps = times.view();
     }
 
     fn append(&self, append: Append) -> impl Future<Output = ()> + use<> {
@@ -252,26 +309,15 @@ impl Session {
         Box::pin(async move { drop(answered.await) })
     }
 
-    fn wake(&mut self, ctx: &mut Context<Self>) {
-        if self.state.wakes() && !self.origin.draining {
-            self.start(ctx).ok(); // denied to no one who sleeps
-        }
+    /// Of the start that goes on, or the last one; after a restart of the server, as the record has it.
+    fn start_steps(&self) -> Vec<StepTime> {
+        let steps = self.start_times.view();
+        if steps.is_empty() { self.record.start_steps.clone() } else { steps }
     }
 
-    fn start(&mut self, ctx: &mut Context<Self>) -> Result<Phase, PhaseDenied> {
-        if self.origin.draining {
-            return Err(PhaseDenied::Draining);
-        }
-        let effects = self.state.start()?;
-        if self.stream_broken {
-            self.begin_anew(ctx);
-            return Ok(self.state.phase());
-        }
-        self.perform(effects, ctx);
-        if !self.children().agent.addr().connected() {
-            self.restart_children(ctx);
-        }
-        Ok(self.state.phase())
+    fn keep_workspace(&mut self, workspace: Option<String>) {
+        self.snapshot.send_modify(|snapshot| snapshot.workspace.clone_from(&workspace));
+        self.record.workspace = workspace;
     }
 
     fn note_news(&mut self, news: &News) {
@@ -286,7 +332,9 @@ impl Session {
                 tracing::warn!(session_id = %self.record.id, cause, "sandbox is being restarted");
             }
             News::Failed(_) | News::Stopped => self.sandbox = None,
-            News::Step(_) | News::Cut => {}
+            News::Told(Told::Step { step, at }) => self.start_times.step(*step, *at),
+            News::Told(Told::Workspace(workspace)) => self.keep_workspace(Some(workspace.clone())),
+            News::Told(Told::Noted(_)) | News::Cut => {}
         }
     }
 }
@@ -318,8 +366,9 @@ impl Handler<Begin> for Session {
 
     fn handle(&mut self, _: Begin, ctx: &mut Self::Context) {
         let effects = match self.origin.take {
-            Take::Adopt if self.origin.draining => Vec::new(),
+            Take::Adopt | Take::FirstStart if self.origin.draining => Vec::new(),
             Take::Rest => Vec::new(),
+            Take::FirstStart => self.state.first_start(),
             Take::Adopt => self.state.adopt(),
             Take::FinishStop => self.state.finish_stop(),
         };
@@ -369,17 +418,10 @@ impl Handler<AgentStateNews> for Session {
 
     fn handle(&mut self, AgentStateNews(agent): AgentStateNews, ctx: &mut Self::Context) {
         self.record.agent_state = agent;
+        self.used();
         self.touch();
         self.save(ctx);
         self.snapshot.send_modify(|snapshot| snapshot.agent_state = agent);
-    }
-}
-
-impl Handler<StartSession> for Session {
-    type Result = Result<Phase, PhaseDenied>;
-
-    fn handle(&mut self, _: StartSession, ctx: &mut Self::Context) -> Self::Result {
-        self.start(ctx)
     }
 }
 
@@ -399,8 +441,11 @@ impl Handler<SuspendSession> for Session {
     fn handle(&mut self, suspend: SuspendSession, ctx: &mut Self::Context) -> Self::Result {
         self.origin.draining = true;
         let answered = self.wait();
-        let effects =
-            if suspend.keep_sandbox { vec![Effect::AnswerWaiters] } else { self.state.suspend() };
+        let effects = if suspend.keep_sandbox {
+            vec![Effect::AnswerWaiters]
+        } else {
+            self.state.suspend(Reason::Drain)
+        };
         self.perform(effects, ctx);
         answered
     }
@@ -418,6 +463,15 @@ impl Handler<ClearSession> for Session {
     }
 }
 
+impl Handler<LookForSandbox> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: LookForSandbox, ctx: &mut Self::Context) {
+        let effects = self.state.look();
+        self.perform(effects, ctx);
+    }
+}
+
 impl Handler<SubmitAction> for Session {
     type Result = ResponseFuture<Result<EventId, SubmitFailed>>;
 
@@ -427,6 +481,7 @@ impl Handler<SubmitAction> for Session {
         ctx: &mut Self::Context,
     ) -> Self::Result {
         self.wake(ctx);
+        self.used();
         self.touch();
         let submit = mail::ask(self.children().agent.addr(), submit);
         Box::pin(async move { submit.await? })
@@ -438,6 +493,7 @@ impl Handler<JoinSession> for Session {
 
     fn handle(&mut self, JoinSession(info): JoinSession, ctx: &mut Self::Context) -> Self::Result {
         self.wake(ctx);
+        self.used();
         Box::pin(mail::ask(self.children().stream.addr(), Subscribe(info)))
     }
 }
@@ -447,6 +503,15 @@ impl Handler<GetRuntime> for Session {
 
     fn handle(&mut self, _: GetRuntime, ctx: &mut Self::Context) -> Self::Result {
         self.wake(ctx);
+        self.used();
+        self.children().runtime.addr().clone()
+    }
+}
+
+impl Handler<PeekRuntime> for Session {
+    type Result = Addr<Runtime>;
+
+    fn handle(&mut self, _: PeekRuntime, _: &mut Self::Context) -> Self::Result {
         self.children().runtime.addr().clone()
     }
 }
@@ -467,7 +532,7 @@ impl Handler<GetAdminView> for Session {
         actix::MessageResult(AdminSession {
             session: snapshot.body(&self.origin.feed),
             connected: self.origin.feed.clients(),
-            start_steps: self.start_times.view(),
+            start_steps: self.start_steps(),
             restarts: self.restarts,
             sandbox: self.sandbox.as_ref().map(|id| SandboxView {
                 id: id.to_string(),

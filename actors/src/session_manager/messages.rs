@@ -1,9 +1,10 @@
 //! What may be asked of the [`SessionManager`](super::SessionManager).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix::Message;
 use serde::Serialize;
+use staithe_engine::{EngineFailed, Sandbox};
 use staithe_protocol::{Action, SessionId};
 use staithe_store::StoreFailed;
 
@@ -44,13 +45,62 @@ pub struct Created {
 pub enum CreateFailed {
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    #[error("{0} sessions are running already, the most that limits.max_sessions allows")]
-    TooMany(usize),
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     #[error("the server is draining and takes no new sessions")]
     Draining,
     #[error("the session could not be made durable")]
     Store(#[from] StoreFailed),
 }
+
+/// Why a session can't run now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    #[error("{0} sessions are running already, the most that limits.max_sessions allows")]
+    Sessions(usize),
+    #[error(
+        "{0} of your sessions are running already, the most that limits.max_sessions_per_user allows"
+    )]
+    OfUser(usize),
+    #[error("{0} starts are waiting already, the most that limits.max_waiting allows")]
+    Waiting(usize),
+}
+
+/// Sent by `Session`: a place to run in is wanted. Answered by `PlaceNews` under the same ticket, and
+/// while it waits again when its place changes. Repeated, the place is the same.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct RequestStart {
+    pub id: SessionId,
+    pub ticket: u64,
+    pub wish: Wish,
+}
+
+/// How a place is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// As a new start: it may be denied.
+    Start,
+    /// It was let in before a crash: it waits its turn and is not denied.
+    Resume,
+    /// Its sandbox runs already: it is let in whatever the limits.
+    Attach,
+}
+
+/// Told by `Session`: its sandbox answers, so another may be started.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SandboxStarted(pub SessionId);
+
+/// Told by `Session`: it wants no sandbox any more and has none. Harmless without a place.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct GivePlaceBack(pub SessionId);
+
+/// Sent to itself: who waits may have to hear of his place.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct PlacesChanged;
 
 /// Sent by the front: the handle of a session, which is loaded when it rests.
 #[derive(Clone, Copy, Debug, Message)]
@@ -83,10 +133,29 @@ pub struct Drain {
 }
 
 /// Sent by `boot` and operators: compare the records with what the engine has, and mend. A second one
-/// finds nothing to do.
+/// finds nothing to do; one that comes while another is under way gets its report.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Reconciled, String>")]
 pub struct Reconcile;
+
+/// Sent by the manager's own clock: it is time for a pass.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct ReconcileDue;
+
+/// Sent by a pass to itself: what the engine has.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Found {
+    pub(super) sandboxes: Result<Vec<Sandbox>, EngineFailed>,
+    /// The numbers of the pool's sandboxes meanwhile.
+    pub(super) pool: BTreeSet<String>,
+}
+
+/// Sent by a pass to itself: what was planned is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Mended(pub(super) Reconciled);
 
 /// What a reconcile pass did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -95,6 +164,8 @@ pub struct Reconciled {
     pub adopted: Vec<SessionId>,
     /// Sandboxes removed: nobody's, or of sessions that rest.
     pub reaped: Vec<String>,
+    /// What belonged to no session and no sandbox, in the engine's words, and was removed.
+    pub swept: Vec<String>,
 }
 
 /// A session was loaded, or could not be; sent by the manager's own futures.

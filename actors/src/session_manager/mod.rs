@@ -3,13 +3,17 @@
 //! It owns every live session's actor and no sandbox: those belong to the sessions. What it knows, it
 //! knows from the store and the engine, so a new one can take over at any time.
 
+pub mod admission;
 pub(crate) mod load;
 pub mod messages;
+mod passes;
+mod places;
+mod pooling;
 pub mod reconcile;
 pub mod registry;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -18,8 +22,8 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture, ResponseFuture,
     WrapFuture, fut,
 };
-use futures_util::future::join_all;
-use staithe_engine::{Engine, LABEL_OWNER, Labels};
+use futures_util::future::{OptionFuture, join_all};
+use staithe_engine::Engine;
 use staithe_protocol::{AgentState, Generation, Phase, SessionId};
 use staithe_store::{Claim, NewClaim, Store, StoreFailed};
 use tokio::{
@@ -31,7 +35,8 @@ use crate::{
     event_stream::feed::{Feed, as_cursor},
     mail,
     metered::Metered,
-    record::SessionRecord,
+    pool::{Pool, messages::DrainPool},
+    record::{SessionRecord, random_key},
     session::{
         self, Session, Take,
         messages::{ClearSession, SuspendSession},
@@ -40,10 +45,12 @@ use crate::{
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
 };
 
+use admission::Admission;
 use messages::{
     CreateFailed, CreateSession, Created, DeleteSession, Drain, Loaded, OpenFailed, OpenSession,
-    Reconcile, Reconciled,
+    Wish,
 };
+use passes::PassWaiters;
 use registry::{Registry, SessionHandle, SessionSnapshot};
 
 /// How long deleting one session may take before its caller is told that it goes on.
@@ -60,9 +67,26 @@ pub struct SessionManager {
     opening: HashMap<SessionId, Vec<oneshot::Sender<Result<SessionHandle, OpenFailed>>>>,
     budgets: HashMap<SessionId, RestartBudget>,
     generation: Generation,
-    /// Sessions that are on their way into the store.
-    creating: usize,
+    admission: Admission,
+    /// The last request of each session that asked for a place.
+    tickets: HashMap<SessionId, u64>,
+    /// When who waits is told of his place again.
+    telling_at: Option<Instant>,
+    /// The engine removes what nobody wants; nothing new is begun meanwhile.
+    sweeping: bool,
+    /// A reconcile pass is under way, and these wait for it.
+    passing: Option<PassWaiters>,
+    /// The names of the pool's sandboxes when the pass began.
+    pool_names: BTreeSet<String>,
+    pool: Option<ChildHandle<Pool>>,
+    pool_generation: Generation,
+    pool_budget: RestartBudget,
     draining: bool,
+}
+
+/// What only a new session has.
+struct Birth {
+    first_actions: Vec<staithe_protocol::Action>,
 }
 
 struct Live {
@@ -79,10 +103,15 @@ impl SessionManager {
         settings: Settings,
     ) -> Result<(Self, Registry), StoreFailed> {
         let registry = Registry::default();
+        let mut admission = Admission::new(settings.limits.clone());
         for row in store.list_sessions().await? {
             match SessionRecord::from_row(&row) {
                 Ok(record) => {
                     let head = store.range(row.id).await?.map_or(-1, |(_, head)| as_cursor(head));
+                    if record.wants_sandbox() {
+                        // It may be running: then it is let in, whatever the limits.
+                        admission.ask(record.id, &record.owner, Wish::Attach).ok();
+                    }
                     registry.rest(SessionSnapshot::of(&record, head));
                 }
                 Err(error) => {
@@ -102,20 +131,26 @@ impl SessionManager {
             opening: HashMap::new(),
             budgets: HashMap::new(),
             generation: Generation::default(),
-            creating: 0,
+            admission,
+            tickets: HashMap::new(),
+            telling_at: None,
+            sweeping: false,
+            passing: None,
+            pool_names: BTreeSet::new(),
+            pool: None,
+            pool_generation: Generation::default(),
+            pool_budget: RestartBudget::for_runtime(),
             draining: false,
         };
         Ok((manager, registry))
     }
 
-    fn admit(&self) -> Result<(), CreateFailed> {
+    /// Its place, or its place in the queue, is its own from here on.
+    fn admit(&mut self, record: &SessionRecord) -> Result<(), CreateFailed> {
         if self.draining {
             return Err(CreateFailed::Draining);
         }
-        let running = self.registry.running() + self.creating;
-        if running >= self.settings.limits.max_sessions {
-            return Err(CreateFailed::TooMany(running));
-        }
+        self.admission.ask(record.id, &record.owner, Wish::Start)?;
         Ok(())
     }
 
@@ -125,13 +160,14 @@ impl SessionManager {
         record: SessionRecord,
         history: load::History,
         references: Vec<u64>,
-        first_actions: Vec<staithe_protocol::Action>,
+        birth: Option<Birth>,
         ctx: &mut Context<Self>,
     ) -> SessionHandle {
         self.generation = self.generation.next();
         let id = record.id;
         let head = history.head;
         let take = match record.phase {
+            _ if birth.is_some() => Take::FirstStart,
             Phase::Starting | Phase::Ready => Take::Adopt,
             Phase::Stopping => Take::FinishStop,
             Phase::Suspended | Phase::Stopped | Phase::Failed => Take::Rest,
@@ -149,7 +185,7 @@ impl SessionManager {
             unanswered: history.unanswered,
             take,
             draining: self.draining,
-            first_actions,
+            first_actions: birth.map(|birth| birth.first_actions).unwrap_or_default(),
         };
         let (snapshot, receiver) =
             watch::channel(SessionSnapshot::of(&record, head.map_or(-1, as_cursor)));
@@ -210,6 +246,8 @@ impl SessionManager {
             generation: Generation::default(),
             key: random_key(),
             epoch: None,
+            workspace: None,
+            start_steps: Vec::new(),
         }
     }
 
@@ -240,22 +278,28 @@ impl SessionManager {
 
 impl Actor for SessionManager {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.begin_passes(ctx);
+        self.start_pool(ctx);
+    }
 }
 
 impl Handler<CreateSession> for SessionManager {
     type Result = ResponseActFuture<Self, Result<Created, CreateFailed>>;
 
-    fn handle(&mut self, create: CreateSession, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, create: CreateSession, ctx: &mut Self::Context) -> Self::Result {
+        let record = Self::new_record(&create);
+        let id = record.id;
         // A repetition is answered as the first time, even when nothing new would be admitted.
-        let admitted = self.admit();
+        let admitted = self.admit(&record);
         if create.key.is_none()
             && let Err(denied) = admitted
         {
             return Box::pin(fut::ready(Err(denied)));
         }
-        let record = Self::new_record(&create);
+        self.settle_places(ctx);
         let store = self.store.clone();
-        self.creating += 1;
         let keep = async move {
             let kept = Self::keep(store.clone(), record, &create).await;
             let kept = match (kept, admitted) {
@@ -267,16 +311,17 @@ impl Handler<CreateSession> for SessionManager {
             };
             (kept, create.first_actions)
         };
-        Box::pin(keep.into_actor(self).map(|(kept, first_actions), this, ctx| {
-            this.creating -= 1;
+        Box::pin(keep.into_actor(self).map(move |(kept, first_actions), this, ctx| {
+            if !matches!(kept, Ok(Ok(_))) {
+                this.free_place(id, ctx);
+            }
             let record = match kept? {
                 Err(first) => return Ok(Created { id: first, repeated: true }),
                 Ok(record) => record,
             };
-            let id = record.id;
             let history =
                 load::History { head: None, agent: AgentState::Loading, unanswered: Vec::new() };
-            this.go_live(record, history, Vec::new(), first_actions, ctx);
+            this.go_live(record, history, Vec::new(), Some(Birth { first_actions }), ctx);
             Ok(Created { id, repeated: false })
         }))
     }
@@ -298,7 +343,7 @@ impl Handler<Loaded> for SessionManager {
             let load::Loaded { record, history, references } = *loaded;
             self.registry
                 .live(id)
-                .unwrap_or_else(|| self.go_live(record, history, references, Vec::new(), ctx))
+                .unwrap_or_else(|| self.go_live(record, history, references, None, ctx))
         });
         for waiter in self.opening.remove(&id).unwrap_or_default() {
             drop(waiter.send(answer.clone()));
@@ -322,9 +367,10 @@ impl Handler<DeleteSession> for SessionManager {
             Ok(handle)
         };
         let cleared = clear.into_actor(self).map(
-            move |cleared: Result<SessionHandle, OpenFailed>, this: &mut Self, _| {
+            move |cleared: Result<SessionHandle, OpenFailed>, this: &mut Self, ctx| {
                 if cleared.is_ok() {
                     this.live.remove(&id); // so that its end is no surprise
+                    this.free_place(id, ctx);
                 }
                 cleared
             },
@@ -357,6 +403,7 @@ impl Handler<Drain> for SessionManager {
         self.registry.drain();
         let sessions = self.registry.live_sessions();
         tracing::info!(sessions = sessions.len(), keep_sandboxes, "draining");
+        let pool = self.pool.as_ref().map(|pool| mail::ask(pool.addr(), DrainPool));
         Box::pin(async move {
             let suspend = SuspendSession { keep_sandbox: keep_sandboxes };
             let suspended = sessions.iter().map(|session| mail::ask(&session.addr, suspend));
@@ -365,54 +412,10 @@ impl Handler<Drain> for SessionManager {
                     tracing::warn!(%error, "a session ended while draining");
                 }
             }
-        })
-    }
-}
-
-impl Handler<Reconcile> for SessionManager {
-    type Result = ResponseActFuture<Self, Result<Reconciled, String>>;
-
-    fn handle(&mut self, _: Reconcile, _: &mut Self::Context) -> Self::Result {
-        let engine = self.engine.clone();
-        let mine = Labels::from([(LABEL_OWNER.to_owned(), self.settings.owner.clone())]);
-        let find = async move { engine.find(&mine).await };
-        Box::pin(find.into_actor(self).then(|found, this, ctx| {
-            let sandboxes = match found {
-                Ok(sandboxes) => sandboxes,
-                Err(error) => return Box::pin(fut::ready(Err(error.to_string()))) as Self::Result,
-            };
-            let known: BTreeMap<_, _> = this.registry.known();
-            let mut report = Reconciled::default();
-            let mut work: Vec<ResponseFuture<()>> = Vec::new();
-            for step in reconcile::plan(&known, &sandboxes) {
-                match step {
-                    reconcile::Step::Reap(sandbox) => {
-                        report.reaped.push(sandbox.to_string());
-                        let engine = this.engine.clone();
-                        work.push(Box::pin(async move {
-                            metrics::counter!("staithe_reaped_containers_total").increment(1);
-                            if let Err(error) = engine.remove(&sandbox, false).await {
-                                tracing::error!(%sandbox, %error, "a sandbox could not be reaped");
-                            }
-                        }));
-                    }
-                    reconcile::Step::Adopt(id) | reconcile::Step::FinishStop(id) => {
-                        report.adopted.push(id);
-                        let open = this.open(id, ctx);
-                        work.push(Box::pin(async move {
-                            if let Err(error) = open.await {
-                                tracing::error!(session_id = %id, %error, "a session could not be taken up");
-                            }
-                        }));
-                    }
-                }
+            if let Some(Err(error)) = OptionFuture::from(pool).await {
+                tracing::warn!(%error, "the pool ended while draining");
             }
-            Box::pin(async move {
-                join_all(work).await;
-                tracing::info!(adopted = report.adopted.len(), reaped = report.reaped.len(), "reconciled");
-                Ok(report)
-            }.into_actor(this))
-        }))
+        })
     }
 }
 
@@ -420,12 +423,16 @@ impl Handler<ChildDown> for SessionManager {
     type Result = ();
 
     fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
-        let ChildKind::Session(id) = down.child else { return };
+        let ChildKind::Session(id) = down.child else {
+            self.pool_is_down(down, ctx);
+            return;
+        };
         if self.live.get(&id).is_none_or(|live| live.generation != down.generation) {
             return; // deleted, or replaced
         }
         self.live.remove(&id);
         self.registry.go_down(id);
+        self.free_place(id, ctx);
         let how = if down.panicked { "panicked" } else { "stopped" };
         metrics::counter!("staithe_actor_down_total", "actor" => "Session", "how" => how)
             .increment(1);
@@ -438,10 +445,4 @@ impl Handler<ChildDown> for SessionManager {
             });
         }
     }
-}
-
-/// A key for a runner: 256 bits from the system, in hexadecimal.
-fn random_key() -> String {
-    let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
-    halves.iter().map(|half| half.as_simple().to_string()).collect()
 }

@@ -1,7 +1,7 @@
 //! What the front reads without asking anybody: every session's snapshot, and the live ones' handles.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::Addr;
-use dashmap::DashMap;
+use dashmap::{DashMap, mapref::multiple::RefMulti};
 use staithe_protocol::{AgentState, Phase, PhaseView, SessionId, StartStep, api::SessionBody};
 use tokio::sync::watch;
 
@@ -29,6 +29,8 @@ pub struct SessionSnapshot {
     pub updated_ms: i64,
     /// The newest event when the session was loaded; a live one's feed knows better.
     pub head: i64,
+    /// The engine's name of its workspace, when there has been one.
+    pub workspace: Option<String>,
 }
 
 impl SessionSnapshot {
@@ -44,6 +46,7 @@ impl SessionSnapshot {
             created_at: record.created_at.clone(),
             updated_ms: record.updated_ms,
             head,
+            workspace: record.workspace.clone(),
         }
     }
 
@@ -186,6 +189,15 @@ impl Registry {
             live: entry.live.is_some(),
         };
         self.entries.iter().map(|entry| (*entry.key(), known(entry.value()))).collect()
+    }
+
+    /// What sessions keep: their workspaces, and what belongs to their sandboxes' names.
+    pub(super) fn workspaces(&self, name_prefix: &str) -> BTreeSet<String> {
+        let kept = |entry: RefMulti<'_, SessionId, Entry>| {
+            let workspace = entry.snapshot.borrow().workspace.clone();
+            [Some(format!("{name_prefix}{}", entry.key())), workspace]
+        };
+        self.entries.iter().flat_map(kept).flatten().collect()
     }
 
     pub(super) fn live_sessions(&self) -> Vec<SessionHandle> {

@@ -11,11 +11,7 @@ use staithe_protocol::Phase;
 use staithe_testkit::{Mode, Mood, eventually};
 use tokio::time::Instant;
 
-use crate::stage::{One, Stage, run};
-
-fn fault(session: &One) -> staithe_protocol::Fault {
-    session.handle.snapshot.borrow().phase.fault.clone().expect("a fault")
-}
+use crate::stage::{Stage, fault, run};
 
 #[actix::test]
 async fn a_command_is_answered_by_an_observation_that_names_it() {
@@ -81,6 +77,7 @@ async fn a_sandbox_that_ends_comes_back_after_growing_pauses_and_fails_the_fourt
     stage.machine.exit(&stage.machine.running()[0], 137);
     session.reach(Phase::Failed).await;
     assert_eq!(fault(&session).code, "sandbox.restarts_spent");
+    assert!(!fault(&session).log_tail.is_empty(), "the sandbox's last words");
     eventually("nothing is left", || stage.machine.sandboxes().is_empty()).await;
     stage.end(&[&session]).await;
 }

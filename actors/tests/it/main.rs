@@ -2,7 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "what a test does not expect ends it")]
 
 mod breakable;
+mod endings;
 mod lifecycle;
 mod manager;
+mod mending;
+mod pool;
+mod queue;
+mod resting;
 mod stage;
 mod stream;

@@ -5,7 +5,7 @@ use staithe_actors::{
     mail,
     session::messages::{PhaseDenied, StartSession},
     session_manager::messages::{
-        CreateFailed, DeleteSession, Drain, OpenFailed, OpenSession, Reconcile, Reconciled,
+        CreateFailed, DeleteSession, Drain, OpenFailed, OpenSession, Reconcile, Reconciled, TooMany,
     },
 };
 use staithe_protocol::Phase;
@@ -25,7 +25,7 @@ async fn a_repeated_creation_is_the_first_one_again_even_when_nothing_more_is_ad
     let reused = stage.try_create(Some(("k", 2))).await;
     assert!(matches!(reused, Err(CreateFailed::KeyReused)));
     let new = stage.try_create(Some(("n", 1))).await;
-    assert!(matches!(new, Err(CreateFailed::TooMany(3))));
+    assert!(matches!(new, Err(CreateFailed::TooMany(TooMany::Sessions(3)))));
     assert_eq!(stage.store.list_sessions().await.unwrap().len(), 3);
     assert_eq!(stage.registry.bodies().len(), 3);
 }
@@ -58,7 +58,8 @@ async fn a_draining_server_lets_sandboxes_sleep_and_starts_nothing() {
     let session = stage.ready().await;
     mail::ask(&stage.manager, Drain { keep_sandboxes: false }).await.unwrap();
     assert_eq!(session.phase(), Phase::Suspended);
-    assert!(stage.machine.sandboxes().is_empty());
+    assert!(stage.machine.running().is_empty());
+    assert_eq!(stage.machine.sandboxes().len(), 1, "what was installed in it stays");
     assert!(matches!(stage.try_create(None).await, Err(CreateFailed::Draining)));
     let denied = mail::ask(session.addr(), StartSession).await.unwrap();
     assert_eq!(denied, Err(PhaseDenied::Draining));
@@ -76,7 +77,7 @@ async fn a_server_that_keeps_sandboxes_hands_them_to_the_next_one() {
 
     let stage = Stage::over(&store, &machine).await;
     let first = mail::ask(&stage.manager, Reconcile).await.unwrap().unwrap();
-    assert_eq!(first, Reconciled { adopted: vec![session.id], reaped: Vec::new() });
+    assert_eq!(first, Reconciled { adopted: vec![session.id], ..Reconciled::default() });
     let session = stage.open(session.id).await;
     session.reach(Phase::Ready).await;
     assert!(stage.engine.calls().is_empty(), "{:?}", stage.engine.operations());

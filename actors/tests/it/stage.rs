@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use actix::{Actor, Addr};
 use serde_json::Value;
 use staithe_actors::{
-    Limits, Registry, SandboxSettings, SessionHandle, SessionManager, Settings,
+    Limits, Registry, SandboxSettings, SessionHandle, SessionManager, Settings, Subscription,
     agent_session::messages::{Submit, SubmitFailed},
     event_stream::EventStream,
     event_stream::messages::Reference,
@@ -13,7 +13,7 @@ use staithe_actors::{
     runtime::Runtime,
     session::{
         Session,
-        messages::{GetRuntime, GetStream, SubmitAction},
+        messages::{GetRuntime, GetStream, JoinSession, SubmitAction},
     },
     session_manager::messages::{
         CreateFailed, CreateSession, Created, IdempotencyKey, OpenSession,
@@ -42,9 +42,24 @@ impl Stage {
     }
 
     pub(crate) async fn over(store: &Arc<Breakable>, machine: &Arc<Machine>) -> Self {
+        Self::set(store, machine, |_| ()).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::set(&Breakable::new(), &Machine::new(), change).await
+    }
+
+    pub(crate) async fn set(
+        store: &Arc<Breakable>,
+        machine: &Arc<Machine>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let engine = FakeEngine::on(machine);
+        let mut settings = settings();
+        change(&mut settings);
         let (manager, registry) =
-            SessionManager::load(store.clone(), engine.clone(), settings()).await.unwrap();
+            SessionManager::load(store.clone(), engine.clone(), settings).await.unwrap();
         let (store, machine) = (store.clone(), machine.clone());
         Self { manager: manager.start(), registry, store, machine, engine }
     }
@@ -53,9 +68,17 @@ impl Stage {
         &self,
         key: Option<(&str, u8)>,
     ) -> Result<Created, CreateFailed> {
+        self.try_create_for("me", key).await
+    }
+
+    async fn try_create_for(
+        &self,
+        owner: &str,
+        key: Option<(&str, u8)>,
+    ) -> Result<Created, CreateFailed> {
         let key = key.map(|(key, of)| IdempotencyKey { key: key.into(), digest: [of; 32] });
         let create = CreateSession {
-            owner: "me".into(),
+            owner: owner.into(),
             title: None,
             image: None,
             labels: BTreeMap::new(),
@@ -68,6 +91,11 @@ impl Stage {
     pub(crate) async fn create(&self) -> One {
         let id = self.try_create(None).await.unwrap_or_else(|error| panic!("{error}")).id;
         self.open(id).await
+    }
+
+    pub(crate) async fn create_for(&self, owner: &str) -> One {
+        let created = self.try_create_for(owner, None).await;
+        self.open(created.unwrap_or_else(|error| panic!("{error}")).id).await
     }
 
     pub(crate) async fn open(&self, id: SessionId) -> One {
@@ -150,6 +178,28 @@ impl One {
         events.iter().map(|event| serde_json::from_slice(event).unwrap()).collect()
     }
 
+    /// What was told of phases, in order.
+    pub(crate) async fn told(&self) -> Vec<Value> {
+        let told = |event: Value| (event["observation"] == "phase_changed").then_some(event);
+        let told = self.events().await.into_iter().filter_map(told);
+        told.map(|event| event["extras"].clone()).collect()
+    }
+
+    pub(crate) async fn last_phase(&self) -> Value {
+        self.told().await.pop().expect("a phase")
+    }
+
+    /// The steps of all starts, in order.
+    pub(crate) async fn steps(&self) -> Vec<String> {
+        let told = self.told().await;
+        told.iter().filter_map(|extras| extras["step"].as_str()).map(str::to_owned).collect()
+    }
+
+    /// Joins as a client.
+    pub(crate) async fn join(&self) -> Subscription {
+        mail::ask(self.addr(), JoinSession(crate::stream::anybody())).await.unwrap().unwrap()
+    }
+
     /// The observations of an action, of which there should be one.
     pub(crate) async fn outcome(&self, cause: EventId) -> Value {
         let mut reader = self.handle.feed.subscribe(crate::stream::anybody());
@@ -171,6 +221,10 @@ impl One {
 
 pub(crate) fn run(command: &str) -> Action {
     Action::Run(Run { command: command.into(), ..Run::default() })
+}
+
+pub(crate) fn fault(session: &One) -> staithe_protocol::Fault {
+    session.handle.snapshot.borrow().phase.fault.clone().expect("a fault")
 }
 
 fn settings() -> Settings {

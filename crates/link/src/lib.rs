@@ -29,6 +29,9 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+/// Opens streams to a runner.
+pub type Dialer = dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync;
+
 /// Where a runner listens.
 #[derive(Clone)]
 pub enum Address {
@@ -37,7 +40,7 @@ pub enum Address {
     /// `host:port`.
     Tcp(String),
     /// A function that opens a stream.
-    Dialed(Arc<dyn Fn() -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync>),
+    Dialed(Arc<Dialer>),
 }
 
 impl fmt::Debug for Address {

@@ -62,6 +62,22 @@ pub enum StartStep {
     Init,
 }
 
+impl StartStep {
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Find => "find",
+            Self::Image => "image",
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Wake => "wake",
+            Self::Connect => "connect",
+            Self::Init => "init",
+        }
+    }
+}
+
 /// Why a phase was entered, where that is not plain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -79,6 +95,8 @@ pub enum Reason {
     SettingsChanged,
     /// The sandbox ended by itself or did not answer, and is had again.
     Restart,
+    /// As many sessions run as may: it was not woken.
+    Limits,
 }
 
 /// Why a session failed, in words that a person can act on.

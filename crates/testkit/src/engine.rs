@@ -10,8 +10,8 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use staithe_engine::{
-    Capabilities, Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited,
-    SandboxSpec, SandboxState, Stats,
+    Capabilities, Engine, EngineFailed, Isolation, LABEL_POOL, LABEL_SESSION, Labels, Line,
+    Sandbox, SandboxExited, SandboxSpec, SandboxState, Stats,
 };
 use staithe_protocol::SandboxId;
 use tokio::{
@@ -49,9 +49,9 @@ pub enum Mode {
 /// One entry of the script of calls that change something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Called {
-    /// `create`, `start`, `stop`, `remove` or `remove_workspace`.
+    /// `ensure_image`, `create`, `start`, `pause`, `claim`, `stop`, `remove` or `remove_workspace`.
     pub operation: &'static str,
-    /// The sandbox's name.
+    /// The sandbox's id or name, or the image's name.
     pub name: String,
     pub at: Instant,
 }
@@ -66,6 +66,10 @@ struct Script {
     mood: Mood,
     mode: Mode,
     calls: Vec<Called>,
+    config: Option<String>,
+    images: Option<BTreeSet<String>>,
+    failing: BTreeSet<&'static str>,
+    capabilities: Capabilities,
     permits: HashMap<&'static str, Arc<Semaphore>>,
 }
 
@@ -76,6 +80,10 @@ impl FakeEngine {
             mood: Mood::Well,
             mode: Mode::Auto,
             calls: Vec::new(),
+            config: None,
+            images: None,
+            failing: BTreeSet::new(),
+            capabilities: Capabilities { pause: true, pool: true, ..Capabilities::default() },
             permits: HashMap::new(),
         };
         Arc::new(Self { machine: machine.clone(), script: Mutex::new(script) })
@@ -89,6 +97,31 @@ impl FakeEngine {
     /// Changes who says when a call ends, from now on.
     pub fn set_mode(&self, mode: Mode) {
         self.script().mode = mode;
+    }
+
+    /// The settings that sandboxes are made with, from now on.
+    pub fn set_config(&self, config: &str) {
+        self.script().config = Some(config.to_owned());
+    }
+
+    /// The images that are there; until then all are.
+    pub fn set_images(&self, images: &[&str]) {
+        self.script().images = Some(images.iter().map(|&image| image.to_owned()).collect());
+    }
+
+    /// What it says that it can do.
+    pub fn set_capabilities(&self, capabilities: Capabilities) {
+        self.script().capabilities = capabilities;
+    }
+
+    /// From now on every call of this operation fails, or none does.
+    pub fn fail(&self, operation: &'static str, fails: bool) {
+        let mut script = self.script();
+        if fails {
+            script.failing.insert(operation);
+        } else {
+            script.failing.remove(operation);
+        }
     }
 
     /// Lets one call of this operation end, one that waits or the next.
@@ -115,7 +148,7 @@ impl FakeEngine {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn begin(&self, operation: &'static str, name: &str) {
+    async fn begin(&self, operation: &'static str, name: &str) -> Result<(), EngineFailed> {
         let permit = {
             let mut script = self.script();
             script.calls.push(Called { operation, name: name.to_owned(), at: Instant::now() });
@@ -124,6 +157,15 @@ impl FakeEngine {
         if let Some(permit) = permit {
             permit.acquire().await.expect("it is never closed").forget();
         }
+        if !self.script().failing.contains(operation) {
+            return Ok(());
+        }
+        Err(EngineFailed::Operation {
+            operation,
+            name: name.to_owned(),
+            source: io::Error::other("the test wants it to fail"),
+            remedy: "Let it be.".into(),
+        })
     }
 }
 
@@ -144,35 +186,56 @@ impl Engine for FakeEngine {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { pause: true, ..Capabilities::default() }
+        self.script().capabilities.clone()
     }
 
     fn config_of(&self, _: &SandboxSpec) -> Option<String> {
-        None
+        self.script().config.clone()
     }
 
     async fn ensure_image(
         &self,
-        _: &str,
-        _: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        image: &str,
+        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
     ) -> Result<(), EngineFailed> {
+        self.begin("ensure_image", image).await?;
+        progress("half of it is there");
+        if let Some(images) = &mut self.script().images {
+            images.insert(image.to_owned());
+        }
         Ok(())
     }
 
-    async fn has_image(&self, _: &str) -> Result<bool, EngineFailed> {
-        Ok(true)
+    async fn has_image(&self, image: &str) -> Result<bool, EngineFailed> {
+        Ok(self.script().images.as_ref().is_none_or(|images| images.contains(image)))
     }
 
     async fn pause(&self, id: &SandboxId) -> Result<(), EngineFailed> {
-        self.begin("pause", &id.0).await;
+        self.begin("pause", &id.0).await?;
+        if !self.capabilities().pause {
+            let remedy = "Use another engine.".into();
+            return Err(EngineFailed::Unsupported { cause: "it can't freeze".into(), remedy });
+        }
         let mut kept = self.machine.kept();
-        let it = kept.boxes.get_mut(&id.0).ok_or_else(|| EngineFailed::NotFound(id.clone()))?;
-        it.sandbox.state = SandboxState::Paused;
+        kept.get(id)?.sandbox.state = SandboxState::Paused;
         Ok(())
     }
 
-    async fn claim(&self, id: &SandboxId, _: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
-        Err(EngineFailed::NotFound(id.clone()))
+    async fn claim(&self, id: &SandboxId, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
+        self.begin("claim", &spec.name).await?;
+        let mut kept = self.machine.kept();
+        if kept.of_name(&spec.name).is_some() {
+            return Err(EngineFailed::NameTaken(spec.name.clone()));
+        }
+        let session = spec.session.ok_or_else(|| EngineFailed::NotFound(id.clone()))?;
+        let sandbox = &mut kept.get(id)?.sandbox;
+        if !sandbox.labels.contains_key(LABEL_POOL) || sandbox.labels.contains_key(LABEL_SESSION) {
+            return Err(EngineFailed::NotFound(id.clone()));
+        }
+        // A real engine reads this from the name.
+        sandbox.labels.insert(LABEL_SESSION.to_owned(), session.to_string());
+        sandbox.name.clone_from(&spec.name);
+        Ok(sandbox.clone())
     }
 
     async fn find(&self, labels: &Labels) -> Result<Vec<Sandbox>, EngineFailed> {
@@ -184,35 +247,41 @@ impl Engine for FakeEngine {
     }
 
     async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
-        self.begin("create", &spec.name).await;
+        self.begin("create", &spec.name).await?;
         let mut kept = self.machine.kept();
-        if kept.boxes.contains_key(&spec.name) {
+        if kept.of_name(&spec.name).is_some() {
             return Err(EngineFailed::NameTaken(spec.name.clone()));
         }
+        let workspace = spec.workspace.clone().unwrap_or_else(|| spec.name.clone());
         let sandbox = Sandbox {
             id: SandboxId(spec.name.clone()),
             name: spec.name.clone(),
             labels: spec.labels.clone(),
             state: SandboxState::Stopped,
-            workspace: spec.workspace.clone().unwrap_or_else(|| spec.name.clone()),
+            workspace: workspace.clone(),
         };
-        kept.workspaces.insert(spec.name.clone());
+        kept.workspaces.insert(workspace);
         let made = FakeBox { sandbox: sandbox.clone(), runner: None, log: Vec::new() };
-        kept.boxes.insert(spec.name.clone(), made);
+        kept.boxes.insert(sandbox.id.0.clone(), made);
         Ok(sandbox)
     }
 
     async fn start(&self, id: &SandboxId, key: &str) -> Result<(), EngineFailed> {
-        self.begin("start", &id.0).await;
+        self.begin("start", &id.0).await?;
         let mood = self.script().mood;
         if let Mood::Slow(time) | Mood::SlowThenBad(time) = mood {
             sleep(time).await;
         }
         let socket = self.machine.socket(&id.0);
         let mut kept = self.machine.kept();
-        let it = kept.boxes.get_mut(&id.0).ok_or_else(|| EngineFailed::NotFound(id.clone()))?;
-        if it.sandbox.state == SandboxState::Running {
-            return Ok(());
+        let it = kept.get(id)?;
+        match it.sandbox.state {
+            SandboxState::Running => return Ok(()),
+            SandboxState::Paused => {
+                it.sandbox.state = SandboxState::Running;
+                return Ok(());
+            }
+            SandboxState::Stopped => {}
         }
         it.log.push(format!("starting {id} in mood {mood:?}"));
         match mood {
@@ -231,24 +300,25 @@ impl Engine for FakeEngine {
     }
 
     async fn stop(&self, id: &SandboxId, _: Duration) -> Result<(), EngineFailed> {
-        self.begin("stop", &id.0).await;
-        self.machine.end(&id.0).map(|_| ()).ok_or_else(|| EngineFailed::NotFound(id.clone()))
+        self.begin("stop", &id.0).await?;
+        self.machine.end(id).map(|_| ()).ok_or_else(|| EngineFailed::NotFound(id.clone()))
     }
 
     async fn remove(&self, id: &SandboxId, with_workspace: bool) -> Result<(), EngineFailed> {
-        self.begin("remove", &id.0).await;
-        self.machine.end(&id.0);
+        self.begin("remove", &id.0).await?;
+        self.machine.end(id);
         let mut kept = self.machine.kept();
-        kept.boxes.remove(&id.0);
-        if with_workspace {
-            kept.workspaces.remove(&id.0);
+        if let Some(removed) = kept.boxes.remove(&id.0)
+            && with_workspace
+        {
+            kept.workspaces.remove(&removed.sandbox.workspace);
         }
         Ok(())
     }
 
     async fn logs(&self, id: &SandboxId, tail: usize) -> Result<Vec<String>, EngineFailed> {
-        let kept = self.machine.kept();
-        let it = kept.boxes.get(&id.0).ok_or_else(|| EngineFailed::NotFound(id.clone()))?;
+        let mut kept = self.machine.kept();
+        let it = kept.get(id)?;
         Ok(it.log[it.log.len().saturating_sub(tail)..].to_vec())
     }
 
@@ -267,15 +337,17 @@ impl Engine for FakeEngine {
     }
 
     async fn remove_workspace(&self, name: &str) -> Result<(), EngineFailed> {
-        self.begin("remove_workspace", name).await;
+        self.begin("remove_workspace", name).await?;
         self.machine.kept().workspaces.remove(name);
         Ok(())
     }
 
     async fn sweep(&self, _: &str, kept: &BTreeSet<String>) -> Result<Vec<String>, EngineFailed> {
         let mut machine = self.machine.kept();
-        let strays: Vec<_> =
-            machine.workspaces.iter().filter(|name| !kept.contains(*name)).cloned().collect();
+        let used: BTreeSet<_> =
+            machine.boxes.values().map(|it| it.sandbox.workspace.clone()).collect();
+        let stray = |name: &&String| !kept.contains(*name) && !used.contains(*name);
+        let strays: Vec<_> = machine.workspaces.iter().filter(stray).cloned().collect();
         for name in &strays {
             machine.workspaces.remove(name);
         }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use staithe_engine::{Sandbox, SandboxExited, SandboxState};
+use staithe_engine::{EngineFailed, Sandbox, SandboxExited, SandboxState};
 use staithe_protocol::SandboxId;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -25,8 +25,19 @@ pub struct Machine {
 
 #[derive(Default)]
 pub(crate) struct Kept {
+    /// By id, which is the first name: a claim gives another name.
     pub(crate) boxes: BTreeMap<String, FakeBox>,
     pub(crate) workspaces: BTreeSet<String>,
+}
+
+impl Kept {
+    pub(crate) fn get(&mut self, id: &SandboxId) -> Result<&mut FakeBox, EngineFailed> {
+        self.boxes.get_mut(&id.0).ok_or_else(|| EngineFailed::NotFound(id.clone()))
+    }
+
+    pub(crate) fn of_name(&self, name: &str) -> Option<&FakeBox> {
+        self.boxes.values().find(|it| it.sandbox.name == name)
+    }
 }
 
 pub(crate) struct FakeBox {
@@ -57,7 +68,7 @@ impl Machine {
 
     /// The sandboxes' names.
     pub fn sandboxes(&self) -> Vec<String> {
-        self.kept().boxes.keys().cloned().collect()
+        self.kept().boxes.values().map(|it| it.sandbox.name.clone()).collect()
     }
 
     /// The names of those that run.
@@ -86,9 +97,26 @@ impl Machine {
         }
     }
 
+    /// The runner in a running sandbox.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[track_caller]
+    pub fn runner_of(&self, name: &str) -> FakeRunner {
+        let kept = self.kept();
+        kept.of_name(name).and_then(|it| it.runner.clone()).expect("a runner in this sandbox")
+    }
+
+    /// The state of a sandbox, when it is there.
+    pub fn state(&self, name: &str) -> Option<SandboxState> {
+        Some(self.kept().of_name(name)?.sandbox.state)
+    }
+
     /// A sandbox ends by itself.
     pub fn exit(&self, name: &str, code: i32) {
-        let Some(id) = self.end(name) else { return };
+        let id = self.kept().of_name(name).map(|it| it.sandbox.id.clone());
+        let Some(id) = id.and_then(|id| self.end(&id)) else { return };
         // Nobody may be listening.
         self.exits
             .send(SandboxExited {
@@ -100,10 +128,31 @@ impl Machine {
             .ok();
     }
 
-    /// Ends a sandbox's processes; its name stays.
-    pub(crate) fn end(&self, name: &str) -> Option<SandboxId> {
+    /// Somebody changes a sandbox by hand, and nobody tells.
+    pub fn set_state(&self, name: &str, state: SandboxState) {
         let mut kept = self.kept();
-        let it = kept.boxes.get_mut(name)?;
+        for it in kept.boxes.values_mut().filter(|it| it.sandbox.name == name) {
+            it.sandbox.state = state;
+        }
+    }
+
+    /// Somebody leaves a workspace that no sandbox uses.
+    pub fn leave_workspace(&self, name: &str) {
+        self.kept().workspaces.insert(name.to_owned());
+    }
+
+    /// Somebody removes a sandbox by hand, and nobody tells.
+    pub fn vanish(&self, name: &str) {
+        let id = self.kept().of_name(name).map(|it| it.sandbox.id.clone());
+        if let Some(id) = id.and_then(|id| self.end(&id)) {
+            self.kept().boxes.remove(&id.0);
+        }
+    }
+
+    /// Ends a sandbox's processes; its name stays.
+    pub(crate) fn end(&self, id: &SandboxId) -> Option<SandboxId> {
+        let mut kept = self.kept();
+        let it = kept.get(id).ok()?;
         if let Some(runner) = it.runner.take() {
             runner.end();
         }

@@ -10,11 +10,14 @@ use futures_util::{SinkExt, StreamExt};
 use staithe_protocol::{
     Action, Observation,
     observation::RunObservation,
-    runner::{Answer, Call, CallFailed, FromRunner, Hello, KEY_HEADER, LINK_PATH, ToRunner},
+    runner::{
+        Answer, Call, CallFailed, FromRunner, Hello, KEY_HEADER, LINK_PATH, ServerInfo, ToRunner,
+    },
 };
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{broadcast, mpsc, watch},
+    time::Instant,
 };
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async,
@@ -36,6 +39,7 @@ pub struct FakeRunner {
 
 struct Inner {
     key: String,
+    began: Instant,
     state: Mutex<State>,
     /// While it is true, actions go on and are not done.
     hanging: watch::Sender<bool>,
@@ -56,6 +60,12 @@ struct State {
     /// Commands that run now, and the most at once.
     in_shell: usize,
     most_in_shell: usize,
+    /// The test says that something runs.
+    busy: bool,
+    last_done: Option<Instant>,
+    /// What it was told to set in the environment, over all epochs.
+    configured: Vec<BTreeMap<String, String>>,
+    refuses: bool,
 }
 
 /// What became of a key in this epoch.
@@ -73,6 +83,7 @@ impl FakeRunner {
         let (said, _) = broadcast::channel(FRAMES);
         let inner = Inner {
             key: key.to_owned(),
+            began: Instant::now(),
             state: Mutex::default(),
             hanging: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
@@ -97,6 +108,23 @@ impl FakeRunner {
     /// The most commands that ran at once in the shell.
     pub fn most_in_shell(&self) -> usize {
         self.state().most_in_shell
+    }
+
+    /// Something runs that no action of ours began, or no longer.
+    pub fn set_busy(&self, busy: bool) {
+        let mut state = self.state();
+        state.busy = busy;
+        state.last_done = Some(Instant::now());
+    }
+
+    /// From now on it refuses to be configured, or no longer.
+    pub fn refuse_configuration(&self, refuses: bool) {
+        self.state().refuses = refuses;
+    }
+
+    /// What it was told to set in the environment, in order.
+    pub fn configured(&self) -> Vec<BTreeMap<String, String>> {
+        self.state().configured.clone()
     }
 
     /// Actions go on and are not done until it is called with `false`.
@@ -226,11 +254,28 @@ impl FakeRunner {
                 Some(Answer::Observed { observation: Box::new(done) })
             }
             Call::Interrupt {} => Some(Answer::Interrupted { running: self.state().in_shell > 0 }),
-            Call::Configure { .. } => Some(Answer::Configured {}),
-            Call::File { .. } | Call::Info {} => Some(Answer::Failed {
+            Call::Configure { env } => {
+                let mut state = self.state();
+                if state.refuses {
+                    let message = "the test wants it to fail".into();
+                    let error = CallFailed { code: "internal".into(), message };
+                    return Some(Answer::Failed { error });
+                }
+                state.configured.push(env);
+                Some(Answer::Configured {})
+            }
+            Call::Info {} => Some(Answer::Info { info: self.info() }),
+            Call::File { .. } => Some(Answer::Failed {
                 error: CallFailed { code: "unsupported".into(), message: "a fake".into() },
             }),
         }
+    }
+
+    fn info(&self) -> ServerInfo {
+        let state = self.state();
+        let busy = state.in_shell > 0 || state.busy;
+        let idle = state.last_done.map_or(self.inner.began.elapsed(), |at| at.elapsed());
+        ServerInfo { busy, idle_time: idle.as_secs_f64(), ..ServerInfo::default() }
     }
 
     /// Carries an action out, unless its key is known.
@@ -254,6 +299,7 @@ impl FakeRunner {
             let mut state = this.state();
             if state.epoch == epoch {
                 state.in_shell -= usize::from(shell);
+                state.last_done = Some(Instant::now());
                 done.send_replace(Some(echo(&action)));
             }
         });
