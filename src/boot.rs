@@ -215,12 +215,12 @@ async fn docker_engine(
     })?;
     let engine = DockerEngine::open(config.docker(owner, data_dir, runner, hash)).await?;
     for lack in engine.capabilities().lacks {
-        tracing::warn!("{lack}");
+        tracing::warn!(lack, "the engine can't do all that the configuration asks");
     }
     Ok(engine)
 }
 
-fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
+pub(crate) fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
     if config.sandbox.suspend_by == SuspendBy::Pause {
         anyhow::bail!(
             "sandbox.suspend_by: the local engine can't pause a sandbox; set it to \"stop\" or \"none\""
@@ -254,7 +254,7 @@ fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engi
 
 /// Puts the embedded runner where it can be executed, under the name of its content: one that a
 /// running sandbox uses is never written over.
-fn place_runner(data_dir: &Path) -> anyhow::Result<(PathBuf, String)> {
+pub(crate) fn place_runner(data_dir: &Path) -> anyhow::Result<(PathBuf, String)> {
     let hash = hex(&Sha256::digest(RUNNER)[..8]);
     let dir = data_dir.join("runner");
     make_dir(&dir)?;

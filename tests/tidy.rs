@@ -51,8 +51,15 @@ const ARROWS: [(&str, &[&str], &[&str]); 8] = [
 ];
 
 /// Files of the front that may name engines and stores.
-const ROOT_OF_COMPOSITION: [&str; 4] =
-    ["src/boot.rs", "src/main.rs", "src/admin_cli.rs", "src/routes/admin.rs"];
+/// Beside those that compose: the configuration in an engine's words, and the doctor, who examines engines.
+const ROOT_OF_COMPOSITION: [&str; 6] = [
+    "src/boot.rs",
+    "src/main.rs",
+    "src/admin_cli.rs",
+    "src/routes/admin.rs",
+    "src/config/docker.rs",
+    "src/doctor/gather/engines.rs",
+];
 
 /// Pure files: time, ids and randomness come in as arguments.
 const PURE: [&str; 4] = ["state.rs", "log.rs", "restore.rs", "reconcile.rs"];

@@ -113,5 +113,9 @@ fn ulimits(texts: &BTreeMap<String, String>) -> Option<BTreeMap<String, (i64, i6
         let (soft, hard) = text.split_once(':').unwrap_or((text, text));
         Some((name.clone(), (soft.parse().ok()?, hard.parse().ok()?)))
     };
-    texts.iter().map(parse).collect()
+    let told: Option<BTreeMap<_, _>> = texts.iter().map(parse).collect();
+    // A core dump holds a program's memory, secrets and all, and may be large.
+    let mut limits = BTreeMap::from([("core".to_owned(), (0, 0))]);
+    limits.extend(told?);
+    Some(limits)
 }

@@ -170,7 +170,6 @@ pub enum LineChoice {
 pub struct ExtraMount {
     pub source: String,
     pub target: String,
-    #[serde(default)]
     pub read_only: bool,
 }
 

@@ -97,6 +97,8 @@ pub struct Probed {
     pub data_root: Option<PathBuf>,
     /// The default image, and whether it is there.
     pub image_is_there: bool,
+    /// Its clock, as RFC 3339 has it.
+    pub system_time: Option<String>,
 }
 
 impl DockerEngine {
@@ -133,20 +135,28 @@ impl DockerEngine {
         })))
     }
 
-    /// Only asks what the engine is: makes nothing, starts nothing.
+    /// Where it is looked for, as it is shown: `unix:///var/run/docker.sock`. `host` is the
+    /// configured one.
+    pub fn address(host: &str) -> Result<String, EngineFailed> {
+        Ok(host::Host::find(host, &host::Surroundings::here())?.shown())
+    }
+
+    /// Only asks what the engine is: makes nothing, starts nothing. The sockets of a connection by
+    /// ssh are put straight into `config.data_dir`, for the caller to remove.
     pub async fn probe(config: &DockerConfig, image: &str) -> Result<Probed, EngineFailed> {
         let host = host::Host::find(&config.host, &host::Surroundings::here())?;
-        let docker = client::open(&host, &std::env::temp_dir())?;
+        let docker = client::open(&host, &config.data_dir)?;
         let facts = probe::ask(&docker, &host).await?;
         let line = probe::decide_line(config.line, &host, &config.sandbox);
-        let info = call(config.deadline, docker.info()).await;
-        let root = info.ok().and_then(|info| info.docker_root_dir).map(PathBuf::from);
+        let info = call(config.deadline, docker.info()).await.unwrap_or_default();
+        let root = info.docker_root_dir.map(PathBuf::from);
         let here = matches!(host, host::Host::Unix(_)) && line == LineKind::Socket;
         Ok(Probed {
             address: host.shown(),
             capabilities: probe::capabilities(&facts, &host, line, &config.sandbox),
             data_root: root.filter(|root| here && root.is_dir()),
             image_is_there: call(config.deadline, docker.inspect_image(image)).await.is_ok(),
+            system_time: info.system_time,
         })
     }
 

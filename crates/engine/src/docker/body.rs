@@ -1,4 +1,4 @@
-//! What is asked of the engine's API for one sandbox. Pure.
+//! What is asked of the engine's API for one sandbox. Decides by its arguments alone.
 
 use std::{collections::HashMap, path::PathBuf};
 

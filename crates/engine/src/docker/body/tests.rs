@@ -1,3 +1,5 @@
+//! What every sandbox is made with.
+
 use super::*;
 use crate::docker::settings::{ExtraMount, tests::shape};
 

@@ -2,10 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::Path,
+    process::Command,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -41,35 +41,7 @@ pub(crate) fn address() -> String {
 
 /// The runner as the product embeds it: static, so that it runs in any image.
 pub(crate) fn runner() -> &'static Path {
-    static RUNNER: OnceLock<PathBuf> = OnceLock::new();
-    RUNNER.get_or_init(|| {
-        if let Some(path) = std::env::var_os("STAITHE_TEST_RUNNER") {
-            return path.into();
-        }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let output = Command::new(env!("CARGO"))
-            .current_dir(root)
-            .args([
-                "build",
-                "-p",
-                "staithe-runner",
-                "--bin",
-                "staithe-runner",
-                "--profile",
-                "runner",
-            ])
-            .args(["--target", "x86_64-unknown-linux-gnu", "--target-dir", "target/runner"])
-            .arg("--message-format=json")
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "the runner does not build");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let messages = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
-        let executable = |m: serde_json::Value| m["executable"].as_str().map(PathBuf::from);
-        messages.filter_map(executable).next_back().expect("cargo names the executable")
-    })
+    Path::new(concat!(env!("OUT_DIR_OF_STAITHE"), "/staithe-runner"))
 }
 
 /// An installation of its own: nothing of it is left when it is dropped.
