@@ -2,7 +2,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`serve`] | from start to end: key, socket, connections, signals |
+//! | [`serve`] | from start to end: key, connections, signals |
+//! | `prepare`, `listen` | what comes before: folders, sockets, becoming the session's user |
+//! | `account`, `environment` (pure) | users of the image; what shells have in their environment |
+//! | [`bridge`] | stdin and stdout as a line to the socket |
 //! | `http`, `link` | the requests and the WebSocket; words in `staithe_protocol::runner` |
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
@@ -14,16 +17,22 @@
 //!
 //! One thread does everything but file operations, which block and have threads of their own.
 
+pub mod account;
 pub mod acts;
 pub mod app;
+pub mod bridge;
 pub mod cli;
+pub mod environment;
+pub mod fault;
 pub mod files;
 pub mod http;
 pub mod info;
 pub mod launch;
 pub mod lines;
 pub mod link;
+pub mod listen;
 pub mod outbox;
+pub mod prepare;
 pub mod reap;
 pub mod serve;
 pub mod shell;

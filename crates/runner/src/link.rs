@@ -19,7 +19,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{app::App, lines::Line};
+use crate::{app::App, environment, lines::Line};
 
 /// The largest message that is taken, in bytes.
 const MOST_MESSAGE: usize = 32 * 1024 * 1024;
@@ -120,19 +120,24 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
             Ok(done) => Answer::FileDone { done },
             Err(denied) => Answer::FileDenied { denied },
         },
-        Call::Configure { .. } => Answer::Failed {
-            error: CallFailed {
-                code: "unsupported".to_owned(),
-                message: "this runner can't be configured".to_owned(),
-            },
+        Call::Configure { env } => match environment::check(&env) {
+            Ok(()) => {
+                app.shells.configure(env).await;
+                Answer::Configured {}
+            }
+            Err(message) => Answer::Failed { error: bad_request(message) },
         },
         Call::Info {} => Answer::Info { info: app.info() },
     }
 }
 
 fn refuse(line: &Line, id: u64, message: &str) {
-    let error = CallFailed { code: "bad_request".to_owned(), message: message.to_owned() };
+    let error = bad_request(message.to_owned());
     line.say(FromRunner::Answer { id, answer: Answer::Failed { error } });
+}
+
+fn bad_request(message: String) -> CallFailed {
+    CallFailed { code: "bad_request".to_owned(), message }
 }
 
 /// The number of a call that can't be read otherwise; 0 if it has none.

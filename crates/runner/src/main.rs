@@ -2,10 +2,7 @@
 
 use std::{ffi::OsString, io, process::ExitCode};
 
-use staithe_runner::{cli, launch, serve, shell};
-
-/// Wrong use, as in sysexits.h.
-const USAGE: u8 = 64;
+use staithe_runner::{bridge, cli, fault::Fault, launch, serve, shell};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -16,27 +13,24 @@ fn main() -> ExitCode {
     match word {
         "serve" => match cli::serve(rest) {
             Ok(told) => serve::main(&told),
-            Err(wrong) => usage(&wrong.to_string()),
+            Err(wrong) => Fault::usage(wrong).say(),
+        },
+        "bridge" => match cli::bridge(rest) {
+            Ok(told) => bridge::main(&told),
+            Err(wrong) => Fault::usage(wrong).say(),
         },
         "launch" => launch::main(rest),
         "launch-inner" => launch::inner(rest),
         shell::stage::WORD => shell::stage::main(rest),
-        "--help" | "-h" | "help" => say(&mut io::stdout(), cli::HELP),
-        "--version" | "-V" => {
-            say(&mut io::stdout(), concat!("staithe-runner ", env!("CARGO_PKG_VERSION"), "\n"))
-        }
-        "" => usage("nothing to do"),
-        other => usage(&format!("unknown argument {other:?}")),
+        "--help" | "-h" | "help" => say(cli::HELP),
+        "--version" | "-V" => say(concat!("staithe-runner ", env!("CARGO_PKG_VERSION"), "\n")),
+        "" => Fault::usage("nothing to do").say(),
+        other => Fault::usage(format!("unknown argument {other:?}")).say(),
     }
 }
 
-fn usage(wrong: &str) -> ExitCode {
-    say(&mut io::stderr(), &format!("staithe-runner: {wrong}\n\n{}", cli::HELP));
-    ExitCode::from(USAGE)
-}
-
-fn say(to: &mut dyn io::Write, text: &str) -> ExitCode {
-    match to.write_all(text.as_bytes()) {
+fn say(text: &str) -> ExitCode {
+    match io::Write::write_all(&mut io::stdout(), text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

@@ -23,6 +23,7 @@ impl Reaper {
         spawn_local({
             let reaper = Rc::clone(&reaper);
             async move {
+                reaper.reap(); // what ended before there was a signal for it
                 while children.recv().await.is_some() {
                     reaper.reap();
                 }

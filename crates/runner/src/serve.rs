@@ -1,11 +1,10 @@
-//! From the start to the end: the key, the socket, the connections, the signals.
+//! From the start to the end: the key, the connections, the signals.
 
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
-    io::{self, Write as _},
-    os::fd::{AsRawFd as _, OwnedFd},
-    path::Path,
+    io,
+    path::{Path, PathBuf},
     process::ExitCode,
     rc::Rc,
     time::Duration,
@@ -14,16 +13,13 @@ use std::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::{
-    fs::{Mode, OFlags, open, unlinkat},
+    fs::{Access, Mode, OFlags, access, open},
     io::Errno,
-    process::{
-        DumpableBehavior, Signal, getpid, set_child_subreaper, set_dumpable_behavior, umask,
-    },
+    process::{Signal, getpid, set_child_subreaper},
     stdio::{dup2_stdin, stdin},
 };
-use staithe_protocol::runner::SOCKET_NAME;
 use tokio::{
-    net::{UnixListener, UnixStream},
+    io::{AsyncRead, AsyncWrite},
     signal::unix::{SignalKind, signal},
     task::LocalSet,
     time::Instant,
@@ -32,14 +28,18 @@ use tokio::{
 use crate::{
     app::App,
     cli::Serve,
+    environment::{Facts, PATH, changes},
+    fault::Fault,
     files::Files,
     http,
     lines::Lines,
+    listen::{Doors, Guest},
+    prepare::{Prepared, prepare},
     reap::{Reaper, descendants},
     shell::{
         Ground, Shells,
-        line::LONGEST_NAME,
-        live::{find_bash, nonce},
+        live::nonce,
+        program::{Dialect, find, is_program},
         running::Identity,
         spool::Spools,
     },
@@ -60,82 +60,71 @@ const MOST_KEY: u64 = 4096;
 pub fn main(told: &Serve) -> ExitCode {
     match run(told) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            drop(writeln!(io::stderr(), "staithe-runner: {error}"));
-            ExitCode::FAILURE
-        }
+        Err(fault) => fault.say(),
     }
 }
 
-fn run(told: &Serve) -> io::Result<()> {
-    // No program in the sandbox may look into this process, where the key is.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+fn run(told: &Serve) -> Result<(), Fault> {
+    let prepared = prepare(told)?;
     // What a shell leaves behind becomes ours, so that it can be ended with us. As process 1 it does
     // so anyway, and where it can't be asked for, only programs that hide outlive us.
     set_child_subreaper(Some(getpid())).ok();
-    let key = read_key()?;
-    let listener = bind(&told.socket_dir)?;
-    umask(Mode::from_raw_mode(0o002));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(FILE_THREADS)
         .thread_keep_alive(THREAD_REST)
-        .build()?;
-    LocalSet::new().block_on(&runtime, serve(told, &key, listener))?;
+        .build()
+        .map_err(|error| Fault::os("can't begin", error))?;
+    let served = LocalSet::new().block_on(&runtime, serve(told, prepared));
     runtime.shutdown_background();
-    Ok(())
+    served
 }
 
 /// The first line of stdin, which then is empty for ever.
-fn read_key() -> io::Result<String> {
+fn read_key() -> Result<String, Fault> {
+    let unread = |errno| Fault::os("can't read the key", errno);
     let mut text = String::new();
     loop {
         let mut byte = [0];
-        if rustix::io::read(stdin(), &mut byte)? == 0 || byte[0] == b'\n' {
-            break;
+        match rustix::io::read(stdin(), &mut byte) {
+            Ok(0) => break,
+            Ok(_) if byte[0] == b'\n' => break,
+            Ok(_) => text.push(char::from(byte[0])),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(unread(errno)),
         }
-        text.push(char::from(byte[0]));
         if text.len() as u64 > MOST_KEY {
-            return Err(io::Error::other("the key is too long"));
+            return Err(Fault::config("the key is too long"));
         }
     }
-    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    dup2_stdin(&null)?;
+    let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(unread)?;
+    dup2_stdin(&null).map_err(unread)?;
     match text.trim_end_matches('\r') {
-        "" => Err(io::Error::other("no key came on stdin")),
+        "" => Err(Fault::config("no key came on stdin")),
         key => Ok(key.to_owned()),
     }
 }
 
-/// Makes the socket, for this user only. A path of any length is reached through its folder.
-fn bind(dir: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    let folder: OwnedFd =
-        open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    match unlinkat(&folder, SOCKET_NAME, rustix::fs::AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(errno.into()),
-    }
-    umask(Mode::from_raw_mode(0o177));
-    let path = format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd());
-    let listener = std::os::unix::net::UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-async fn serve(
-    told: &Serve,
-    key: &str,
-    listener: std::os::unix::net::UnixListener,
-) -> io::Result<()> {
+async fn serve(told: &Serve, prepared: Prepared) -> Result<(), Fault> {
     let began = Instant::now();
-    let listener = UnixListener::from_std(listener)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let app = Rc::new(start(told, key, began)?);
+    let broken = |error| Fault::os("can't begin", error);
+    // First the signals: as process 1 there is no other way to be told to end.
+    let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    let key = tokio::select! {
+        key = tokio::task::spawn_blocking(read_key) => {
+            key.map_err(|lost| Fault::os("can't read the key", io::Error::other(lost)))??
+        }
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    let app = Rc::new(start(told, &prepared, &key, began)?);
+    let doors = Doors::open(prepared.listeners).map_err(broken)?;
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connect(&app, stream),
+            guest = doors.accept() => match guest {
+                Ok(Guest::Unix(stream)) => connect(&app, stream),
+                Ok(Guest::Tcp(stream)) => connect(&app, stream),
                 // Too many descriptors are open; some will be closed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
@@ -148,33 +137,62 @@ async fn serve(
     Ok(())
 }
 
-fn start(told: &Serve, key: &str, began: Instant) -> io::Result<App> {
-    let workspace = told.workspace.canonicalize()?;
-    let files = Files::open(&workspace)?;
-    let spools = Spools::new(&told.state_dir)?;
-    let state_dir = told.state_dir.canonicalize()?;
-    let readable = |path: &Path| {
-        path.to_str().is_some_and(|p| p.len() < LONGEST_NAME && !p.contains(char::is_control))
+fn start(told: &Serve, prepared: &Prepared, key: &str, began: Instant) -> Result<App, Fault> {
+    let unusable = |what: &'static str| {
+        move |error: io::Error| Fault::config(format!("the {what} can't be used: {error}"))
     };
-    if !readable(&state_dir) || !readable(&workspace) {
-        return Err(io::Error::other("a folder's path is too long or can't be typed"));
+    let workspace = told.workspace.canonicalize().map_err(unusable("workspace"))?;
+    let files = Files::open(&workspace).map_err(unusable("workspace"))?;
+    let spools = Spools::new(&told.state_dir).map_err(unusable("state folder"))?;
+    let state_dir = told.state_dir.canonicalize().map_err(unusable("state folder"))?;
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
+    let program = find(&path.unwrap_or_else(|| PATH.into()));
+    let dialect = program.as_ref().map_or(Dialect::Bash, |shell| shell.dialect);
+    let is_plain = |path: &Path| path.to_str().is_some_and(|p| !p.contains(char::is_control));
+    let is_taken = state_dir.to_str().is_some_and(|dir| dialect.takes(dir));
+    if !is_plain(&workspace) || !is_plain(&state_dir) || !is_taken {
+        return Err(Fault::config("a folder's path is too long or can't be typed"));
     }
+    let env = changes(&Facts {
+        variable: &|name| std::env::var_os(name),
+        is_dir: &|dir| dir.is_dir(),
+        is_program: &|file| is_program(file),
+        became: prepared.became,
+        entry: prepared.entry.as_ref(),
+        workspace: &workspace,
+        shell: program.as_ref().map(|shell| shell.path.as_path()),
+        temporary: temporary(&state_dir).as_deref(),
+    });
     let lines = Rc::new(Lines::default());
     let shells = Shells::start(Ground {
-        bash: find_bash(),
+        program,
+        env,
+        configured: RefCell::default(),
         workspace: files.workspace().to_owned(),
         state_dir,
-        identity: Identity::here(),
-        reaper: Reaper::start()?,
+        identity: Identity::here(prepared.entry.as_ref(), prepared.became),
+        reaper: Reaper::start().map_err(|error| Fault::os("can't begin", error))?,
         lines: Rc::clone(&lines),
         spools: RefCell::new(spools),
         began,
         ending: Cell::new(false),
     });
-    Ok(App::new(key, nonce()?, shells, files, lines))
+    let epoch = nonce().map_err(|error| Fault::os("can't begin", error))?;
+    Ok(App::new(key, epoch, shells, files, lines))
 }
 
-fn connect(app: &Rc<App>, stream: UnixStream) {
+/// A folder of ours for temporary files where the image has none that can be used.
+fn temporary(state_dir: &Path) -> Option<PathBuf> {
+    let usual = Path::new("/tmp");
+    if usual.is_dir() && access(usual, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        return None;
+    }
+    let ours = state_dir.join("tmp");
+    drop(std::fs::create_dir(&ours)); // an earlier runner may have made it
+    ours.is_dir().then_some(ours)
+}
+
+fn connect(app: &Rc<App>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     let app = Rc::clone(app);
     tokio::task::spawn_local(async move {
         let service = service_fn(move |request| {

@@ -274,12 +274,12 @@ async fn a_static_command_that_takes_too_long_is_ended() {
 #[tokio::test]
 async fn without_bash_commands_are_refused_and_files_work() {
     let runner = Runner::start_with(|command| {
-        command.env("PATH", "/nowhere").env("STAITHE_BASH", "/nowhere/bash");
+        command.env("PATH", "/nowhere").env("STAITHE_SHELL", "/nowhere/bash");
     })
     .await;
     let mut line = runner.line().await;
     let observation = line.act(patient("echo")).await;
-    assert!(observation.content().contains("no usable bash"), "{observation:?}");
+    assert!(observation.content().contains("There is no shell"), "{observation:?}");
     let op = serde_json::from_value(json!({ "op": "mkdir", "path": "d" })).unwrap();
     assert!(line.file(op).await.is_ok());
 }

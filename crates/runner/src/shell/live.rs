@@ -1,8 +1,8 @@
-//! One bash on one terminal, from its start to its end.
+//! One shell on one terminal, from its start to its end.
 
 use std::{
+    collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -10,12 +10,12 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    line,
+    program::{Dialect, Program},
     pty::Pty,
     scan::{Nonces, Scanner},
     stage,
 };
-use crate::reap::Reaper;
+use crate::{environment::Changes, reap::Reaper};
 
 /// Most bytes of input that wait for a program to read them.
 const MOST_INPUT: usize = 1024 * 1024;
@@ -24,6 +24,7 @@ const MOST_INPUT: usize = 1024 * 1024;
 pub struct Live {
     pub pty: Pty,
     pub pid: Pid,
+    pub dialect: Dialect,
     pub exit: oneshot::Receiver<i64>,
     pub scanner: Scanner,
     pub nonces: Nonces,
@@ -33,6 +34,10 @@ pub struct Live {
     pub flags: String,
     /// It has said how it stands for the first time.
     pub ready: bool,
+    /// A command was run in it.
+    pub used: bool,
+    /// It has said `end` and waits for the word to go on.
+    pub waits: bool,
     pub started: Instant,
     /// How it ended, and until when its last output may come.
     pub ended: Option<(i64, Instant)>,
@@ -43,30 +48,49 @@ pub struct Live {
 
 /// What a shell is started with.
 pub struct Start<'a> {
-    pub bash: &'a Path,
+    pub program: &'a Program,
     pub cwd: &'a str,
+    /// What the place makes of the environment.
+    pub env: &'a Changes,
+    /// What the server adds to it.
+    pub configured: &'a BTreeMap<String, String>,
+}
+
+impl Start<'_> {
+    /// The shell, by way of the step that gives it its terminal.
+    fn command(&self) -> Command {
+        let dialect = self.program.dialect;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(stage::WORD).arg(&self.program.path).args(dialect.arguments());
+        command.env_remove("BASH_ENV").envs([
+            ("TERM", "xterm-256color"),
+            ("PAGER", "cat"),
+            ("GIT_PAGER", "cat"),
+        ]);
+        for (name, value) in self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.envs(self.configured).env("PWD", self.cwd);
+        // A file that shells read at their start would come between them and us.
+        for name in ["ENV", "HISTFILE", "OLDPWD", "PS1", "PS2", "PROMPT_COMMAND", "_"] {
+            command.env_remove(name);
+        }
+        if dialect == Dialect::Bash {
+            command.envs([("PS1", ""), ("PS2", ""), ("PROMPT_COMMAND", "")]);
+        }
+        command
+    }
 }
 
 impl Live {
     /// Starts a shell; it says its first `end` mark when it is ready.
     pub fn start(start: &Start<'_>, reaper: &Reaper) -> io::Result<Self> {
         let pty = Pty::open()?;
-        let child = Command::new("/proc/self/exe")
-            .arg(stage::WORD)
-            .arg(start.bash)
-            .args(["--noprofile", "--norc", "--noediting", "-i"])
-            .envs([
-                ("PS1", ""),
-                ("PS2", ""),
-                ("PROMPT_COMMAND", ""),
-                ("TERM", "xterm-256color"),
-                ("PAGER", "cat"),
-                ("GIT_PAGER", "cat"),
-                ("PWD", start.cwd),
-            ])
-            .env_remove("HISTFILE")
-            .env_remove("BASH_ENV")
-            .env_remove("OLDPWD")
+        let child = start
+            .command()
             .current_dir(start.cwd)
             .stdin(Stdio::from(pty.slave()?))
             .stdout(Stdio::from(pty.slave()?))
@@ -77,19 +101,22 @@ impl Live {
         let mut live = Self {
             pty,
             pid,
+            dialect: start.program.dialect,
             exit: reaper.exit_of(pid),
             scanner: Scanner::default(),
             nonces: Nonces::default(),
             status: 0,
             flags: String::new(),
             ready: false,
+            used: false,
+            waits: false,
             started: Instant::now(),
             ended: None,
             hung_up: false,
             input: Vec::new(),
         };
         live.renew_nonces()?;
-        live.type_in(line::init(&live.nonces).as_bytes());
+        live.type_in(live.dialect.init(&live.nonces).as_bytes());
         Ok(live)
     }
 
@@ -111,7 +138,7 @@ impl Live {
         self.nonces.answer = nonce()?;
         self.scanner.expect(&self.nonces);
         self.pty.make_sane()?;
-        self.type_in(line::question(&self.nonces).as_bytes());
+        self.type_in(self.dialect.question(&self.nonces).as_bytes());
         Ok(())
     }
 
@@ -142,10 +169,22 @@ impl Live {
         }
     }
 
-    /// Throws away input that nobody has read.
-    pub fn forget_input(&mut self) {
+    /// Types what runs the command in `file`.
+    pub fn type_command(&mut self, file: &str, traced: bool) {
+        let word = if self.waits { self.dialect.go_on() } else { "" };
+        self.waits = false;
+        let line = self.dialect.command(file, &self.nonces, self.status, traced);
+        self.type_in((word.to_owned() + &line).as_bytes());
+    }
+
+    /// The shell has said `end`: what was typed to the command and not read is forgotten.
+    pub fn said_end(&mut self) {
         self.input.clear();
-        self.pty.flush_input();
+        self.waits = !self.dialect.go_on().is_empty();
+        // A shell that waits reads it away, maybe at this very moment: half a line must not remain.
+        if !self.waits {
+            self.pty.flush_input();
+        }
     }
 
     /// Sends a signal to what runs in the foreground. `SIGKILL` and the like are only for programs:
@@ -217,18 +256,4 @@ pub fn nonce() -> io::Result<String> {
     let mut bytes = [0u8; 16];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
-}
-
-/// Where bash is: as `STAITHE_BASH` says, in the `PATH`, or in the usual places.
-pub fn find_bash() -> Option<PathBuf> {
-    if let Some(told) = std::env::var_os("STAITHE_BASH") {
-        return Some(PathBuf::from(told)).filter(|bash| bash.is_file());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"].map(PathBuf::from);
-    let in_path =
-        std::env::split_paths(&path).filter(|dir| dir.is_absolute()).map(|dir| dir.join("bash"));
-    in_path.chain(usual).find(|bash| {
-        bash.is_file() && rustix::fs::access(bash, rustix::fs::Access::EXEC_OK).is_ok()
-    })
 }

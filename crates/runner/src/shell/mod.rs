@@ -3,7 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `decide` (pure) | what is done with a `run`, by what the shell is doing |
-//! | `line` (pure) | the words typed to bash |
+//! | `line`, `posix` (pure) | the words typed to bash, and to other shells |
+//! | `program` | which shell there is |
 //! | `scan` (pure) | finds the shell's marks in its output |
 //! | `capture` (pure) | what an observation keeps of an output |
 //! | `push` (pure) | what of it is sent live |
@@ -18,6 +19,8 @@ pub mod decide;
 pub mod line;
 pub mod live;
 pub mod output;
+pub mod posix;
+pub mod program;
 pub mod pty;
 pub mod push;
 pub mod running;
@@ -29,6 +32,7 @@ pub mod words;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -42,18 +46,23 @@ use tokio::{
 };
 
 use self::{
+    program::Program,
     running::{Ask, Identity},
     spool::Spools,
     task::Task,
 };
-use crate::{lines::Lines, reap::Reaper};
+use crate::{environment::Changes, lines::Lines, reap::Reaper};
 
 /// Static commands at once.
 const MOST_STATIC: usize = 8;
 
 /// What a shell needs of the program around it.
 pub struct Ground {
-    pub bash: Option<PathBuf>,
+    pub program: Option<Program>,
+    /// What this place makes of the environment.
+    pub env: Changes,
+    /// What the server adds to it.
+    pub configured: RefCell<BTreeMap<String, String>>,
     pub workspace: String,
     pub state_dir: PathBuf,
     pub identity: Identity,
@@ -76,6 +85,8 @@ pub struct View {
 enum Message {
     Run(Box<Ask>),
     Interrupt(oneshot::Sender<bool>),
+    /// The environment is another one; said when that is taken care of.
+    Configured(oneshot::Sender<()>),
 }
 
 /// The persistent shell, and shells of their own for static commands.
@@ -131,6 +142,18 @@ impl Shells {
             any |= told.await.unwrap_or(false);
         }
         any
+    }
+
+    /// Sets what is added to the environment of shells from now on. A shell that has run no command is
+    /// started anew.
+    pub async fn configure(&self, env: BTreeMap<String, String>) {
+        if *self.ground.configured.borrow() == env {
+            return;
+        }
+        self.ground.configured.replace(env);
+        let (tell, told) = oneshot::channel();
+        drop(self.main.send(Message::Configured(tell)).await);
+        drop(told.await); // the shell is gone when the program ends
     }
 
     /// From now on no shell is started.

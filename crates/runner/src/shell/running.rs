@@ -11,6 +11,7 @@ use staithe_protocol::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{capture::Capture, spool::Spool};
+use crate::account::Entry;
 
 /// Least and most bytes of output in an observation, whatever is asked.
 const OUTPUT: std::ops::RangeInclusive<u64> = 256..=8 * 1024 * 1024;
@@ -108,13 +109,19 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who runs here.
-    pub fn here() -> Self {
-        let name = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    /// Who runs here. What the environment says belongs to another if this program `became` its user.
+    pub fn here(entry: Option<&Entry>, became: bool) -> Self {
+        let name = |variable| {
+            let value = std::env::var(variable).ok();
+            value.filter(|name| !name.is_empty() && !became)
+        };
         let uid = rustix::process::getuid();
-        let username = name("USER").or_else(|| name("LOGNAME")).unwrap_or_else(|| {
-            if uid.is_root() { "root".to_owned() } else { uid.as_raw().to_string() }
-        });
+        let username = name("USER")
+            .or_else(|| name("LOGNAME"))
+            .or_else(|| entry.map(|entry| entry.name.clone()))
+            .unwrap_or_else(|| {
+                if uid.is_root() { "root".to_owned() } else { uid.as_raw().to_string() }
+            });
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self { username, hostname }
     }

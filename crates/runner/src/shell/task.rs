@@ -99,6 +99,7 @@ impl Task {
                 message = messages.recv() => match message {
                     Some(Message::Run(ask)) => self.ask(*ask),
                     Some(Message::Interrupt(reply)) => self.interrupt(reply),
+                    Some(Message::Configured(reply)) => self.configured(reply),
                     None => self.done = true,
                 },
                 happening = async {
@@ -123,35 +124,48 @@ impl Task {
     }
 
     fn start_shell(&mut self) {
-        let Some(bash) = self.ground.bash.as_ref().filter(|_| !self.ground.ending.get()) else {
+        let Some(program) = self.ground.program.as_ref().filter(|_| !self.ground.ending.get())
+        else {
             return;
         };
         let mut cwd = self.view.cwd.borrow_mut();
         if !Path::new(cwd.as_str()).is_dir() {
             cwd.clone_from(&self.ground.workspace);
         }
-        match Live::start(&Start { bash, cwd: &cwd }, &self.ground.reaper) {
+        let configured = self.ground.configured.borrow();
+        let start = Start { program, cwd: &cwd, env: &self.ground.env, configured: &configured };
+        match Live::start(&start, &self.ground.reaper) {
             Ok(live) => self.live = Some(live),
             Err(error) => {
-                drop(cwd);
-                self.refuse_all(&format!("{} ({error})", words::NO_BASH));
+                let text = words::unusable(&program.path, &error.to_string());
+                drop((cwd, configured));
+                self.refuse_all(&text);
             }
         }
     }
 
     fn refuse_all(&mut self, text: &str) {
         for ask in self.queue.drain(..) {
-            drop(ask.reply.send(Observation::error(text, "")));
+            drop(ask.reply.send(Observation::error(text, words::NO_SHELL_ID)));
         }
         self.done |= !self.lasting;
+    }
+
+    /// A shell that nobody has used takes on the new environment by being another one.
+    fn configured(&mut self, reply: oneshot::Sender<()>) {
+        if self.live.as_ref().is_some_and(|live| !live.used && live.ended.is_none()) {
+            self.live = None;
+            self.start_shell();
+        }
+        reply.send(()).ok(); // who asked may have gone
     }
 
     fn ask(&mut self, ask: Ask) {
         if self.live.is_none() {
             self.failures = 0;
             self.queue.push_back(ask);
-            if self.ground.bash.is_none() {
-                return self.refuse_all(words::NO_BASH);
+            if self.ground.program.is_none() {
+                return self.refuse_all(words::NO_SHELL);
             }
             return self.start_shell();
         }
@@ -220,15 +234,15 @@ impl Task {
 
     fn type_command(&mut self, command: &str) -> std::io::Result<()> {
         let Some(live) = &mut self.live else { return Ok(()) };
+        live.used = true;
         live.renew_nonces()?;
         live.pty.make_sane()?;
         let traced = live.flags.contains(['x', 'v']);
         let name = format!("command-{}", live.pid);
         let file = self.ground.state_dir.join(name);
-        let text = line::file(command, &live.nonces, live.status, traced);
+        let text = live.dialect.file(command, &live.nonces, live.status, traced);
         std::fs::write(&file, text)?;
-        let words = line::command(&file.to_string_lossy(), &live.nonces, live.status, traced);
-        live.type_in(words.as_bytes());
+        live.type_command(&file.to_string_lossy(), traced);
         Ok(())
     }
 
@@ -390,6 +404,7 @@ impl Task {
     /// The shell says how things stand: it is ready, or a command has ended.
     fn ended(&mut self, end: End) {
         let Some(live) = &mut self.live else { return };
+        live.said_end();
         if live.ready && self.running.is_none() {
             // The answer to a question that the command's own end overtook: its exit code is that of
             // our words, and the command's has been told.
@@ -397,7 +412,6 @@ impl Task {
         }
         live.status = end.status;
         live.flags = end.flags;
-        live.forget_input();
         self.view.cwd.replace(end.cwd);
         if !live.ready {
             live.ready = true;
@@ -453,7 +467,9 @@ impl Task {
         if !was_ready {
             self.failures += 1;
             if self.failures >= MOST_FAILURES {
-                let text = format!("{} (it ended with exit code {status})", words::NO_BASH);
+                let program = self.ground.program.as_ref().map(|program| program.path.as_path());
+                let why = format!("it ended with exit code {status}");
+                let text = words::unusable(program.unwrap_or(Path::new("")), &why);
                 return self.refuse_all(&text);
             }
             return self.start_shell();

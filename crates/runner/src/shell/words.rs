@@ -1,6 +1,6 @@
 //! What observations say beside the output. Pure.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// Stands before output that goes on from an earlier observation.
 pub const GOES_ON: &str = "[Below is the output of the previous command.]\n";
@@ -63,4 +63,14 @@ pub fn untold(status: i64) -> String {
     )
 }
 
-pub const NO_BASH: &str = "ERROR: There is no usable bash in this sandbox, so commands can't be run. Files can be read and written.";
+/// The id of the errors that say that commands can't be run here.
+pub const NO_SHELL_ID: &str = "AGENT_ERROR$NO_SHELL";
+
+pub const NO_SHELL: &str = "ERROR: There is no shell in this sandbox's image (looked for bash, sh, ash and dash in PATH and /bin), so commands can't be run. Files can be read and written. To run commands, use an image with a shell.";
+
+pub fn unusable(shell: &Path, why: &str) -> String {
+    format!(
+        "ERROR: The shell {} can't be used ({why}), so commands can't be run. Files can be read and written.",
+        shell.display()
+    )
+}

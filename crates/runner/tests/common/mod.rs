@@ -45,6 +45,24 @@ impl Runner {
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
+        Self::start_in(dir, change).await
+    }
+
+    /// Starts it as another user, with a folder that this user can reach.
+    pub(crate) async fn start_as(user: &str, change: impl FnOnce(&mut Command)) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().expect("a folder");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(dir.path(), mode).expect("our own folder");
+        Self::start_in(dir, |command| {
+            command.args(["--user", user]);
+            change(command);
+        })
+        .await
+    }
+
+    async fn start_in(dir: TempDir, change: impl FnOnce(&mut Command)) -> Self {
         std::fs::create_dir(dir.path().join("work")).expect("a workspace");
         std::fs::create_dir(dir.path().join("socket")).expect("a socket's folder");
         let runner = Self { child: spawn(dir.path(), change), dir };

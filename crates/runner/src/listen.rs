@@ -1,0 +1,128 @@
+//! Where servers come in: a unix socket, TCP, or both.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::net::UnixListener,
+    },
+    path::Path,
+};
+
+use rustix::{
+    fs::{AtFlags, Mode, OFlags, chownat, open, unlinkat},
+    io::Errno,
+    process::umask,
+};
+use staithe_protocol::runner::SOCKET_NAME;
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::{account::Account, cli::Serve, fault::Fault, prepare::ids};
+
+/// The sockets that are open.
+#[derive(Default)]
+pub struct Listeners {
+    unix: Option<UnixListener>,
+    tcp: Option<TcpListener>,
+}
+
+/// As root: opens what root can, the unix socket for the user. What fails here is tried again by
+/// [`bind`].
+pub fn bind_early(told: &Serve, account: &Account) -> Listeners {
+    let unix = told.socket_dir.as_deref().and_then(|dir| {
+        let (folder, listener) = bind_unix(dir, told.open_socket).ok()?;
+        let (uid, gid) = ids(account);
+        let given = chownat(folder, SOCKET_NAME, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        (given.is_ok() || told.open_socket).then_some(listener)
+    });
+    Listeners { unix, tcp: told.listen.and_then(|address| bind_tcp(address).ok()) }
+}
+
+/// Opens what isn't open yet.
+pub fn bind(told: &Serve, early: Listeners) -> Result<Listeners, Fault> {
+    let unix = match (early.unix, &told.socket_dir) {
+        (None, Some(dir)) => {
+            let bound = bind_unix(dir, told.open_socket);
+            let what = || format!("can't make the socket in {}", dir.display());
+            Some(bound.map_err(|error| Fault::os(what(), error))?.1)
+        }
+        (unix, _) => unix,
+    };
+    let tcp = match (early.tcp, told.listen) {
+        (None, Some(address)) => {
+            let bound = bind_tcp(address);
+            Some(bound.map_err(|error| Fault::os(format!("can't listen on {address}"), error))?)
+        }
+        (tcp, _) => tcp,
+    };
+    Ok(Listeners { unix, tcp })
+}
+
+/// Makes the socket, for this user only or for all. A path of any length is reached through its
+/// folder, which is returned.
+fn bind_unix(dir: &Path, is_open: bool) -> io::Result<(OwnedFd, UnixListener)> {
+    let folder = open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    match unlinkat(&folder, SOCKET_NAME, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let before = umask(Mode::from_raw_mode(if is_open { 0o111 } else { 0o177 }));
+    let path = format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd());
+    let listener = UnixListener::bind(path);
+    umask(before);
+    let listener = listener?;
+    listener.set_nonblocking(true)?;
+    Ok((folder, listener))
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The same, as tasks wait for them.
+pub struct Doors {
+    unix: Option<tokio::net::UnixListener>,
+    tcp: Option<tokio::net::TcpListener>,
+}
+
+/// Somebody who came in.
+pub enum Guest {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Doors {
+    pub fn open(listeners: Listeners) -> io::Result<Self> {
+        Ok(Self {
+            unix: listeners.unix.map(tokio::net::UnixListener::from_std).transpose()?,
+            tcp: listeners.tcp.map(tokio::net::TcpListener::from_std).transpose()?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn accept(&self) -> io::Result<Guest> {
+        let unix = async {
+            match &self.unix {
+                Some(listener) => Ok(Guest::Unix(listener.accept().await?.0)),
+                None => std::future::pending().await,
+            }
+        };
+        let tcp = async {
+            match &self.tcp {
+                Some(listener) => {
+                    let stream = listener.accept().await?.0;
+                    stream.set_nodelay(true)?; // output goes as it comes
+                    Ok(Guest::Tcp(stream))
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            guest = unix => guest,
+            guest = tcp => guest,
+        }
+    }
+}
