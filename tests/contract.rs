@@ -1,5 +1,5 @@
 //! What is pinned in `docs/protocol.md` and the design's §5: clients and tests outside this repository
-//! rely on it, word for word.
+//! rely on it, word for word. `docker_contract.rs` is the same on docker.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -13,44 +13,13 @@ mod program;
 mod rest;
 #[path = "contract/socket.rs"]
 mod socket;
+#[path = "contract/words.rs"]
+mod words;
 #[path = "contract/workspace.rs"]
 mod workspace;
 
-use std::{collections::BTreeSet, time::Duration};
+use common::EngineKind;
+use words::{LIMIT, header, json, keys, problem};
 
-use serde_json::Value;
-
-use common::http::Answer;
-
-/// How long something on this machine may take at most.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// A body as JSON.
-fn json(answer: &Answer) -> Value {
-    serde_json::from_slice(&answer.2).unwrap_or_else(|error| {
-        panic!("{}: {error}: {}", answer.0, String::from_utf8_lossy(&answer.2))
-    })
-}
-
-/// An object's keys.
-fn keys(value: &Value) -> BTreeSet<&str> {
-    value.as_object().expect("an object").keys().map(String::as_str).collect()
-}
-
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.1.get(name)?.to_str().ok()
-}
-
-/// Checks that an answer is a problem by RFC 9457 with this status and code; its body.
-#[track_caller]
-fn problem(answer: &Answer, status: u16, code: &str) -> Value {
-    let body = json(answer);
-    assert_eq!(answer.0, status, "{body}");
-    assert_eq!(header(answer, "content-type"), Some("application/problem+json"));
-    assert_eq!(body["type"], "about:blank");
-    assert_eq!(body["status"], status);
-    assert_eq!(body["code"], code);
-    assert!(body["title"].as_str().is_some_and(|title| !title.is_empty()), "{body}");
-    assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}");
-    body
-}
+/// What the sandboxes are made by.
+const ENGINE: EngineKind = EngineKind::Local;

@@ -15,7 +15,6 @@ use tokio::time::timeout;
 
 use docker_stage::{BASE, LONG, Stage, docker, shape, talk};
 
-#[expect(dead_code, reason = "each test program uses a part of it")]
 mod docker_stage;
 
 async fn state(engine: &DockerEngine, spec: &SandboxSpec) -> Option<SandboxState> {

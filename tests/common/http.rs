@@ -61,26 +61,38 @@ impl Server {
         headers: Headers<'_>,
         body: Vec<u8>,
     ) -> anyhow::Result<Answer> {
-        let stream = TcpStream::connect(self.address()).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, self.address())
-            .header(header::CONNECTION, "close");
-        let names = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
-        if !names("authorization") {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
-        }
-        for (key, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
-            request = request.header(*key, *value);
-        }
-        let response = sender.send_request(request.body(Full::new(Bytes::from(body)))?).await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.into_body().collect().await?.to_bytes().to_vec();
-        drop(sender);
-        connection.abort();
-        Ok((status, headers, body))
+        ask(self.address(), &self.token, method, path, headers, body).await
     }
+}
+
+/// One request to an address, by whoever this token is; it may fail to be answered.
+pub async fn ask(
+    address: &str,
+    token: &str,
+    method: Method,
+    path: &str,
+    headers: Headers<'_>,
+    body: Vec<u8>,
+) -> anyhow::Result<Answer> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, address)
+        .header(header::CONNECTION, "close");
+    let names = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+    if !names("authorization") {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    for (key, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+        request = request.header(*key, *value);
+    }
+    let response = sender.send_request(request.body(Full::new(Bytes::from(body)))?).await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.into_body().collect().await?.to_bytes().to_vec();
+    drop(sender);
+    connection.abort();
+    Ok((status, headers, body))
 }

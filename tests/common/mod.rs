@@ -1,8 +1,10 @@
-//! What the product's tests share: the real binary on real sockets, a small HTTP client, a `WebSocket`
-//! client that keeps its cursor, and processes as the kernel sees them. Every wait has a limit. A test program takes it in with
+//! What the product's tests share: the real binary on real sockets and on either engine, a small HTTP
+//! client, a `WebSocket` client that keeps its cursor, and processes as the kernel sees them. Every wait
+//! has a limit. A test program takes it in with
 //! `#[expect(dead_code, unreachable_pub, reason = "…")] mod common;`.
 
 pub mod client;
+pub mod docker;
 pub mod http;
 pub mod processes;
 
@@ -29,8 +31,27 @@ const END_LIMIT: Duration = Duration::from_secs(40);
 /// Between two looks at something that tells nobody.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// Which engine makes a server's sandboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    Local,
+    /// The tests' own daemon: see [`docker`].
+    Docker,
+}
+
+impl EngineKind {
+    /// As the command line and `/health` have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Docker => "docker",
+        }
+    }
+}
+
 /// A server: the real binary, its data directory and its address, which outlive its process.
 pub struct Server {
+    engine: EngineKind,
     dir: PathBuf,
     env: Vec<(String, String)>,
     /// `http://127.0.0.1:PORT`, the same after a restart.
@@ -44,19 +65,31 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts on free ports.
+    /// Starts on free ports, with the local engine.
     pub async fn start(dir: &Path) -> Self {
         Self::start_with(dir, &[]).await
     }
 
     /// Starts with environment variables, such as `STAITHE__LIMITS__MAX_SESSIONS`.
     pub async fn start_with(dir: &Path, env: &[(&str, &str)]) -> Self {
-        let env: Vec<_> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::start_on(EngineKind::Local, dir, env).await
+    }
+
+    /// Starts on an engine.
+    pub async fn start_on(engine: EngineKind, dir: &Path, env: &[(&str, &str)]) -> Self {
+        let own = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let settings = match engine {
+            EngineKind::Local => Vec::new(),
+            EngineKind::Docker => docker::settings(),
+        };
+        // A test's own come last and win.
+        let env: Vec<_> = settings.into_iter().chain(own).collect();
         let free = ["127.0.0.1:0", "127.0.0.1:0"];
-        let (process, ready) =
-            launch(dir, &env, free).await.unwrap_or_else(|why| panic!("the server: {why}"));
+        let launched = launch(engine, dir, &env, free).await;
+        let (process, ready) = launched.unwrap_or_else(|why| panic!("the server: {why}"));
         let word = |key: &str| ready[key].as_str().unwrap().to_owned();
         Self {
+            engine,
             dir: dir.to_owned(),
             env,
             url: word("url"),
@@ -80,7 +113,7 @@ impl Server {
         let begun = Instant::now();
         loop {
             // A connection that somebody opened meanwhile may hold the port for a moment.
-            match launch(&self.dir, &self.env, [&control, &sandbox]).await {
+            match launch(self.engine, &self.dir, &self.env, [&control, &sandbox]).await {
                 Ok((process, ready)) => {
                     self.process = process;
                     ready["token"].as_str().unwrap().clone_into(&mut self.token);
@@ -182,14 +215,39 @@ impl Server {
 
     /// Living processes of this server's sandboxes.
     pub fn sandboxes(&self) -> Vec<u32> {
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        processes::of_sandboxes(&self.dir, &sessions, self.pid())
+        match self.engine {
+            EngineKind::Local => {
+                let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+                processes::of_sandboxes(&self.dir, &sessions, self.pid())
+            }
+            EngineKind::Docker => {
+                let owner = docker::owner(&self.dir);
+                docker::processes(&owner.map_or_else(Vec::new, |owner| docker::containers(&owner)))
+            }
+        }
     }
 
-    /// Waits until no process of any sandbox is left.
-    pub async fn nothing_is_left(&self) {
+    /// What this server's sandboxes have left on the machine, in words: processes, and what the engine
+    /// keeps.
+    pub fn leftovers(&self) -> Vec<String> {
+        let mut found = processes::described(&self.sandboxes());
+        if self.engine == EngineKind::Docker {
+            let owner = docker::owner(&self.dir);
+            found.extend(owner.map_or_else(Vec::new, |owner| docker::described(&owner)));
+        }
+        found
+    }
+
+    /// Waits until no process of any sandbox lives.
+    pub async fn nothing_runs(&self) {
         let gone = eventually(PROMPT, || self.sandboxes().is_empty()).await;
-        assert!(gone, "left over: {:?}", processes::described(&self.sandboxes()));
+        assert!(gone, "still running: {:?}", processes::described(&self.sandboxes()));
+    }
+
+    /// Waits until nothing of any sandbox is left.
+    pub async fn nothing_is_left(&self) {
+        let gone = eventually(PROMPT, || self.leftovers().is_empty()).await;
+        assert!(gone, "left over: {:?}", self.leftovers());
     }
 }
 
@@ -197,8 +255,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
-        for _ in 0..3 {
-            self.sandboxes().into_iter().for_each(processes::kill);
+        match self.engine {
+            EngineKind::Local => {
+                for _ in 0..3 {
+                    self.sandboxes().into_iter().for_each(processes::kill);
+                }
+            }
+            EngineKind::Docker => {
+                if let Some(owner) = docker::owner(&self.dir) {
+                    docker::remove_all(&owner);
+                }
+            }
         }
         if std::thread::panicking() {
             let log = self.log();
@@ -257,13 +324,14 @@ fn address(url: &str) -> &str {
 
 /// Starts the binary and waits for its ready line.
 async fn launch(
+    engine: EngineKind,
     dir: &Path,
     env: &[(String, String)],
     [control, sandbox]: [&str; 2],
 ) -> Result<(Child, Value), String> {
     let log = File::options().create(true).append(true).open(dir.join("stderr.log")).unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_staithe"))
-        .args(["serve", "--ready-json", "--engine", "local", "--listen", control])
+        .args(["serve", "--ready-json", "--engine", engine.word(), "--listen", control])
         .args(["--sandbox-listen", sandbox, "--data-dir"])
         .arg(dir)
         .envs(env.iter().map(|(key, value)| (key, value)))

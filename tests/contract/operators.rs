@@ -4,19 +4,19 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::{LIMIT, common::Server, header, json, keys};
+use crate::{ENGINE, LIMIT, common::Server, header, json, keys};
 
 #[tokio::test]
 async fn health_is_open_and_figures_are_for_operators() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let health = server.get("/health", &[("authorization", "")]).await;
     let body = json(&health);
     assert_eq!(
         (health.0, &body["status"], &body["engine"]["kind"]),
-        (200, &"ok".into(), &"local".into())
+        (200, &"ok".into(), &ENGINE.word().into())
     );
     assert!(!body["engine"]["isolation"]["exposes"].as_array().expect("a list").is_empty());
     let metrics = server.get("/metrics", &[]).await;
@@ -40,7 +40,7 @@ async fn health_is_open_and_figures_are_for_operators() {
 #[tokio::test]
 async fn operators_see_each_session_whole_and_stop_it() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let at = format!("/api/admin/sessions/{id}");
@@ -72,7 +72,7 @@ async fn operators_see_each_session_whole_and_stop_it() {
 #[tokio::test]
 async fn the_command_line_does_what_the_endpoints_do() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let admin = async |words: &[&str]| {

@@ -3,12 +3,12 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::{LIMIT, common::Server, header, json, keys, problem};
+use crate::{ENGINE, LIMIT, common::Server, header, json, keys, problem};
 
 #[tokio::test]
 async fn a_session_is_made_found_stopped_started_and_deleted() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut server = Server::start(dir.path()).await;
+    let mut server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let wanted = json!({ "title": "mine", "labels": { "team": "a" } });
     let made = server.post("/api/sessions", &[], &wanted).await;
     assert_eq!(made.0, 201);
@@ -74,7 +74,7 @@ async fn a_session_is_made_found_stopped_started_and_deleted() {
 #[tokio::test]
 async fn a_creation_that_is_repeated_with_its_key_answers_the_first_session() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let key = [("idempotency-key", "k-1")];
     let first = server.post("/api/sessions", &key, &json!({ "title": "a" })).await;
     let again = server.post("/api/sessions", &key, &json!({ "title": "a" })).await;
@@ -90,7 +90,7 @@ async fn a_creation_that_is_repeated_with_its_key_answers_the_first_session() {
 #[tokio::test]
 async fn an_action_is_taken_and_its_outcome_is_the_observation_that_it_caused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     let at = format!("/api/sessions/{id}");
     server.phase(&id, "ready", LIMIT).await;
@@ -142,7 +142,7 @@ async fn an_action_is_taken_and_its_outcome_is_the_observation_that_it_caused() 
 #[tokio::test]
 async fn events_are_read_by_range_each_once_and_in_order() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let all = server.events(&id).await;
@@ -169,7 +169,7 @@ async fn events_are_read_by_range_each_once_and_in_order() {
 #[tokio::test]
 async fn a_refusal_is_a_problem_body_with_a_stable_code() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let required = server.get("/api/sessions", &[("authorization", "")]).await;
     let body = problem(&required, 401, "auth.required");
     assert_eq!(keys(&body), ["type", "title", "status", "detail", "code"].into());
@@ -202,7 +202,7 @@ async fn a_refusal_is_a_problem_body_with_a_stable_code() {
 #[tokio::test]
 async fn every_operation_of_the_openapi_document_is_there() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let document = server.json("/api/openapi.json").await;
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().expect("paths");

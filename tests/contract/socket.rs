@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    LIMIT,
+    ENGINE, LIMIT,
     common::{Client, Server, client::run_frame},
     keys,
 };
@@ -11,7 +11,7 @@ use crate::{
 #[tokio::test]
 async fn hello_comes_first_and_says_where_the_session_stands() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let events = server.events(&id).await;
@@ -31,7 +31,7 @@ async fn hello_comes_first_and_says_where_the_session_stands() {
 #[tokio::test]
 async fn done_comes_when_the_event_is_durable_and_the_outcome_names_it_as_its_cause() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut server = Server::start(dir.path()).await;
+    let mut server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
     let done = client.ask(&run_frame("r-1", "echo hi")).await;
@@ -55,7 +55,7 @@ async fn done_comes_when_the_event_is_durable_and_the_outcome_names_it_as_its_ca
 #[tokio::test]
 async fn output_comes_while_the_command_runs_and_an_interrupt_ends_it() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
     client.send_run("r", "echo begun; sleep 100").await;
@@ -82,7 +82,7 @@ async fn output_comes_while_the_command_runs_and_an_interrupt_ends_it() {
 #[tokio::test]
 async fn files_and_pings_are_answered_on_the_same_socket() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
@@ -117,7 +117,7 @@ async fn files_and_pings_are_answered_on_the_same_socket() {
 #[tokio::test]
 async fn a_server_that_ends_says_so_and_comes_back_with_the_session() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut server = Server::start(dir.path()).await;
+    let mut server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let mut client = Client::connect(&server, &id, &token, -1).await;

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::{LIMIT, common::Server, header, json, problem};
+use crate::{ENGINE, LIMIT, common::Server, header, json, problem};
 
 #[tokio::test]
 async fn files_are_written_read_listed_and_deleted_by_version() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let files = format!("/api/sessions/{id}/files");
@@ -60,7 +60,7 @@ async fn files_are_written_read_listed_and_deleted_by_version() {
 #[tokio::test]
 async fn any_operation_is_taken_as_json() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let files = format!("/api/sessions/{id}/files");
@@ -94,7 +94,7 @@ async fn any_operation_is_taken_as_json() {
 #[tokio::test]
 async fn what_is_uploaded_comes_back_byte_for_byte() {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path()).await;
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
     let file = format!("/api/sessions/{id}/files/large");

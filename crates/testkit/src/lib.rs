@@ -5,13 +5,16 @@
 //! | [`Machine`] | what outlives a server: sandboxes, workspaces, their runners |
 //! | [`FakeEngine`] | an engine on such a machine, with moods, a script of its calls and a mode in which the test says when a call ends |
 //! | [`FakeRunner`] | a runner on a real unix socket that does what the test says |
+//! | [`docker::FakeDockerd`] | the Docker Engine API on a real unix socket, recorded, kept and spoilt by script |
 //! | [`eventually`] | the one wait on something that tells nobody |
 
+pub mod docker;
 mod engine;
 mod machine;
 mod runner;
 mod wait;
 
+pub use docker::FakeDockerd;
 pub use engine::{Called, FakeEngine, Mode, Mood};
 pub use machine::Machine;
 pub use runner::FakeRunner;
