@@ -1,8 +1,8 @@
 // Starts the real server and a real Chromium, and ends both, by their own handles, in bounded time.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -18,7 +18,29 @@ export const SLOW = 60_000;
 /** A folder that goes away with `end`. */
 export function scratch() {
   const folder = mkdtempSync(path.join(tmpdir(), "staithe-browser-"));
-  return { folder, end: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }) };
+  const end = () => {
+    sweepDocker(folder);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  return { folder, end };
+}
+
+/** Where the tests' own daemon is, and which image. */
+function dockerSettings() {
+  const host = process.env.STAITHE_TEST_DOCKER;
+  assert.ok(host, "STAITHE_TEST_DOCKER must name a Docker daemon: tests/support/docker up images env");
+  return { STAITHE__SANDBOX__DOCKER__HOST: host, STAITHE__SANDBOX__DOCKER__PULL: "never", STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE: "staithe-test/base:1" };
+}
+
+/** Removes from that daemon what the installation of a data directory has there. @param {string} dataDir */
+function sweepDocker(dataDir) {
+  if (process.env.STAITHE_TEST_ENGINE !== "docker" || !existsSync(path.join(dataDir, "installation"))) return;
+  const label = `label=staithe.owner=${readFileSync(path.join(dataDir, "installation"), "utf8").trim()}`;
+  const docker = (...words) => spawnSync("docker", ["--host", process.env.STAITHE_TEST_DOCKER ?? "", ...words], { encoding: "utf8", timeout: SLOW }).stdout?.split(/\s+/).filter(Boolean) ?? [];
+  for (const [list, remove] of [["ps --all", "rm --force --volumes"], ["network ls", "network rm"], ["volume ls", "volume rm"]]) {
+    const found = docker(...list.split(" "), "--quiet", "--filter", label);
+    if (found.length > 0) docker(...remove.split(" "), ...found);
+  }
 }
 
 /**
@@ -28,8 +50,10 @@ export function scratch() {
 export async function startServer({ dataDir, port = 0 }) {
   const program = process.env.STAITHE_BIN;
   assert.ok(program, "STAITHE_BIN must name the server's program");
-  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--sandbox-listen", "127.0.0.1:0", "--data-dir", dataDir, "--ready-json"];
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const engine = process.env.STAITHE_TEST_ENGINE || "local";
+  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--sandbox-listen", "127.0.0.1:0", "--data-dir", dataDir, "--ready-json", "--engine", engine];
+  const env = engine === "docker" ? { ...process.env, ...dockerSettings() } : process.env;
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => {
     log.push(text);

@@ -79,6 +79,8 @@ test("each page in each look, and in Chinese without a key left over", { timeout
     await page.goto(`${server.url}/admin`);
     await page.locator(`tr[data-session="${session}"]`).waitFor();
     await page.locator("#engine ul").first().waitFor();
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(over <= 0, `the operator's page is ${over} px too wide (${name})`);
     await shoot(page, `admin-${name}`);
     await page.goto(`${server.url}/sessions/${"0".repeat(32)}`);
     await page.locator(".error-page").waitFor();
