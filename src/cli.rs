@@ -8,7 +8,12 @@ use crate::config::{EngineChoice, load::Overrides};
 
 /// A sandbox, an agent and one exact event stream for every browser session.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, after_help = "Begin with: staithe serve")]
+#[command(
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "Begin with: staithe doctor, then: staithe serve"
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -18,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server. At the first start it prints a link that signs a browser in.
     Serve(Serve),
+    /// Check what a server needs on this machine, and say what to do about what it lacks.
+    Doctor(Doctor),
     /// Check or print the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -81,6 +88,35 @@ impl std::ops::Deref for Serve {
     fn deref(&self) -> &Files {
         &self.files
     }
+}
+
+/// What `staithe doctor --help` says at its end.
+const DOCTOR_HELP: &str = "\
+It looks at the configuration, the data directory and its disk, the ports, the
+clock and Docker (or Podman); where that is not used, at what the kernel grants
+local sandboxes. It makes nothing that stays and fetches nothing. Run it as the
+user that the server runs as, with the same flags and environment.
+
+  ok    as it should be
+  warn  the server starts, but see the line with the arrow
+  fail  the server does not start, or makes no sandbox: do what the arrow says
+
+Exit code: 0 nothing failed, 1 something failed.
+
+Examples:
+  staithe doctor                                 what `staithe serve` would meet
+  staithe doctor --config /etc/staithe.toml      the same with a configuration
+  sudo -u staithe staithe doctor --engine docker   as its user; Docker must work
+  staithe doctor --json | jq '.[] | select(.status != \"ok\")'";
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub files: Files,
+    /// Print a JSON list of {"check","status","found","remedy"} instead of lines.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

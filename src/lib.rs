@@ -10,6 +10,7 @@ pub mod auth;
 pub mod boot;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod front;
 pub mod guard;

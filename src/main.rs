@@ -7,6 +7,7 @@ use staithe::{
     admin_cli, boot,
     cli::{Cli, Command, ConfigCommand},
     config::load,
+    doctor,
 };
 
 /// A bad configuration (`EX_USAGE` of sysexits.h); a bad command line is clap's 2.
@@ -21,22 +22,8 @@ fn main() -> ExitCode {
             Ok(config) => boot::run(config, &serve),
             Err(denied) => return usage(&denied),
         },
-        Command::Config(command) => match command {
-            ConfigCommand::Check(files) => {
-                match load::load(files.config.as_deref(), &files.overrides()) {
-                    Ok(_) => say("the configuration is good"),
-                    Err(denied) => return usage(&denied),
-                }
-                Ok(())
-            }
-            ConfigCommand::Show(files) => {
-                match load::show(files.config.as_deref(), &files.overrides()) {
-                    Ok(shown) => say(&shown),
-                    Err(denied) => return usage(&denied),
-                }
-                Ok(())
-            }
-        },
+        Command::Doctor(doctor) => return doctor::run(&doctor),
+        Command::Config(command) => return configuration(&command),
         Command::Admin(admin) => admin_cli::run(&admin),
         Command::LoginLink(link) => admin_cli::login_link(&link),
         Command::RotateKeys(rotate) => admin_cli::rotate_keys(&rotate),
@@ -50,9 +37,19 @@ fn main() -> ExitCode {
     }
 }
 
+fn configuration(command: &ConfigCommand) -> ExitCode {
+    let answer = match command {
+        ConfigCommand::Check(files) => load::load(files.config.as_deref(), &files.overrides())
+            .map(|_| "the configuration is good".to_owned()),
+        ConfigCommand::Show(files) => load::show(files.config.as_deref(), &files.overrides()),
+    };
+    answer.map_or_else(|denied| usage(&denied), |answer| say(&answer))
+}
+
 #[expect(clippy::print_stdout, reason = "this is the command's answer")]
-fn say(text: &str) {
+fn say(text: &str) -> ExitCode {
     println!("{}", text.trim_end());
+    ExitCode::SUCCESS
 }
 
 fn usage(denied: &load::ConfigDenied) -> ExitCode {
