@@ -1,4 +1,4 @@
-//! What the pool of started sandboxes does next. Pure; numbers come in as arguments.
+//! What the pool of started sandboxes does next. Pure.
 //!
 //! ```text
 //! too few ──fill──> making ──made──> available ──claim──> nothing: a session's now
