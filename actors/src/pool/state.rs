@@ -1,4 +1,4 @@
-//! What the pool of started sandboxes does next. Pure. Numbers come in as arguments.
+//! What the pool of started sandboxes does next. Pure.
 //!
 //! ```text
 //! too few ──fill──> making ──made──> available ──claim──> nothing: a session's now
@@ -24,7 +24,7 @@ pub type Number = String;
 /// See the module.
 #[derive(Debug)]
 pub struct PoolState {
-    shelves: Vec<Shelf>,
+    stocks: Vec<Stock>,
     /// By number, the oldest first within an image: numbers are given in order of time.
     members: BTreeMap<Number, Member>,
     drained: bool,
@@ -32,7 +32,7 @@ pub struct PoolState {
 
 /// What is kept of one image.
 #[derive(Debug)]
-struct Shelf {
+struct Stock {
     image: String,
     size: usize,
     /// In a row.
@@ -90,17 +90,13 @@ pub enum Claim {
 impl PoolState {
     /// Nothing is there yet.
     pub fn new(sizes: &[PoolSize]) -> Self {
-        let shelf = |size: &PoolSize| Shelf {
+        let stock = |size: &PoolSize| Stock {
             image: size.image.clone(),
             size: size.size,
             failures: 0,
             pausing: false,
         };
-        Self {
-            shelves: sizes.iter().map(shelf).collect(),
-            members: BTreeMap::new(),
-            drained: false,
-        }
+        Self { stocks: sizes.iter().map(stock).collect(), members: BTreeMap::new(), drained: false }
     }
 
     /// Begins to make the next sandbox, under this number, if one is missing.
@@ -109,8 +105,8 @@ impl PoolState {
         if making || self.drained {
             return Vec::new();
         }
-        let missing = |shelf: &&Shelf| !shelf.pausing && self.of(&shelf.image) < shelf.size;
-        let Some(image) = self.shelves.iter().find(missing).map(|shelf| shelf.image.clone()) else {
+        let missing = |stock: &&Stock| !stock.pausing && self.of(&stock.image) < stock.size;
+        let Some(image) = self.stocks.iter().find(missing).map(|stock| stock.image.clone()) else {
             return Vec::new();
         };
         self.members.insert(number.clone(), Member { image: image.clone(), pooled: None });
@@ -128,7 +124,9 @@ impl PoolState {
             }
             Some(pooled) => {
                 member.pooled = Some(pooled);
-                self.shelf(&image).map(|shelf| shelf.failures = 0);
+                if let Some(stock) = self.stock(&image) {
+                    stock.failures = 0;
+                }
                 Vec::new()
             }
             None => {
@@ -151,7 +149,9 @@ impl PoolState {
 
     /// A pause is over.
     pub fn pause_elapsed(&mut self, image: &str) {
-        self.shelf(image).map(|shelf| shelf.pausing = false);
+        if let Some(stock) = self.stock(image) {
+            stock.pausing = false;
+        }
     }
 
     /// The oldest that fits.
@@ -195,13 +195,13 @@ impl PoolState {
 
     /// Of each image: how many are being made, and how many are available.
     pub fn counts(&self) -> Vec<(&str, usize, usize)> {
-        let count = |shelf: &Shelf, available| {
-            let of_image = self.members.values().filter(|member| member.image == shelf.image);
+        let count = |stock: &Stock, available| {
+            let of_image = self.members.values().filter(|member| member.image == stock.image);
             of_image.filter(|member| member.pooled.is_some() == available).count()
         };
-        self.shelves
+        self.stocks
             .iter()
-            .map(|shelf| (shelf.image.as_str(), count(shelf, false), count(shelf, true)))
+            .map(|stock| (stock.image.as_str(), count(stock, false), count(stock, true)))
             .collect()
     }
 
@@ -209,8 +209,8 @@ impl PoolState {
         self.members.values().filter(|member| member.image == image).count()
     }
 
-    fn shelf(&mut self, image: &str) -> Option<&mut Shelf> {
-        self.shelves.iter_mut().find(|shelf| shelf.image == image)
+    fn stock(&mut self, image: &str) -> Option<&mut Stock> {
+        self.stocks.iter_mut().find(|stock| stock.image == image)
     }
 
     fn remove(&mut self, number: &Number) -> Vec<Effect> {
@@ -220,10 +220,10 @@ impl PoolState {
     }
 
     fn pause(&mut self, image: &str) -> Vec<Effect> {
-        let Some(shelf) = self.shelf(image) else { return Vec::new() };
-        let pause = Duration::from_secs(PAUSES[shelf.failures.min(PAUSES.len() - 1)]);
-        shelf.failures += 1;
-        shelf.pausing = true;
+        let Some(stock) = self.stock(image) else { return Vec::new() };
+        let pause = Duration::from_secs(PAUSES[stock.failures.min(PAUSES.len() - 1)]);
+        stock.failures += 1;
+        stock.pausing = true;
         vec![Effect::Pause { image: image.to_owned(), pause }]
     }
 }

@@ -8,6 +8,7 @@ mod places;
 mod resting;
 pub mod start_times;
 pub mod state;
+mod views;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,6 @@ use staithe_engine::Engine;
 use staithe_protocol::{
     AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Reason, SandboxId,
     Source, StartStep,
-    api::{AdminSession, SandboxView, StepTime},
 };
 use staithe_store::Store;
 use tokio::{
@@ -51,8 +51,8 @@ use crate::{
 
 use idle::Idle;
 use messages::{
-    ClearSession, GetAdminView, GetRuntime, GetStream, JoinSession, LookForSandbox, PeekRuntime,
-    PhaseDenied, StopSession, StreamBroken, SubmitAction, SuspendSession,
+    ClearSession, GetRuntime, JoinSession, LookForSandbox, PhaseDenied, StopSession, StreamBroken,
+    SubmitAction, SuspendSession,
 };
 use start_times::StartTimes;
 use state::{Effect, Endings, SessionState};
@@ -309,12 +309,6 @@ impl Session {
         Box::pin(async move { drop(answered.await) })
     }
 
-    /// Of the start that goes on, or the last one; after a restart of the server, as the record has it.
-    fn start_steps(&self) -> Vec<StepTime> {
-        let steps = self.start_times.view();
-        if steps.is_empty() { self.record.start_steps.clone() } else { steps }
-    }
-
     fn keep_workspace(&mut self, workspace: Option<String>) {
         self.snapshot.send_modify(|snapshot| snapshot.workspace.clone_from(&workspace));
         self.record.workspace = workspace;
@@ -505,42 +499,6 @@ impl Handler<GetRuntime> for Session {
         self.wake(ctx);
         self.used();
         self.children().runtime.addr().clone()
-    }
-}
-
-impl Handler<PeekRuntime> for Session {
-    type Result = Addr<Runtime>;
-
-    fn handle(&mut self, _: PeekRuntime, _: &mut Self::Context) -> Self::Result {
-        self.children().runtime.addr().clone()
-    }
-}
-
-impl Handler<GetStream> for Session {
-    type Result = Addr<EventStream>;
-
-    fn handle(&mut self, _: GetStream, _: &mut Self::Context) -> Self::Result {
-        self.children().stream.addr().clone()
-    }
-}
-
-impl Handler<GetAdminView> for Session {
-    type Result = actix::MessageResult<GetAdminView>;
-
-    fn handle(&mut self, _: GetAdminView, _: &mut Self::Context) -> Self::Result {
-        let snapshot = self.snapshot.borrow().clone();
-        actix::MessageResult(AdminSession {
-            session: snapshot.body(&self.origin.feed),
-            connected: self.origin.feed.clients(),
-            start_steps: self.start_steps(),
-            restarts: self.restarts,
-            sandbox: self.sandbox.as_ref().map(|id| SandboxView {
-                id: id.to_string(),
-                engine: self.origin.engine.kind().to_owned(),
-                generation: self.record.generation.0,
-                epoch: self.record.epoch.clone().unwrap_or_default(),
-            }),
-        })
     }
 }
 

@@ -72,6 +72,8 @@ pub struct SessionManager {
     tickets: HashMap<SessionId, u64>,
     /// When who waits is told of his place again.
     telling_at: Option<Instant>,
+    /// Every record was understood: what none of them names is nobody's.
+    all_known: bool,
     /// The engine removes what nobody wants; nothing new is begun meanwhile.
     sweeping: bool,
     /// A reconcile pass is under way, and these wait for it.
@@ -104,6 +106,7 @@ impl SessionManager {
     ) -> Result<(Self, Registry), StoreFailed> {
         let registry = Registry::default();
         let mut admission = Admission::new(settings.limits.clone());
+        let mut all_known = true;
         for row in store.list_sessions().await? {
             match SessionRecord::from_row(&row) {
                 Ok(record) => {
@@ -116,6 +119,7 @@ impl SessionManager {
                 }
                 Err(error) => {
                     tracing::error!(session_id = %row.id, %error, "a session's record can't be understood");
+                    all_known = false;
                 }
             }
         }
@@ -134,6 +138,7 @@ impl SessionManager {
             admission,
             tickets: HashMap::new(),
             telling_at: None,
+            all_known,
             sweeping: false,
             passing: None,
             pool_names: BTreeSet::new(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use futures_util::future::{BoxFuture, LocalBoxFuture, join_all};
 use staithe_engine::{EngineFailed, LABEL_OWNER, Labels, Sandbox};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     SessionManager,
@@ -13,6 +13,11 @@ use super::{
     reconcile::{self, Step},
 };
 use crate::{mail, pool::Pool, session::messages::LookForSandbox};
+
+/// How long an engine may take for one part of a pass. The next pass tries again.
+const PART_LIMIT: Duration = Duration::from_mins(2);
+/// Shorter for the sweep: starts wait for it.
+const SWEEP_LIMIT: Duration = Duration::from_secs(20);
 
 /// Whoever waits for the pass that is under way.
 pub(super) type PassWaiters = Vec<oneshot::Sender<Result<Reconciled, String>>>;
@@ -43,9 +48,13 @@ impl SessionManager {
         self.passing = Some(Vec::new());
         let engine = self.engine.clone();
         let mine = Labels::from([(LABEL_OWNER.to_owned(), self.settings.owner.clone())]);
-        // What is claimed or made while the engine lists is known before or after.
+        // What is claimed or made while the engine lists is known before or after: this question is
+        // in the pool's mailbox before the engine is asked.
         let before = self.known_in_pool();
-        let find = async move { (before.await, engine.find(&mine).await) };
+        let find = async move {
+            let found = timeout(PART_LIMIT, engine.find(&mine)).await;
+            (before.await, found.unwrap_or_else(|_| Err(overran("list"))))
+        };
         ctx.spawn(
             find.into_actor(self)
                 .then(|(before, found), this, _| {
@@ -109,14 +118,21 @@ impl SessionManager {
         (report, work)
     }
 
-    /// Has the engine remove what belongs to nobody. Nothing new is begun until it is done: it would
+    /// Has the engine remove what belongs to nobody, if that is known. Nothing new is begun until it is done: it would
     /// not be among what is kept.
     fn sweep(&mut self) -> BoxFuture<'static, Result<Vec<String>, EngineFailed>> {
+        if !self.all_known {
+            tracing::warn!("a record can't be understood, so nothing is taken to be nobody's");
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        }
         self.sweeping = true;
         let mut kept = self.registry.workspaces(&self.settings.sandbox.name_prefix);
         kept.extend(std::mem::take(&mut self.pool_names));
         let (engine, owner) = (self.engine.clone(), self.settings.owner.clone());
-        Box::pin(async move { engine.sweep(&owner, &kept).await })
+        Box::pin(async move {
+            let swept = timeout(SWEEP_LIMIT, engine.sweep(&owner, &kept)).await;
+            swept.unwrap_or_else(|_| Err(overran("sweep")))
+        })
     }
 }
 
@@ -156,7 +172,13 @@ impl Handler<Found> for SessionManager {
         let prefix = &self.settings.sandbox.name_prefix;
         self.pool_names = pool.iter().map(|number| Pool::name_of(prefix, number)).collect();
         let (report, work) = self.mend(&sandboxes, pool, ctx);
-        ctx.spawn(join_all(work).into_actor(self).map(|_, _, ctx| ctx.notify(Mended(report))));
+        let work = timeout(PART_LIMIT, join_all(work));
+        ctx.spawn(work.into_actor(self).map(|done, _, ctx| {
+            if done.is_err() {
+                tracing::warn!("not all that was planned could be done in time");
+            }
+            ctx.notify(Mended(report));
+        }));
     }
 }
 
@@ -179,5 +201,14 @@ impl Handler<Mended> for SessionManager {
             }
             this.end_pass(&Ok(report));
         }));
+    }
+}
+
+fn overran(operation: &'static str) -> EngineFailed {
+    EngineFailed::Operation {
+        operation,
+        name: "*".into(),
+        source: std::io::ErrorKind::TimedOut.into(),
+        remedy: "See whether the engine answers.".into(),
     }
 }

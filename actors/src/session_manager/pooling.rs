@@ -51,13 +51,10 @@ impl SessionManager {
         metrics::counter!("staithe_actor_down_total", "actor" => "Pool", "how" => how).increment(1);
         tracing::error!(how, "the pool's actor is gone");
         self.pool = None;
-        match self.pool_budget.spend(Instant::now()) {
-            Some(pause) => {
-                ctx.run_later(pause, Self::start_pool);
-            }
-            None => tracing::error!(
-                "the pool crashed four times; every sandbox is made when it is wanted"
-            ),
+        if let Some(pause) = self.pool_budget.spend(Instant::now()) {
+            ctx.run_later(pause, Self::start_pool);
+        } else {
+            tracing::error!("the pool is given up and every sandbox is made when it is wanted");
         }
     }
 

@@ -67,9 +67,8 @@ pub fn plan(
             Some((id, known)) if known.live => {
                 looks.insert(id);
             }
-            Some(_) => steps.push(Step::Reap(sandbox.id.clone())),
             None if session.is_none() && is_of_pool(sandbox, policy) => {}
-            None => steps.push(Step::Reap(sandbox.id.clone())),
+            Some(_) | None => steps.push(Step::Reap(sandbox.id.clone())),
         }
     }
     for (id, known) in known {

@@ -120,3 +120,15 @@ async fn a_workspace_of_another_name_is_kept_with_its_session_and_goes_with_it()
     mail::ask(&stage.manager, delete).await.unwrap().unwrap();
     assert!(!machine.workspaces().contains(&"elsewhere".to_owned()));
 }
+
+#[actix::test]
+async fn a_record_of_a_later_version_loses_no_workspace() {
+    let stage = Stage::new().await;
+    let (store, machine) = (stage.store.clone(), stage.machine.clone());
+    let session = stage.ready().await;
+    stage.end(&[&session]).await;
+    store.rewrite(session.id, |record| record["phase"] = "hibernating".into()).await;
+    let stage = Stage::over(&store, &machine).await;
+    assert_eq!(reconcile(&stage).await.swept, Vec::<String>::new());
+    assert_eq!(machine.workspaces().len(), 1);
+}
