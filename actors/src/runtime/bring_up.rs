@@ -18,13 +18,16 @@ use tracing::Instrument;
 
 use super::{
     claiming::Door,
-    connect::{Connected, connect, fault_of, no_answer},
+    connect::{Connected, ENGINE_CUT, ENGINE_UNAVAILABLE, connect, fault_of, no_answer},
     messages::Told,
     spec::mine,
 };
 
 /// Lines of the sandbox's log that a fault carries.
 pub(super) const LOG_TAIL: usize = 50;
+/// Between two tries while the engine is away; it doubles up to [`MAX_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// How often a lost race for the name is run again.
 const RACES: u32 = 3;
 
@@ -72,8 +75,44 @@ impl Lost {
 }
 
 impl Attempt {
-    /// Carries it out. A sandbox that was there and is of no use is made anew, once.
+    /// Carries it out. While the engine is away, because it is being restarted, it is waited for, as
+    /// long as a runner is waited for.
     pub(super) async fn run(mut self) -> Result<Connected, Fault> {
+        let until = Instant::now() + self.start_timeout;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let fault = match self.twice().await {
+                Ok(connected) => return Ok(connected),
+                Err(fault) => fault,
+            };
+            let late = Instant::now() + pause > until;
+            if late || *self.cancelled.borrow() || !self.engine_is_away(&fault).await {
+                return Err(fault);
+            }
+            tracing::warn!(cause = %fault.cause, ?pause, "the engine is away and is tried again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.unwanted() => return Err(fault),
+            }
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+
+    /// Whether this fault comes of an engine that can't be reached: before the call, or since it was
+    /// ended in the middle of one.
+    async fn engine_is_away(&self, fault: &Fault) -> bool {
+        match fault.code.as_str() {
+            ENGINE_UNAVAILABLE => true,
+            ENGINE_CUT => {
+                let look = self.engine.find(&mine(&self.spec)).await;
+                matches!(look, Err(EngineFailed::Unavailable { .. }))
+            }
+            _ => false,
+        }
+    }
+
+    /// A sandbox that was there and is of no use is made anew, once.
+    async fn twice(&mut self) -> Result<Connected, Fault> {
         let lost = match self.once().await {
             Ok(connected) => return Ok(connected),
             Err(lost) => lost,

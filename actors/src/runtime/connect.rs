@@ -1,11 +1,16 @@
 //! The first word of a sandbox's runner.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use staithe_engine::{Engine, EngineFailed, Line};
 use staithe_link::{Address, Link, LinkEvent, Stream};
 use staithe_protocol::{Fault, SandboxId, StartStep, runner::Hello};
 use tokio::{sync::mpsc, time::timeout};
+
+/// The engine can't be reached.
+pub(super) const ENGINE_UNAVAILABLE: &str = "sandbox.engine_unavailable";
+/// The engine ended the connection in the middle of a call.
+pub(super) const ENGINE_CUT: &str = "sandbox.engine_cut";
 
 /// A sandbox whose runner answers.
 pub(crate) struct Connected {
@@ -73,14 +78,22 @@ pub(crate) fn fault_of(step: StartStep, error: &EngineFailed) -> Fault {
         source = inner.source();
     }
     let (code, remedy) = match error {
-        EngineFailed::Unavailable { remedy, .. } => ("sandbox.engine_unavailable", remedy.clone()),
+        EngineFailed::Unavailable { remedy, .. } => (ENGINE_UNAVAILABLE, remedy.clone()),
         EngineFailed::Unsupported { remedy, .. } => ("sandbox.unsupported", remedy.clone()),
         EngineFailed::Image { remedy, .. } => ("sandbox.image_unavailable", remedy.clone()),
         EngineFailed::Foreign { .. } => (
             "sandbox.not_ours",
             "Remove it or rename it, or set another sandbox.name_prefix.".to_owned(),
         ),
-        EngineFailed::Operation { remedy, .. } => ("sandbox.start_failed", remedy.clone()),
+        EngineFailed::Operation { remedy, source, .. } => {
+            let code = match source.kind() {
+                io::ErrorKind::ConnectionAborted => ENGINE_CUT,
+                io::ErrorKind::TimedOut => "sandbox.engine_timed_out",
+                io::ErrorKind::StorageFull => "sandbox.disk_full",
+                _ => "sandbox.start_failed",
+            };
+            (code, remedy.clone())
+        }
         EngineFailed::NotFound(_) | EngineFailed::NameTaken(_) => {
             ("sandbox.start_failed", "Start the session again.".to_owned())
         }

@@ -17,8 +17,13 @@ use crate::{
 impl SessionManager {
     /// Gives places to those whose turn it is, and tells the others where they stand.
     pub(super) fn settle_places(&mut self, ctx: &mut Context<Self>) {
-        // A sweep knows the workspaces that were wanted when it began. A drain ends all.
-        if !self.draining && !self.sweeping {
+        // A sweep knows the workspaces that were wanted when it began. It takes a moment, which is no
+        // queue to tell anybody of.
+        if self.sweeping {
+            return;
+        }
+        // A drain ends all.
+        if !self.draining {
             for id in self.admission.advance() {
                 self.tell_place(id, Place::Granted);
             }

@@ -75,7 +75,7 @@ struct Inner {
     exits: Arc<broadcast::Sender<SandboxExited>>,
     following: tokio::task::AbortHandle,
     /// Names and tokens that are being made: no sweep takes what belongs to them.
-    under_way: Mutex<HashSet<String>>,
+    under_way: Mutex<UnderWayNames>,
     /// Addresses of networks that are being made.
     reserved: Mutex<Vec<subnets::Range>>,
     seeded: OnceCell<()>,
@@ -173,12 +173,47 @@ impl DockerEngine {
     fn begin(&self, names: &[&str]) -> UnderWay {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.extend(names.iter().cloned());
+        under_way.now.extend(names.iter().cloned());
+        if under_way.sweeps > 0 {
+            under_way.since.extend(names.iter().cloned());
+        }
         UnderWay { engine: Arc::clone(&self.0), names }
     }
 
-    fn is_under_way(&self, name: &str) -> bool {
-        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    /// Begins a sweep: what is being made now, and what is begun until it ends, is left alone by it.
+    fn begin_sweep(&self) -> Sweeping {
+        let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.sweeps += 1;
+        let now = under_way.now.clone();
+        under_way.since.extend(now);
+        Sweeping(Arc::clone(&self.0))
+    }
+}
+
+/// See [`Inner::under_way`].
+#[derive(Default)]
+struct UnderWayNames {
+    now: HashSet<String>,
+    /// What was under way at any time of the sweeps that go on.
+    since: HashSet<String>,
+    sweeps: usize,
+}
+
+struct Sweeping(Arc<Inner>);
+
+impl Sweeping {
+    fn spares(&self, name: &str) -> bool {
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).since.contains(name)
+    }
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.sweeps -= 1;
+        if under_way.sweeps == 0 {
+            under_way.since.clear();
+        }
     }
 }
 
@@ -191,7 +226,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut under_way = self.engine.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         for name in &self.names {
-            under_way.remove(name);
+            under_way.now.remove(name);
         }
     }
 }

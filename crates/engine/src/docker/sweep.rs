@@ -17,6 +17,7 @@ impl DockerEngine {
         owner: &str,
         kept: &BTreeSet<String>,
     ) -> Result<Vec<String>, EngineFailed> {
+        let sweep = self.begin_sweep();
         // What is there is looked at before who uses it: what is made in between is not seen at all.
         let networks = self.own_networks(owner).await?;
         let volumes = self.own_volumes(owner).await?;
@@ -39,20 +40,20 @@ impl DockerEngine {
         let (used_networks, used_tokens) = (used(LABEL_NETWORK), used(LABEL_TOKEN));
         let used_volumes: HashSet<_> = sandboxes.iter().map(|sandbox| &sandbox.workspace).collect();
         for name in
-            networks.iter().filter(|name| !used_networks.contains(name) && !self.is_under_way(name))
+            networks.iter().filter(|name| !used_networks.contains(name) && !sweep.spares(name))
         {
             self.remove_network(name).await?;
             removed.push(format!("network {name}"));
         }
         let stray = |name: &&String| {
-            !used_volumes.contains(name) && !kept.contains(*name) && !self.is_under_way(name)
+            !used_volumes.contains(name) && !kept.contains(*name) && !sweep.spares(name)
         };
         for name in volumes.iter().filter(stray) {
             self.remove_volume(name).await?;
             removed.push(format!("volume {name}"));
         }
         for token in
-            folders.iter().filter(|token| !used_tokens.contains(token) && !self.is_under_way(token))
+            folders.iter().filter(|token| !used_tokens.contains(token) && !sweep.spares(token))
         {
             self.remove_run_dir(token);
             removed.push(format!("folder {token}"));
