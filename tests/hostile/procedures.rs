@@ -268,6 +268,7 @@ fn small_limits(_: &Stage) -> LocalBoxFuture<'_, String> {
         let dir = tempfile::tempdir().expect("a directory");
         let limits = [
             ("STAITHE__LIMITS__MAX_SESSIONS", "1"),
+            ("STAITHE__LIMITS__OVER_LIMIT", "deny"),
             ("STAITHE__LIMITS__REQUESTS_PER_SECOND", "1"),
             ("STAITHE__LIMITS__REQUEST_BURST", "10"),
         ];

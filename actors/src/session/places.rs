@@ -36,7 +36,10 @@ impl Session {
                     false
                 }
             };
-            this.request_start(ticket, if runs { Wish::Attach } else { Wish::Resume });
+            // A place that was asked for after it was given back would be nobody's for good.
+            if this.state.asks(ticket) {
+                this.request_start(ticket, if runs { Wish::Attach } else { Wish::Resume });
+            }
         }));
     }
 

@@ -93,7 +93,7 @@ pub struct SessionState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Right {
     None,
-    Asked,
+    Asked(Wish),
     Held,
 }
 
@@ -125,12 +125,17 @@ impl SessionState {
 
     /// It was begun, and whether it may is not known yet.
     pub fn awaits_place(&self) -> bool {
-        self.right == Right::Asked && self.view.step.is_none()
+        self.right == Right::Asked(Wish::Start) && self.view.step.is_none()
+    }
+
+    /// The request of this ticket is still meant.
+    pub fn asks(&self, ticket: u64) -> bool {
+        matches!(self.right, Right::Asked(_)) && ticket == self.ticket
     }
 
     /// Takes what became of a request for a place.
     pub fn placed(&mut self, ticket: u64, place: Place) -> Vec<Effect> {
-        if ticket != self.ticket || self.right != Right::Asked {
+        if !self.asks(ticket) {
             return Vec::new(); // stale
         }
         match place {
@@ -184,7 +189,7 @@ impl SessionState {
         if self.right == Right::None {
             self.rest = before;
         }
-        self.right = Right::Asked;
+        self.right = Right::Asked(wish);
         self.ticket += 1;
         effects.push(Effect::AskPlace { ticket: self.ticket, wish });
         effects
@@ -325,7 +330,7 @@ impl SessionState {
         if !was_stopping {
             effects.push(Effect::AgentDown { hopeless: true });
             let view = PhaseView { reason, ..PhaseView::of(Phase::Stopping) };
-            let waited = self.right == Right::Asked;
+            let waited = matches!(self.right, Right::Asked(_));
             effects.push(self.publish(view));
             if waited {
                 effects.extend(self.give_back());

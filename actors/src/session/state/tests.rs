@@ -280,8 +280,10 @@ fn a_start_that_waits_tells_its_place_and_one_that_is_denied_is_what_it_was() {
 fn a_stop_while_it_waits_gives_the_place_back_at_once() {
     let mut state = resting(Phase::Stopped);
     state.start().unwrap();
+    assert!(state.asks(1));
     let effects = state.stop().unwrap();
     assert!(effects.contains(&Effect::GivePlaceBack), "{effects:?}");
+    assert!(!state.asks(1), "a question that is still under way is dropped");
     assert_eq!(state.placed(1, Place::Granted), []);
     let ended = state.observe(&News::Stopped);
     assert!(!ended.contains(&Effect::GivePlaceBack), "once is enough");
