@@ -1,6 +1,6 @@
 //! `staithe doctor`: everything that a new user trips over, with a remedy for each.
 //!
-//! [`gather`] finds out ([`facts`]), [`judge`] makes [`finding`]s of it, [`report`] shows them. Nothing
+//! `gather` finds out (`facts`), `judge` makes `finding`s of it, `report` shows them. Nothing
 //! that it makes stays, and each look has a limit.
 
 mod facts;

@@ -66,12 +66,16 @@ fn summary(findings: &[Finding]) -> String {
         1 => format!("1 {one}"),
         _ => format!("{count} {one}s"),
     };
-    let (all, warnings) = (number(findings.len(), "check"), number(of(Status::Warn), "warning"));
-    match (of(Status::Fail), of(Status::Warn)) {
-        (0, 0) => format!("{all}, all ok: `staithe serve` can start."),
-        (0, _) => format!("{all}, {warnings}, nothing failed: `staithe serve` can start."),
-        (failed, _) => {
-            format!("{all}, {failed} failed, {warnings}: do what → says, then run this again.")
+    let all = number(findings.len(), "check");
+    let warnings = match of(Status::Warn) {
+        0 => String::new(),
+        count => format!(", {}", number(count, "warning")),
+    };
+    match of(Status::Fail) {
+        0 if warnings.is_empty() => format!("{all}, all ok: `staithe serve` can start."),
+        0 => format!("{all}{warnings}, nothing failed: `staithe serve` can start."),
+        failed => {
+            format!("{all}, {failed} failed{warnings}: do what → says, then run this again.")
         }
     }
 }
@@ -113,9 +117,9 @@ mod tests {
     fn the_summary_counts() {
         let [good, warning, bad] = findings();
         let of = |findings: &[Finding]| summary(findings);
-        assert_eq!(of(&[good.clone()]), "1 check, all ok: `staithe serve` can start.");
+        assert_eq!(of(std::slice::from_ref(&good)), "1 check, all ok: `staithe serve` can start.");
         assert!(of(&[good.clone(), warning]).starts_with("2 checks, 1 warning, nothing failed"));
-        assert!(of(&[good, bad]).starts_with("2 checks, 1 failed, 0 warnings"));
+        assert!(of(&[good, bad]).starts_with("2 checks, 1 failed: do"));
     }
 
     #[test]

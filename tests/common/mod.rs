@@ -37,6 +37,8 @@ pub enum EngineKind {
     Local,
     /// The tests' own daemon: see [`docker`].
     Docker,
+    /// The docker engine on a fake daemon, whose address the test sets.
+    Fake,
 }
 
 impl EngineKind {
@@ -44,7 +46,7 @@ impl EngineKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Local => "local",
-            Self::Docker => "docker",
+            Self::Docker | Self::Fake => "docker",
         }
     }
 }
@@ -79,7 +81,7 @@ impl Server {
     pub async fn start_on(engine: EngineKind, dir: &Path, env: &[(&str, &str)]) -> Self {
         let own = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let settings = match engine {
-            EngineKind::Local => Vec::new(),
+            EngineKind::Local | EngineKind::Fake => Vec::new(),
             EngineKind::Docker => docker::settings(),
         };
         // A test's own come last and win.
@@ -220,6 +222,7 @@ impl Server {
                 let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
                 processes::of_sandboxes(&self.dir, &sessions, self.pid())
             }
+            EngineKind::Fake => Vec::new(),
             EngineKind::Docker => {
                 let owner = docker::owner(&self.dir);
                 docker::processes(&owner.map_or_else(Vec::new, |owner| docker::containers(&owner)))
@@ -261,9 +264,11 @@ impl Drop for Server {
                     self.sandboxes().into_iter().for_each(processes::kill);
                 }
             }
+            EngineKind::Fake => {}
             EngineKind::Docker => {
-                if let Some(owner) = docker::owner(&self.dir) {
-                    docker::remove_all(&owner);
+                // What it had asked for when it was killed may be made a moment later.
+                for owner in docker::owner(&self.dir).iter().cycle().take(3) {
+                    docker::remove_all(owner);
                 }
             }
         }

@@ -188,7 +188,7 @@ async fn a_refusal_is_a_problem_body_with_a_stable_code() {
     match ENGINE {
         EngineKind::Local => drop(problem(&image, 422, "session.image_unsupported")),
         // Whether it can be had is told by the start.
-        EngineKind::Docker => assert_eq!(image.0, 201),
+        EngineKind::Docker | EngineKind::Fake => assert_eq!(image.0, 201),
     }
     let page = server.get("/nowhere", &[("accept", "text/html")]).await;
     assert_eq!(page.0, 404);

@@ -14,8 +14,8 @@ use crate::{
     common::{Client, EngineKind, PROMPT, Server, docker, processes},
 };
 
-/// A sandbox that was killed is there again within this time.
-const BACK_AGAIN: Duration = Duration::from_secs(15);
+/// A sandbox that was killed is there again within this time; the third within five minutes waits 16 s.
+const BACK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What of a sandbox is killed.
 enum Victim {
@@ -30,7 +30,7 @@ const VICTIMS: &[(&str, Victim)] = match ENGINE {
     EngineKind::Local => {
         &[("runner", Victim::Processes(" serve ")), ("launcher", Victim::Processes(" launch "))]
     }
-    EngineKind::Docker => &[
+    EngineKind::Docker | EngineKind::Fake => &[
         ("runner", Victim::Processes(" serve ")),
         ("container", Victim::Container(&["kill"])),
         ("removed", Victim::Container(&["rm", "--force"])),

@@ -173,14 +173,15 @@ async fn an_interrupt_ends_programs_and_loops() {
 #[tokio::test]
 async fn background_jobs_that_end_do_not_end_the_shell() {
     each(async |runner, line, shell| {
-        let pid = line.run("x=1; mkfifo go").await.metadata.pid;
+        let pid = line.run("x=1").await.metadata.pid;
         // Many more than the ends of input that an interactive shell puts up with.
-        let jobs = "i=0; while [ $i -lt 80 ]; do i=$((i+1)); (read y < go; echo back) & done";
+        let jobs =
+            "i=0; while [ $i -lt 80 ]; do i=$((i+1)); mkfifo p$i; (read y < p$i; echo back) & done";
         ends(shell, &line.run(jobs).await, 0, "");
         line.outputs.clear();
-        for _ in 0..80 {
+        for job in 1..=80 {
             let before = line.outputs.iter().map(|o| o.text.matches("back").count()).sum::<usize>();
-            std::fs::write(runner.workspace().join("go"), "\n").unwrap();
+            std::fs::write(runner.workspace().join(format!("p{job}")), "\n").unwrap();
             while line.outputs.iter().map(|o| o.text.matches("back").count()).sum::<usize>()
                 == before
             {
@@ -250,7 +251,7 @@ everything() {
     for know in set alias trap history 'fc -l' 'jobs -l' 'export -p' 'hash' 'type -a .' 'history 99'
     do (eval "$know") 2>&1; done
     printf '%s' "$PS1" "$PS2" "$PS4" "$_" "$-" "$*" "$0"; printf '%b' "$PS1"
-    cat STATE/* /proc/$$/cmdline /proc/$$/environ /proc/self/environ 2>&1
+    cat STATE/command-* /proc/$$/cmdline /proc/$$/environ /proc/self/environ 2>&1
     cat "$HOME"/.*history 2>&1
 }
 "#;

@@ -66,7 +66,10 @@ pub(crate) fn data_dir(config: &Config, path: &Path) -> Opened {
 }
 
 fn refused(error: &io::Error) -> Refused {
-    Refused { kind: error.kind(), words: error.to_string() }
+    let words = error.to_string();
+    // The number says nothing that the words don't.
+    let words = words.split(" (os error").next().unwrap_or_default().to_owned();
+    Refused { kind: error.kind(), words }
 }
 
 /// Files that are there and can't be opened as the server opens them.

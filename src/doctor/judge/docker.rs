@@ -66,7 +66,7 @@ fn denied(docker: &Docker, denied: &Denied) -> Trouble {
     );
     let remedy = if mode & 0o020 == 0 {
         format!(
-            "Its group may not write to it: let one (chgrp docker {path} && chmod 660 {path}; for good: dockerd --group docker), and add {user} to that group"
+            "Start the engine so that a group may use it (dockerd --group docker; for now: chgrp docker {path} && chmod 660 {path}), and add {user} to that group"
         )
     } else if *listed {
         format!(
@@ -115,7 +115,7 @@ fn abilities(answers: &Answers) -> Vec<Finding> {
     if answers.wants_pause && !answers.can_pause {
         findings.push(Finding::warn(
             "docker.pause",
-            "sandbox.suspend_by: this engine can't pause a sandbox, so idle ones stay awake",
+            "sandbox.suspend_by: this engine can't pause a sandbox, so idle ones are stopped",
             "Set sandbox.suspend_by to \"stop\"",
         ));
     }
@@ -131,16 +131,24 @@ fn abilities(answers: &Answers) -> Vec<Finding> {
 
 /// What the configuration asks and the engine has not.
 fn lack(lack: &str) -> Finding {
-    let key = lack.split_once(": ").map(|(key, _)| key).filter(|key| key.starts_with("sandbox."));
-    let status = if key == Some("sandbox.docker.runtime") { Status::Fail } else { Status::Warn };
-    let remedy = match key {
-        Some("sandbox.docker.runtime") => {
-            "Install that runtime for the engine, or set sandbox.docker.runtime to \"\"".to_owned()
+    let key = lack.split_once(": ").map_or("", |(key, _)| key);
+    let (status, remedy) = match key {
+        "sandbox.docker.runtime" => (
+            Status::Fail,
+            "Install that runtime for the engine, or set sandbox.docker.runtime to \"\"",
+        ),
+        "sandbox.docker.memory_swap" => {
+            (Status::Warn, "Turn swap off (swapoff -a), or boot the kernel with swapaccount=1")
         }
-        Some(key) => {
-            format!("Set {key} to what the engine can do, or use an engine that can do this")
-        }
-        None => "Use an engine that can, or accept it".to_owned(),
+        "sandbox.docker.memory" | "sandbox.docker.pids_limit" | "sandbox.docker.cpus" => (
+            Status::Warn,
+            "Use cgroup v2, for a rootless engine with all controllers delegated (systemd: Delegate=yes), or ask for less",
+        ),
+        "sandbox.docker.disk" => (
+            Status::Warn,
+            "Put the engine's data on such a disk, or set sandbox.docker.disk to \"0\"",
+        ),
+        _ => (Status::Warn, "Use an engine that has it, or accept it"),
     };
     Finding::bad("docker.lacks", status, lack, remedy)
 }

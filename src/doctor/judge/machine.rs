@@ -33,7 +33,14 @@ pub(crate) fn config_faults(faults: &[String], file: Option<&Path>) -> Vec<Findi
             .to_owned(),
     }
     };
-    faults.iter().map(|fault| Finding::fail("config", fault.as_str(), remedy(fault))).collect()
+    faults.iter().map(|fault| Finding::fail("config", brief(fault), remedy(fault))).collect()
+}
+
+/// Without the picture that a parser draws between where and what.
+fn brief(fault: &str) -> String {
+    let mut lines = fault.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first}: {last}"))
 }
 
 /// A configuration without faults.

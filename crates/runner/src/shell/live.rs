@@ -36,8 +36,8 @@ pub struct Live {
     pub ready: bool,
     /// A command was run in it.
     pub used: bool,
-    /// It has said `end` and waits for the word to go on.
-    pub waits: bool,
+    /// It has said `end` and waits for this.
+    waits_for: Option<String>,
     pub started: Instant,
     /// How it ended, and until when its last output may come.
     pub ended: Option<(i64, Instant)>,
@@ -109,7 +109,7 @@ impl Live {
             flags: String::new(),
             ready: false,
             used: false,
-            waits: false,
+            waits_for: None,
             started: Instant::now(),
             ended: None,
             hung_up: false,
@@ -171,18 +171,17 @@ impl Live {
 
     /// Types what runs the command in `file`.
     pub fn type_command(&mut self, file: &str, traced: bool) {
-        let word = if self.waits { self.dialect.go_on() } else { "" };
-        self.waits = false;
-        let line = self.dialect.command(file, &self.nonces, self.status, traced);
-        self.type_in((word.to_owned() + &line).as_bytes());
+        let mut words = self.waits_for.take().unwrap_or_default();
+        words += &self.dialect.command(file, &self.nonces, self.status, traced);
+        self.type_in(words.as_bytes());
     }
 
     /// The shell has said `end`: what was typed to the command and not read is forgotten.
     pub fn said_end(&mut self) {
         self.input.clear();
-        self.waits = !self.dialect.go_on().is_empty();
+        self.waits_for = self.dialect.go_on(&self.nonces);
         // A shell that waits reads it away, maybe at this very moment: half a line must not remain.
-        if !self.waits {
+        if self.waits_for.is_none() {
             self.pty.flush_input();
         }
     }

@@ -24,13 +24,10 @@
 
 use super::{line::quote, scan::Nonces};
 
-/// What the shell waits for, after the end of a line that was left unfinished. It does nothing if it
-/// is read as a command after all.
-pub const GO_ON: &str = "\n:\n";
 /// Most bytes of one line, with its newline.
 const LONGEST_LINE: usize = 1023;
 /// What is typed beside the file's name has fewer bytes than this.
-const FRAME: usize = 870;
+const FRAME: usize = 890;
 /// The longest path, quoted, of a folder whose files [`command`] takes.
 pub const LONGEST_NAME: usize = LONGEST_LINE - FRAME - LEAF;
 /// Room for the file's own name.
@@ -50,12 +47,25 @@ fn prompt(nonces: &Nonces) -> String {
 fn tail(nonce: &str, nonces: &Nonces) -> String {
     let mark = say(&format!("E;{nonce};%s;%s;%s;%s;{nonce}"), r#" "$1" "$$" "$-" "$PWD""#);
     // `_` would be the last word of the last command; PS2 is ours and set anew right after.
-    let wait = r#"while IFS= \command read -r PS2 && \command [ "$PS2" != : ]; do :; done"#;
+    let wait = format!(
+        r#"while IFS= \command read -r PS2 && \command [ "$PS2" != "{}" ]; do :; done"#,
+        word(nonces)
+    );
     let inner = format!("{mark}; {wait}; {}", prompt(nonces));
     // `$?` is put in by the outer shell; everything else by `eval`.
     let escaped = inner.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
     let escaped = escaped.replace(r#"\"\$1\""#, "$?");
     format!(r#"{{ \eval "{escaped}"; }} 2>/dev/null"#)
+}
+
+/// What the shell waits for. It does nothing if it is read as a command after all.
+fn word(nonces: &Nonces) -> String {
+    format!(": {}", nonces.prompt.get(..8).unwrap_or_default())
+}
+
+/// Lets the shell go on that has said `end` with these nonces. What was typed before may lack its end.
+pub fn go_on(nonces: &Nonces) -> String {
+    format!("\n{}\n", word(nonces))
 }
 
 /// First line typed to a new shell.

@@ -68,11 +68,11 @@ impl Dialect {
         }
     }
 
-    /// What the shell waits for after each `end` before it prompts; nothing if it prompts at once.
-    pub fn go_on(self) -> &'static str {
+    /// What the shell waits for after it said `end` with these nonces; none if it prompts at once.
+    pub fn go_on(self, nonces: &Nonces) -> Option<String> {
         match self {
-            Self::Bash => "",
-            Self::Posix => posix::GO_ON,
+            Self::Bash => None,
+            Self::Posix => Some(posix::go_on(nonces)),
         }
     }
 

@@ -102,7 +102,7 @@ fn an_engine_that_can_all_that_is_asked_has_no_warning() {
 #[test]
 fn what_it_lacks_is_a_warning_unless_nothing_can_start() {
     for (lack, status, word) in [
-        ("sandbox.docker.disk: can't limit disks", Status::Warn, "Set sandbox.docker.disk"),
+        ("sandbox.docker.disk: can't limit disks", Status::Warn, "set sandbox.docker.disk to"),
         ("sandbox.docker.runtime: no runtime \"x\"", Status::Fail, "Install that runtime"),
         ("the engine has no seccomp: more", Status::Warn, "accept it"),
     ] {

@@ -43,6 +43,10 @@ fn a_fault_is_to_be_corrected_where_it_is() {
         assert!(remedy(&findings[0]).contains(word), "{fault}: {}", remedy(&findings[0]));
     }
     assert_eq!(config_faults(&["a".into(), "b".into()], None).len(), 2, "each is told");
+    let drawn =
+        "x: TOML parse error at line 1, column 8\n  |\n1 | [server\n  | ^\nunclosed table\n";
+    let findings = config_faults(&[drawn.to_owned()], None);
+    assert_eq!(findings[0].found, "x: TOML parse error at line 1, column 8: unclosed table");
 }
 
 #[test]
