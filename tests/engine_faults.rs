@@ -62,7 +62,11 @@ async fn server(fake: &FakeDockerd, dir: &std::path::Path) -> Server {
         ("STAITHE__SANDBOX__RECONCILE_EVERY", "1h"),
         ("STAITHE__LIMITS__MAX_STARTING", "100"),
     ];
-    Server::start_on(EngineKind::Fake, dir, &env).await
+    let server = Server::start_on(EngineKind::Fake, dir, &env).await;
+    // The first pass is over: what is asked from now on is asked for a session.
+    reconcile(&server).await;
+    fake.forget_requests();
+    server
 }
 
 /// The fault of a session that has failed.
@@ -96,6 +100,7 @@ async fn a_start_that_fails_says_why_and_leaves_nothing() {
                 continue;
             }
             let case = format!("{route} {fault:?}");
+            eprintln!("{case}");
             fake.fail(route, fault);
             let (id, _) = server.session().await;
             let told = failed(&server, &id).await;

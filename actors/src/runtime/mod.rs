@@ -20,7 +20,7 @@ use actix::{
     WeakAddr, WrapFuture,
 };
 use futures_util::StreamExt;
-use staithe_engine::{Engine, SandboxState};
+use staithe_engine::{Engine, SandboxExited, SandboxState};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     EventId, Fault, Generation, Observation, SandboxId, SessionId,
@@ -231,11 +231,11 @@ impl Runtime {
     fn watch(
         &self,
         generation: Generation,
+        sandbox: SandboxId,
         mut events: mpsc::Receiver<LinkEvent>,
         this: WeakAddr<Self>,
     ) {
         let mut exits = self.origin.engine.exits();
-        let name = spec::of(&self.origin, generation).name;
         actix::spawn(async move {
             loop {
                 let what = tokio::select! {
@@ -244,7 +244,7 @@ impl Runtime {
                         None => return,
                     },
                     exit = exits.next() => match exit {
-                        Some(exit) if exit.name == name => LineNews::Exited(exit.code),
+                        Some(exit) if exit.id == sandbox => LineNews::Exited(exit),
                         Some(_) => continue,
                         None => futures_util::future::pending().await,
                     },
@@ -301,7 +301,7 @@ struct FromLine {
 #[derive(Debug)]
 enum LineNews {
     Event(LinkEvent),
-    Exited(Option<i32>),
+    Exited(SandboxExited),
 }
 
 impl Handler<EnsureRuntime> for Runtime {
@@ -360,7 +360,7 @@ impl Handler<BroughtUp> for Runtime {
         let outcome = outcome.map(|connected| {
             if generation == self.state.generation() {
                 let Connected { sandbox, link, events, hello } = connected;
-                self.watch(generation, events, ctx.address().downgrade());
+                self.watch(generation, sandbox.clone(), events, ctx.address().downgrade());
                 self.connected = Some(Line { sandbox, link, hello });
             }
         });
@@ -377,7 +377,9 @@ impl Handler<FromLine> for Runtime {
             return; // stale: of a line that was let go
         }
         let fact = match what {
-            LineNews::Exited(code) => Fact::Exited { code },
+            LineNews::Exited(exit) => {
+                Fact::Exited { code: exit.code, out_of_memory: exit.out_of_memory }
+            }
             LineNews::Event(LinkEvent::Down { reason }) => {
                 tracing::debug!(session_id = %self.origin.session_id, reason, "line to runner cut");
                 Fact::LineDown

@@ -85,6 +85,8 @@ pub enum Fact {
     Gone,
     Exited {
         code: Option<i32>,
+        /// It used more memory than it may.
+        out_of_memory: bool,
     },
     PauseElapsed,
     /// The sandbox was ended; its last log lines, if it failed.
@@ -190,7 +192,10 @@ impl RuntimeState {
             (Phase::Up | Phase::Cut, Fact::LineUp { same_epoch: false }) => {
                 self.restart("the sandbox's runner began anew".into(), now)
             }
-            (Phase::Up | Phase::Cut, Fact::Exited { code }) => {
+            (Phase::Up | Phase::Cut, Fact::Exited { out_of_memory: true, .. }) => {
+                self.restart("the sandbox used more memory than it may".into(), now)
+            }
+            (Phase::Up | Phase::Cut, Fact::Exited { code, .. }) => {
                 let code = code.map_or("unknown".to_owned(), |code| code.to_string());
                 self.restart(format!("the sandbox ended by itself (exit code {code})"), now)
             }
@@ -270,7 +275,11 @@ mod tests {
     async fn an_answer_to_an_earlier_attempt_is_dropped() {
         let mut state = up();
         state.stop(Ending::Remove);
-        let late = state.observe(Generation(1), Fact::Exited { code: Some(1) }, Instant::now());
+        let late = state.observe(
+            Generation(1),
+            Fact::Exited { code: Some(1), out_of_memory: false },
+            Instant::now(),
+        );
         assert_eq!(late, []);
         assert_eq!(state.phase(), Phase::Stopping(Ending::Remove));
     }
@@ -303,13 +312,21 @@ mod tests {
         let mut state = up();
         for _ in 0..3 {
             let now = Instant::now();
-            let effects = state.observe(state.generation(), Fact::Exited { code: None }, now);
+            let effects = state.observe(
+                state.generation(),
+                Fact::Exited { code: None, out_of_memory: false },
+                now,
+            );
             assert!(matches!(effects.last(), Some(Effect::Pause { .. })), "{effects:?}");
             state.observe(state.generation(), Fact::PauseElapsed, now);
             state.observe(state.generation(), Fact::BroughtUp(Ok(())), now);
         }
         let now = Instant::now();
-        let effects = state.observe(state.generation(), Fact::Exited { code: None }, now);
+        let effects = state.observe(
+            state.generation(),
+            Fact::Exited { code: None, out_of_memory: false },
+            now,
+        );
         assert!(matches!(effects.last(), Some(Effect::TearDown { .. })), "{effects:?}");
         let torn_down = Fact::TornDown { log_tail: vec!["out of memory".into()] };
         let effects = state.observe(state.generation(), torn_down, now);

@@ -28,8 +28,11 @@ pub struct Facts<'a> {
 
 /// The changes.
 pub fn changes(facts: &Facts<'_>) -> Changes {
-    let lacks =
-        |name: &str| (facts.variable)(name).is_none_or(|value| value.is_empty()) || facts.became;
+    let lacks = |name: &str| {
+        // Docker says `HOME=/` to a user that it doesn't know.
+        let says_nothing = |value: OsString| value.is_empty() || (name == "HOME" && value == "/");
+        (facts.variable)(name).is_none_or(says_nothing) || facts.became
+    };
     let mut changes = Changes::new();
     if lacks("HOME") {
         let home = facts.entry.map(|entry| Path::new(&entry.home));
@@ -126,6 +129,8 @@ mod tests {
         let ann = entry("/home/ann", "/bin/zsh");
         let shown = check_changes(&[("HOME", "/h"), ("PATH", "")], false, Some(&ann));
         assert_eq!(shown, format!("USER=ann LOGNAME=ann SHELL=/bin/zsh PATH={PATH}"));
+        let own = [("HOME", "/"), ("SHELL", "/bin/x"), ("PATH", "/bin")];
+        assert_eq!(check_changes(&own, false, None), "HOME=/w -USER -LOGNAME");
     }
 
     #[test]

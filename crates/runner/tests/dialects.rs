@@ -14,7 +14,7 @@ fn shells(links: &TempDir) -> Vec<PathBuf> {
         return vec![one.into()];
     }
     let ash = links.path().join("sh");
-    symlink("/bin/busybox", &ash).unwrap();
+    symlink("/bin/busybox", &ash).expect("a link");
     let all = [PathBuf::from("/bin/bash"), PathBuf::from("/bin/dash"), ash];
     let (here, missing): (Vec<_>, Vec<_>) = all.into_iter().partition(|shell| shell.is_file());
     for shell in missing {
@@ -25,7 +25,7 @@ fn shells(links: &TempDir) -> Vec<PathBuf> {
 
 /// Does something with each of them.
 async fn each(test: impl AsyncFn(&Runner, &mut Line, &str)) {
-    let links = tempfile::tempdir().unwrap();
+    let links = tempfile::tempdir().expect("a folder");
     for shell in shells(&links) {
         let runner = Runner::start_with(|command| {
             command.env("STAITHE_SHELL", &shell);

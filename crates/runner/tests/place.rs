@@ -237,6 +237,26 @@ async fn a_runner_without_a_key_yet_can_be_ended() {
     drop(stdin);
 }
 
+#[tokio::test]
+async fn no_orphan_stays_a_zombie() {
+    let runner = Runner::start().await;
+    let mut line = runner.line().await;
+    let orphans = "for i in 1 2 3 4 5 6 7 8 9; do (setsid sh -c \"echo o; exit $i\" &); done; (sh -c 'kill -9 $$' &)";
+    check(&line.run(&format!("{{ {orphans}; }} >/dev/null")).await, 0, "");
+    let ours = format!(" {} ", runner.pid());
+    eventually("all are reaped", async || {
+        let stats = fs::read_dir("/proc").unwrap().flatten();
+        let mut stats = stats.filter_map(|entry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            Some(stat.rsplit_once(')')?.1.to_owned())
+        });
+        let is_zombie = |stat: String| stat.starts_with(" Z") && stat[2..].starts_with(&ours);
+        (!stats.any(is_zombie)).then_some(())
+    })
+    .await;
+    check(&line.run("echo on").await, 0, "on");
+}
+
 fn env(pairs: &[(&str, &str)]) -> Call {
     let env: BTreeMap<String, String> =
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

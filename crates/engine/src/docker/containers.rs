@@ -192,7 +192,14 @@ impl DockerEngine {
     async fn run(&self, id: &SandboxId, key: &str) -> Result<(), Failure> {
         let stdin = Stdin::attach(&self.0.docker, &id.0, self.deadline()).await?;
         call(self.deadline(), self.0.docker.start_container(&id.0, None)).await?;
-        stdin.give(key, self.deadline()).await
+        match stdin.give(key, self.deadline()).await {
+            Ok(()) => Ok(()),
+            // It has ended already, and whoever waits for its runner sees that with its log.
+            Err(failure) => match self.look(id).await {
+                Ok(Some(found)) if found.state == SandboxState::Stopped => Ok(()),
+                _ => Err(failure),
+            },
+        }
     }
 
     pub(super) async fn stop_container(

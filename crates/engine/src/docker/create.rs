@@ -2,7 +2,7 @@
 
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 use data_encoding::HEXLOWER;
-use futures_util::future::{join, join3};
+use futures_util::future::join;
 use staithe_protocol::SandboxId;
 
 use super::{
@@ -67,25 +67,24 @@ impl DockerEngine {
         }
     }
 
-    /// The network, the volume and the container's description at once: the container needs the other
-    /// two only when it starts.
+    /// First the volume, which the container's creation would make too, so that it is known whether it
+    /// is new; then network and container at once: the one is needed only when the other starts.
     async fn make_all(&self, spec: &SandboxSpec, plan: &Plan) -> Result<Sandbox, EngineFailed> {
+        let fresh_volume = self.make_workspace(spec, plan).await?;
         let network = async {
             match &plan.network {
                 Some(name) => self.make_network(name).await,
                 None => Ok(()),
             }
         };
-        let (network, volume, container) =
-            join3(network, self.make_workspace(spec, plan), self.make_container(spec, plan)).await;
-        // That of a sandbox that another attempt makes meanwhile is that one's.
-        let taken = matches!(container, Err(EngineFailed::NameTaken(_)));
-        let fresh_volume = !taken && *volume.as_ref().unwrap_or(&false);
-        let failure = match (container, network, volume) {
-            (Ok(sandbox), Ok(()), Ok(_)) => return Ok(sandbox),
-            (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => failure,
+        let (network, container) = join(network, self.make_container(spec, plan)).await;
+        let failure = match (container, network) {
+            (Ok(sandbox), Ok(())) => return Ok(sandbox),
+            (Err(failure), _) | (_, Err(failure)) => failure,
         };
-        self.unmake(spec, plan, fresh_volume).await;
+        // That of a sandbox that another attempt makes meanwhile is that one's.
+        let taken = matches!(failure, EngineFailed::NameTaken(_));
+        self.unmake(spec, plan, fresh_volume && !taken).await;
         Err(failure)
     }
 
