@@ -171,6 +171,7 @@ fn front_settings(config: &Config, shown: String) -> FrontSettings {
         max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
         shown_config: shown,
         keep_sandboxes: config.sandbox.keep_runtime_alive,
+        allowed_images: config.sandbox.allowed_images.clone(),
     }
 }
 

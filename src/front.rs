@@ -44,6 +44,8 @@ pub struct FrontSettings {
     /// The effective configuration as TOML, secrets masked.
     pub shown_config: String,
     pub keep_sandboxes: bool,
+    /// Patterns; none: any image.
+    pub allowed_images: Vec<String>,
 }
 
 /// The engine. `/health` tells its kind and isolation to anyone; the rest is for operators.

@@ -3,6 +3,7 @@
 //! Floors and measurements take turns, so that a busy machine slows both. Medians and ratios count;
 //! the absolute figures say what this machine was like. Nothing here passes or fails.
 
+mod docker;
 mod echo;
 mod log;
 mod start;
@@ -19,6 +20,7 @@ fn main() {
     rows.extend(start::server());
     rows.extend(start::runner());
     rows.extend(start::session());
+    rows.extend(docker::rows());
     rows.extend(echo::echo());
     rows.extend(log::append());
     print(&rows);

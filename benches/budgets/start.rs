@@ -86,7 +86,7 @@ pub(crate) fn runner() -> Vec<Row> {
 }
 
 /// A session to its first answered command. The floor is a shell in fresh namespaces that runs the
-/// same command; the row of the design is for the docker engine, which this version has not.
+/// same command; the row of the design is for the docker engine, see `docker`.
 pub(crate) fn session() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a directory");
     let server = Server::start(dir.path());

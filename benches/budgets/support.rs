@@ -77,11 +77,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_on("local", data_dir, &[])
+    }
+
+    /// With an engine and settings as environment variables.
+    pub(crate) fn start_on(engine: &str, data_dir: &Path, env: &[(&str, &str)]) -> Self {
         let began = Instant::now();
         let mut child = Command::new(STAITHE)
             .args(["serve", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"])
-            .args(["--engine", "local", "--ready-json", "--data-dir"])
+            .args(["--engine", engine, "--ready-json", "--data-dir"])
             .arg(data_dir)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -102,8 +108,12 @@ impl Server {
         self.child.id()
     }
 
-    /// One HTTP request over a connection of its own; the body of the answer.
+    /// One HTTP request over a connection of its own; the body of the answer, as JSON.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Value {
+        serde_json::from_str(&self.exchange(method, path, body)).unwrap_or_default()
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> String {
         let host = self.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).expect("the server listens");
         write!(
@@ -116,8 +126,18 @@ impl Server {
         .expect("the request is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the answer comes");
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        serde_json::from_str(body).unwrap_or_default()
+        answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned()
+    }
+
+    /// What a page of text says.
+    pub(crate) fn text(&self, path: &str) -> String {
+        self.exchange("GET", path, "")
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 
     /// A new session's id.

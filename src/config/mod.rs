@@ -73,6 +73,7 @@ pub struct Sandbox {
     pub name_prefix: String,
     pub runtime_container_image: String,
     pub base_container_image: String,
+    pub allowed_images: Vec<String>,
     pub workspace_mount_path: String,
     pub workspace_mount_path_in_sandbox: String,
     pub on_changed_settings: OnChangedSettings,

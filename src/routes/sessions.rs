@@ -41,7 +41,8 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     identity.may_create()?;
     let wanted: api::CreateSession = body::json(payload, front.settings.max_body).await?;
-    check(&wanted, &front.engine.kind)?;
+    check(&wanted)?;
+    check_image(&front, wanted.image.as_deref())?;
     let key = idempotency_key(&request, &wanted)?;
     let create = CreateSession {
         owner: identity.subject.clone(),
@@ -60,7 +61,7 @@ pub async fn create(
         .json(SessionCreated { token, session }))
 }
 
-fn check(wanted: &api::CreateSession, engine: &str) -> Result<(), ApiError> {
+fn check(wanted: &api::CreateSession) -> Result<(), ApiError> {
     let invalid = |detail: &str| {
         ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "session.invalid", detail)
     };
@@ -74,14 +75,37 @@ fn check(wanted: &api::CreateSession, engine: &str) -> Result<(), ApiError> {
     if wanted.labels.iter().any(|(key, value)| long(key) || long(value) || key.is_empty()) {
         return Err(invalid("labels: keys of 1 to 200, values of up to 200 characters"));
     }
-    if wanted.image.is_some() && engine == "local" {
-        return Err(ApiError::denied(
-            StatusCode::UNPROCESSABLE_ENTITY,
+    Ok(())
+}
+
+fn check_image(front: &Front, image: Option<&str>) -> Result<(), ApiError> {
+    let Some(image) = image else { return Ok(()) };
+    let denied =
+        |code, detail: &str| Err(ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, code, detail));
+    if front.engine.kind == "local" {
+        return denied(
             "session.image_unsupported",
             "this server makes sandboxes without containers (engine local), which have no images",
-        ));
+        );
     }
-    Ok(())
+    // A name goes into addresses of the engine's interface.
+    let ordinary = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    let first = image.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !first || image.len() > 255 || !image.chars().all(ordinary) || image.contains("..") {
+        return denied("session.invalid", "image: not the name of an image");
+    }
+    let allowed = &front.settings.allowed_images;
+    if allowed.is_empty() || allowed.iter().any(|pattern| fits(pattern, image)) {
+        return Ok(());
+    }
+    denied("session.image_not_allowed", "the operator does not allow this image")
+}
+
+/// Whether a name is as the pattern says, in which `*` stands for any characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(first) else { return false };
+    (0..=name.len()).any(|skip| name.is_char_boundary(skip) && fits(rest, &name[skip..]))
 }
 
 fn idempotency_key(

@@ -20,7 +20,7 @@ fn bridge(socket: &std::path::Path, more: &[&str]) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .expect("the binary starts")
 }
 
 #[tokio::test]

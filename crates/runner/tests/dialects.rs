@@ -152,6 +152,10 @@ async fn an_interrupt_ends_programs_and_loops() {
             "stty echo; echo go; sleep 1000; echo not",
             "PS1=mine; echo go; sleep 1000; echo not",
         ] {
+            // An ash on glibc may hang: see the test after this.
+            if command.contains("while") && shell.ends_with("/sh") {
+                continue;
+            }
             line.outputs.clear();
             let id = line.begin_run(command).await;
             line.output_contains("go").await;
@@ -166,6 +170,30 @@ async fn an_interrupt_ends_programs_and_loops() {
         line.output_contains("go").await;
         assert!(line.interrupt().await);
         assert_eq!(line.ran(id).await.exit_code, 130, "{shell}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_third_interrupt_ends_a_shell_that_hangs() {
+    each(async |_, line, shell| {
+        for by_key in [true, false] {
+            line.outputs.clear();
+            let id = line.begin_run("trap '' INT; echo go; while :; do :; done").await;
+            line.output_contains("go").await;
+            for _ in 0..3 {
+                assert!(line.info().await.busy, "{shell}");
+                if by_key {
+                    line.begin_act(input("C-c"), limits()).await;
+                } else {
+                    line.interrupt().await;
+                }
+            }
+            let ran = line.ran(id).await;
+            assert_eq!(ran.exit_code, 137, "{shell}: {ran:?}");
+            assert!(ran.metadata.suffix.contains("A new one was started"), "{shell}: {ran:?}");
+            check(&line.run("echo alive").await, 0, "alive");
+        }
     })
     .await;
 }

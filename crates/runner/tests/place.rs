@@ -32,10 +32,10 @@ fn refused(dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    drop(writeln!(child.stdin.take().unwrap(), "{KEY}")); // it may not read it
-    let output = child.wait_with_output().unwrap();
-    let words = String::from_utf8(output.stderr).unwrap();
+        .expect("the binary starts");
+    drop(writeln!(child.stdin.take().expect("a pipe"), "{KEY}")); // it may not read it
+    let output = child.wait_with_output().expect("a child");
+    let words = String::from_utf8(output.stderr).expect("a text");
     assert_eq!(words.lines().count(), 1, "{words}");
     (output.status.code(), words)
 }

@@ -186,15 +186,16 @@ impl Live {
         }
     }
 
-    /// Sends a signal to what runs in the foreground. `SIGKILL` and the like are only for programs:
-    /// the shell itself gets none but `SIGINT`.
+    /// Sends a signal to what runs in the foreground. The shell itself, whose jobs and variables go
+    /// with it, gets none but `SIGINT`, and `SIGKILL` as the last one.
     pub fn signal(&self, signal: Signal) {
         let Some(front) = self.pty.foreground() else { return };
-        if front == self.pid {
-            kill_process_group(front, Signal::INT).ok();
-        } else {
-            kill_process_group(front, signal).ok();
-        }
+        let is_shell = front == self.pid;
+        kill_process_group(
+            front,
+            if is_shell && signal != Signal::KILL { Signal::INT } else { signal },
+        )
+        .ok();
     }
 
     /// Ends the shell and what runs in the foreground.

@@ -20,7 +20,9 @@
 //! What is weaker than with bash: if a command redirects the shell's own stderr (`exec 2>file`), the
 //! prompt goes there, and an error that abandons the line shows only when somebody sends C-c. Input
 //! that was typed ahead of such an error may be run as a command. Both concern what a user does to
-//! its own shell; that no command can say `end` itself is as with bash.
+//! its own shell; that no command can say `end` itself is as with bash. An ash that is
+//! linked with glibc may hang for ever if C-c comes while it runs its own words (it jumps out of a
+//! signal's handler with locks held); the third C-c ends it.
 
 use super::{line::quote, scan::Nonces};
 

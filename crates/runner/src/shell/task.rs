@@ -271,14 +271,31 @@ impl Task {
     }
 
     fn press(&mut self, ask: Ask, key: u8) {
+        let level = if key == 3 { self.interrupt_level() } else { 0 };
         if let (Some(live), Some(running)) = (&mut self.live, &mut self.running) {
             live.type_in(&[key]);
             running.key_sent = Some(key);
             if matches!(key, 3 | 26 | 28) {
                 running.ask_at = Some(Instant::now() + ASK_AFTER);
             }
+            // Programs may do with the key as they like. A shell that does nothing hangs: an ash on
+            // glibc does if it is interrupted at the wrong moment.
+            if level == 2 && live.is_in_front() {
+                live.signal(Signal::KILL);
+            }
         }
         self.wait(ask);
+    }
+
+    /// How often this command was interrupted shortly before; two is the most.
+    fn interrupt_level(&mut self) -> u8 {
+        let now = Instant::now();
+        let level = match self.interrupted {
+            Some((before, level)) if now < before + ESCALATE => (level + 1).min(2),
+            _ => 0,
+        };
+        self.interrupted = Some((now, level));
+        level
     }
 
     fn tell_untold(&mut self, ask: Ask) {
@@ -295,19 +312,17 @@ impl Task {
 
     fn interrupt(&mut self, reply: oneshot::Sender<bool>) {
         reply.send(self.running.is_some()).ok();
+        if self.running.is_none() {
+            return;
+        }
+        let level = self.interrupt_level();
         let (Some(live), Some(running)) = (&self.live, &mut self.running) else { return };
-        let now = Instant::now();
-        let level = match self.interrupted {
-            Some((before, level)) if now < before + ESCALATE => level.saturating_add(1),
-            _ => 0,
-        };
-        self.interrupted = Some((now, level));
         live.signal(match level {
             0 => Signal::INT,
             1 => Signal::TERM,
             _ => Signal::KILL,
         });
-        running.ask_at = Some(now + ASK_AFTER);
+        running.ask_at = Some(Instant::now() + ASK_AFTER);
     }
 
     fn happened(&mut self, happening: &Happening) {
