@@ -93,6 +93,6 @@ async fn works(talk: &mut docker_stage::Talk, what: &str, uid: &str) {
     let told = talk.run("for i in 1 2\ndo\n  echo $i\ndone; exit 3").await;
     assert!(told.content.starts_with("1\n2"), "{what}: {told:?}");
     assert_eq!(talk.says("echo there is another shell").await, "there is another shell", "{what}");
-    assert_eq!(talk.run("echo 'never closed").await.exit_code != 0, true, "{what}");
+    assert_ne!(talk.run("echo 'never closed").await.exit_code, 0, "{what}");
     assert_eq!(talk.says("echo still here").await, "still here", "{what}");
 }

@@ -54,8 +54,8 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        address(); // says what is missing before anything is made
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        address(); // says what is missing before anything is made
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             dir: tempfile::tempdir().unwrap(),
@@ -139,7 +139,7 @@ impl Stage {
                 .into_iter()
                 .flatten()
                 .flatten()
-                .map(|e| format!("{:?}", e.path())),
+                .map(|e| format!("folder {}", e.path().display())),
         );
         left
     }
