@@ -238,7 +238,7 @@ async fn a_claim_gives_a_pool_s_sandbox_its_session_once() {
     assert!(matches!(late, Err(EngineFailed::NotFound(_))), "{late:?}");
     assert_eq!(talk.says("echo still").await, "still");
     let labels = Labels::from([(LABEL_SESSION.to_owned(), one.session.unwrap().to_string())]);
-    assert_eq!(engine.find(&labels).await.unwrap(), [claimed.clone()]);
+    assert_eq!(engine.find(&labels).await.unwrap(), std::slice::from_ref(&claimed));
     engine.remove(&id, true).await.unwrap();
     assert_eq!(stage.left(), Vec::<String>::new(), "with the workspace that it was made with");
 }

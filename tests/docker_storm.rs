@@ -29,7 +29,7 @@ const SESSIONS: usize = 10;
 /// Commands that one client has under way.
 const WINDOW: usize = 4;
 /// From a kill until every session is ready again, at the longest (docs/guarantees.md, G3).
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 /// Within this time a kill is noticed by all; an answer before may be of the one that dies.
 const NOTICED: Duration = Duration::from_millis(200);
 
