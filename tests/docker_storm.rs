@@ -109,7 +109,7 @@ async fn what_was_acknowledged_survives_kills_of_everything() {
     let commands: usize = done.iter().map(|worker| worker.acknowledged.len()).sum();
     let starts = load.started_again.load(Ordering::Relaxed);
     eprintln!("{commands} commands were acknowledged; {starts} failed sessions were started again");
-    assert!(commands > SESSIONS * kills(), "there was load: {commands}");
+    assert!(commands > 5 * SESSIONS * kills(), "there was load: {commands}");
     for worker in &done {
         compare(&server, worker).await;
     }
@@ -346,7 +346,7 @@ impl Worker {
 }
 
 fn command(name: &str) -> String {
-    format!("echo {name} >> /workspace/done; sleep 0.02; echo {name}")
+    format!("echo {name} >> /workspace/done; sleep 0.1; echo {name}")
 }
 
 /// The log against what the client was told, and the workspace against the log.

@@ -142,12 +142,13 @@ pub(super) fn decide_line(asked: LineChoice, host: &Host, shape: &SandboxShape) 
 /// given the engine's socket does not.
 fn shares_our_files(socket: &Path) -> bool {
     let Ok(stream) = std::os::unix::net::UnixStream::connect(socket) else { return true };
-    let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else { return true };
-    // Not seen from here, so 0 to the kernel: outside of our container.
-    let theirs = format!("/proc/{}/ns/mnt", peer.pid.as_raw_nonzero());
-    if !Path::new(&format!("/proc/{}", peer.pid.as_raw_nonzero())).exists() {
+    // Who is outside of our process namespace has no number here, so there are no credentials.
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else { return false };
+    let process = format!("/proc/{}", peer.pid.as_raw_nonzero());
+    if !Path::new(&process).exists() {
         return false;
     }
+    let theirs = format!("{process}/ns/mnt");
     match (fs::metadata(theirs), fs::metadata("/proc/self/ns/mnt")) {
         (Ok(theirs), Ok(ours)) => theirs.ino() == ours.ino(),
         // Another user's process, seen from the same process namespace.
