@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use sha2::{Digest, Sha256};
+
 fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -29,12 +31,22 @@ fn main() {
     let runner = out.join("staithe-runner");
     if let Some(ready) = env::var_os("STAITHE_RUNNER") {
         fs::copy(&ready, &runner).expect("STAITHE_RUNNER names a runner that was built before");
+        tell_hash(&runner);
         return;
     }
     // Beside the outer target directory's own folders, so that profiles share one build of it.
     let shared = target_dir(&out).join("runner");
     let built = build(&root, &shared, &target);
-    fs::copy(built, runner).expect("the runner was just built");
+    fs::copy(built, &runner).expect("the runner was just built");
+    tell_hash(&runner);
+}
+
+/// The server names the runner by its content. Told here, so that no start has to read it, which would
+/// keep it in memory.
+fn tell_hash(runner: &Path) {
+    let hash = Sha256::digest(fs::read(runner).expect("the runner was just copied"));
+    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("cargo::rustc-env=STAITHE_RUNNER_HASH={hash}");
 }
 
 fn build(root: &Path, target_dir: &Path, target: &str) -> PathBuf {

@@ -16,7 +16,6 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use staithe_actors::{
     Limits, SandboxSettings, SessionManager, Settings, mail,
     session_manager::messages::{Drain, Reconcile},
@@ -39,7 +38,7 @@ use crate::{
     assets::Assets,
     auth::{
         Identity,
-        keys::{Keys, hex},
+        keys::Keys,
         sign_in::{LINK_TTL, SignIns},
     },
     cli::Serve,
@@ -256,7 +255,7 @@ pub(crate) fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<A
 /// Puts the embedded runner where it can be executed, under the name of its content: one that a
 /// running sandbox uses is never written over.
 pub(crate) fn place_runner(data_dir: &Path) -> anyhow::Result<(PathBuf, String)> {
-    let hash = hex(&Sha256::digest(RUNNER)[..8]);
+    let hash = env!("STAITHE_RUNNER_HASH").to_owned();
     let dir = data_dir.join("runner");
     make_dir(&dir)?;
     let path = dir.join(format!("staithe-runner-{hash}"));

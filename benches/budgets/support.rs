@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -157,7 +158,7 @@ impl Drop for Server {
 }
 
 /// A WebSocket client.
-pub(crate) struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>, u64);
+pub(crate) struct Client(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Client {
     pub(crate) async fn join(server: &Server, session: &str) -> Self {
@@ -168,31 +169,36 @@ impl Client {
         let bearer = format!("Bearer {}", server.token).parse().expect("a token is a header");
         request.headers_mut().insert("Authorization", bearer);
         let (socket, _) = connect_async(request).await.expect("the socket opens");
-        Self(socket, 0)
+        Self(socket)
     }
 
-    /// Runs a command; returns when its observation is there.
+    /// Runs a command; returns when its own observation is there: events of before are replayed too.
     pub(crate) async fn run(&mut self, command: &str) {
-        self.1 += 1;
+        // A `ref` that was used gets its first answer again.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let reference = format!("bench-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let frame = json!({
             "type": "do",
-            "ref": format!("bench-{}", self.1),
+            "ref": reference,
             "action": { "action": "run", "args": { "command": command, "blocking": true } },
         });
         self.0.send(Message::text(frame.to_string())).await.expect("the socket takes it");
-        let mut event = None;
+        let (mut event, mut seen) = (None, Vec::new());
         loop {
             let message = self.0.next().await.expect("the socket stays").expect("it reads");
             let Message::Text(text) = message else { continue };
             let frame: Value = serde_json::from_str(&text).expect("frames are JSON");
             match frame["type"].as_str() {
-                Some("event") if frame["event"]["action"] == "run" => {
-                    event = frame["event"]["id"].as_u64();
+                Some("done") if frame["ref"] == reference.as_str() => {
+                    event = frame["event_id"].as_u64();
                 }
-                Some("event") if event.is_some() && frame["event"]["cause"].as_u64() == event => {
-                    return;
+                Some("event") if frame["event"]["observation"].is_string() => {
+                    seen.extend(frame["event"]["cause"].as_u64()); // it may overtake the answer
                 }
                 _ => {}
+            }
+            if event.is_some_and(|event| seen.contains(&event)) {
+                return;
             }
         }
     }
