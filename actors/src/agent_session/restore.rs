@@ -13,6 +13,12 @@ pub struct Restored {
     unanswered: BTreeMap<EventId, Pending>,
 }
 
+impl Extend<Event> for Restored {
+    fn extend<T: IntoIterator<Item = Event>>(&mut self, events: T) {
+        events.into_iter().for_each(|event| self.take(event));
+    }
+}
+
 impl Restored {
     /// Takes the next event of the log.
     pub fn take(&mut self, event: Event) {

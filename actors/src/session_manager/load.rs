@@ -1,8 +1,10 @@
 //! Loading a session from the store: what its actors start from.
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use staithe_protocol::{AgentState, Event, EventId, SessionId};
+use bytes::Bytes;
+use serde::Deserialize;
+use staithe_protocol::{AgentState, EventId, SessionId};
 use staithe_store::{Store, StoreFailed};
 
 use crate::{
@@ -43,23 +45,53 @@ pub(super) async fn session(store: Arc<dyn Store>, id: SessionId) -> Result<Load
     Ok(Loaded { record, history, references })
 }
 
-/// Reads a session's log from its beginning.
+/// An event of a later version is kept, replayed, and without meaning here.
+fn understood<'a, T: Deserialize<'a>>(id: SessionId, event: EventId, body: &'a [u8]) -> Option<T> {
+    let outcome = serde_json::from_slice(body);
+    let warn = |error: &serde_json::Error| {
+        tracing::warn!(session_id = %id, event_id = %event, %error, "a stored event can't be understood");
+    };
+    outcome.inspect_err(warn).ok()
+}
+
+/// What of a stored event decides whether it has to be understood whole.
+#[derive(Deserialize)]
+struct Glance<'a> {
+    #[serde(default)]
+    cause: Option<EventId>,
+    #[serde(borrow, default)]
+    action: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    observation: Option<Cow<'a, str>>,
+}
+
+/// Reads a session's log from its beginning. Of a long one, nearly all is history: only what has no
+/// observation yet, and what changed the agent's state, is understood whole.
 pub(crate) async fn history(store: Arc<dyn Store>, id: SessionId) -> Result<History, StoreFailed> {
     let mut restored = Restored::default();
+    let mut open: BTreeMap<EventId, Bytes> = BTreeMap::new();
     let mut head = None;
     loop {
         let page = store.read(id, head, PAGE, PAGE_BYTES).await?;
         let Some(last) = page.last() else { break };
         head = Some(last.id);
         for stored in page {
-            match serde_json::from_slice::<Event>(&stored.body) {
-                Ok(event) => restored.take(event),
-                // An event of a later version: kept, replayed, and without meaning here.
-                Err(error) => {
-                    tracing::warn!(session_id = %id, event_id = %stored.id, %error, "a stored event can't be understood");
-                }
+            let Some(glance) = understood::<Glance<'_>>(id, stored.id, &stored.body) else {
+                continue;
+            };
+            if let Some(cause) = glance.cause.filter(|_| glance.observation.is_some()) {
+                open.remove(&cause);
+            }
+            if glance.observation.as_deref() == Some("agent_state_changed") {
+                restored.extend(understood(id, stored.id, &stored.body));
+            }
+            if glance.action.is_some() {
+                open.insert(stored.id, stored.body);
             }
         }
+    }
+    for (event, body) in open {
+        restored.extend(understood(id, event, &body));
     }
     let (agent, unanswered) = restored.finish();
     Ok(History { head, agent, unanswered })
