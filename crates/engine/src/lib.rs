@@ -13,10 +13,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use serde::{Deserialize, Serialize};
 use staithe_protocol::{Generation, SandboxId, SessionId};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::broadcast,
+};
 
 pub mod docker;
 pub mod local;
@@ -273,4 +279,18 @@ pub trait Engine: Send + Sync {
         owner: &str,
         kept: &BTreeSet<String>,
     ) -> Result<Vec<String>, EngineFailed>;
+}
+
+/// Exits as they are told; a listener that was too slow has missed some, which are hints only.
+fn told(exits: broadcast::Receiver<SandboxExited>) -> BoxStream<'static, SandboxExited> {
+    let next = |mut exits: broadcast::Receiver<SandboxExited>| async {
+        loop {
+            match exits.recv().await {
+                Ok(exited) => return Some((exited, exits)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    };
+    stream::unfold(exits, next).boxed()
 }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream, stream::BoxStream};
+use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use staithe_protocol::SandboxId;
 use tokio::{
@@ -332,16 +332,7 @@ impl Engine for LocalEngine {
     }
 
     fn exits(&self) -> BoxStream<'static, SandboxExited> {
-        stream::unfold(self.0.exits.subscribe(), |mut exits| async {
-            loop {
-                match exits.recv().await {
-                    Ok(exited) => return Some((exited, exits)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {} // a hint may be lost
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        })
-        .boxed()
+        crate::told(self.0.exits.subscribe())
     }
 
     async fn line(&self, id: &SandboxId) -> Result<Line, EngineFailed> {
