@@ -146,16 +146,20 @@ fn claim(host: &str) -> Row {
 }
 
 fn wait_for_pool(server: &Server, runtime: &tokio::runtime::Runtime) {
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(30) {
+    eventually(runtime, "the pool is filled", || {
         let metrics = server.text("/metrics");
         let mut lines = metrics.lines().filter(|line| line.starts_with("staithe_pool_sandboxes{"));
-        if lines.any(|line| line.contains("available") && line.ends_with(" 1")) {
-            return;
-        }
+        lines.any(|line| line.contains("available") && line.ends_with(" 1"))
+    });
+}
+
+/// Looks again until it is so, without taking a processor from what it waits for.
+fn eventually(runtime: &tokio::runtime::Runtime, what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "never: {what}");
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
     }
-    panic!("the pool is not filled");
 }
 
 /// A server that was killed comes back to a sandbox that runs: from its first answer to that of a command.
@@ -205,9 +209,10 @@ fn wake(host: &str, by: &'static str) -> Row {
     for _ in 0..ROUNDS {
         docker(host, &[put, &[&name]].concat());
         floors.push(docker(host, &[wake, &name]) + docker(host, &["exec", &name, "echo", "ready"]));
-        while server.request("GET", &format!("/api/sessions/{id}"), "")["phase"] != "suspended" {
-            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
-        }
+        let path = format!("/api/sessions/{id}");
+        eventually(&runtime, "it sleeps", || {
+            server.request("GET", &path, "")["phase"] == "suspended"
+        });
         let began = Instant::now();
         runtime.block_on(async { Client::join(&server, &id).await.run("echo ready").await });
         times.push(began.elapsed());

@@ -17,7 +17,7 @@ use staithe_protocol::{SandboxId, SessionId};
 
 use super::{
     DockerEngine,
-    body::{LABEL_NETWORK, LABEL_TOKEN, LABEL_WORKSPACE},
+    body::{LABEL_KIND, LABEL_NETWORK, LABEL_TOKEN, LABEL_WORKSPACE},
     call::{Failure, call},
     is_of,
     streams::Stdin,
@@ -40,9 +40,19 @@ impl Found {
 }
 
 impl DockerEngine {
-    /// All containers that carry all these labels. One that was claimed from the pool carries its
-    /// session in its name.
+    /// All sandboxes that carry all these labels. One that was claimed from the pool carries its
+    /// session in its name. What only carries the runner into a volume is no sandbox.
     pub(super) async fn find_containers(
+        &self,
+        labels: &Labels,
+    ) -> Result<Vec<Sandbox>, EngineFailed> {
+        let mut found = self.all_containers(labels).await?;
+        found.retain(|container| !container.labels.contains_key(LABEL_KIND));
+        Ok(found)
+    }
+
+    /// The same with those that are no sandboxes.
+    pub(super) async fn all_containers(
         &self,
         labels: &Labels,
     ) -> Result<Vec<Sandbox>, EngineFailed> {

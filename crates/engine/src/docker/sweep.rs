@@ -23,7 +23,7 @@ impl DockerEngine {
         let volumes = self.own_volumes(owner).await?;
         let folders = self.folders();
         let mine = Labels::from([(LABEL_OWNER.to_owned(), owner.to_owned())]);
-        let sandboxes = self.find_containers(&mine).await?;
+        let sandboxes = self.all_containers(&mine).await?;
         let mut removed = Vec::new();
         for seed in sandboxes
             .iter()
