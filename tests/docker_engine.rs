@@ -310,3 +310,20 @@ async fn a_lost_folder_and_a_lost_network_are_no_end() {
     engine.remove(&id, true).await.unwrap();
     assert_eq!(stage.left(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_a_sandbox_that_was_removed_by_hand_left_goes_with_the_next() {
+    let stage = Stage::new();
+    let engine = stage.engine().await;
+    let spec = stage.spec(BASE);
+    let (id, _talk) = stage.start(&engine, &spec).await;
+    docker(&["rm", "-f", &id.0]);
+    let (again, mut talk) = stage.start(&engine, &spec).await;
+    assert_eq!(talk.says("echo up").await, "up");
+    let filter = format!("label=staithe.owner={}", stage.owner);
+    assert_eq!(docker(&["network", "ls", "-q", "--filter", &filter]).lines().count(), 1);
+    engine.remove(&again, true).await.unwrap();
+    let swept = engine.sweep(&stage.owner, &BTreeSet::new()).await.unwrap();
+    assert!(swept.iter().all(|what| what.starts_with("folder ")), "{swept:?}");
+    assert_eq!(stage.left(), Vec::<String>::new());
+}

@@ -180,6 +180,10 @@ impl DockerEngine {
         UnderWay { engine: Arc::clone(&self.0), names }
     }
 
+    fn is_under_way(&self, name: &str) -> bool {
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner).now.contains(name)
+    }
+
     /// Begins a sweep: what is being made now, and what is begun until it ends, is left alone by it.
     fn begin_sweep(&self) -> Sweeping {
         let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);

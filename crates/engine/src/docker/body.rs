@@ -24,6 +24,8 @@ pub(super) const LABEL_NETWORK: &str = "staithe.network";
 pub(super) const LABEL_WORKSPACE: &str = "staithe.workspace";
 /// Label: how the runner is reached.
 pub(super) const LABEL_LINE: &str = "staithe.line";
+/// Label of a network: the name of the sandbox that it was made for.
+pub(super) const LABEL_SANDBOX: &str = "staithe.sandbox";
 /// Label: what a volume of ours is for, when it is no workspace.
 pub(super) const LABEL_KIND: &str = "staithe.kind";
 /// Before a host's folder where a workspace's name is asked for.
@@ -326,13 +328,21 @@ pub(super) fn volume(name: &str, labels: &Labels) -> VolumeCreateRequest {
 }
 
 /// The body of a private network's creation.
-pub(super) fn network(name: &str, subnet: &str, owner: &str) -> NetworkCreateRequest {
+pub(super) fn network(
+    name: &str,
+    subnet: &str,
+    owner: &str,
+    sandbox: &str,
+) -> NetworkCreateRequest {
     let range = IpamConfig { subnet: Some(subnet.to_owned()), ..Default::default() };
     NetworkCreateRequest {
         name: name.to_owned(),
         driver: Some("bridge".into()),
         ipam: Some(Ipam { config: Some(vec![range]), ..Default::default() }),
-        labels: Some(HashMap::from([(LABEL_OWNER.to_owned(), owner.to_owned())])),
+        labels: Some(HashMap::from([
+            (LABEL_OWNER.to_owned(), owner.to_owned()),
+            (LABEL_SANDBOX.to_owned(), sandbox.to_owned()),
+        ])),
         ..Default::default()
     }
 }

@@ -191,7 +191,7 @@ impl DockerEngine {
         match (self.run(id, key).await, found.label(LABEL_NETWORK)) {
             // Somebody removed its network: it gets a new one.
             (Err(failure), Some(network)) if failure.is_about_a_network() => {
-                self.make_network(network).await?;
+                self.make_network(network, &found.sandbox.name).await?;
                 self.join_network(id, network).await.map_err(failed)?;
                 self.run(id, key).await.map_err(failed)
             }

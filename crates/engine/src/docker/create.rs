@@ -73,13 +73,20 @@ impl DockerEngine {
         let fresh_volume = self.make_workspace(spec, plan).await?;
         let network = async {
             match &plan.network {
-                Some(name) => self.make_network(name).await,
-                None => Ok(()),
+                Some(name) => self.make_network(name, &spec.name).await,
+                None => Ok(Vec::new()),
             }
         };
         let (network, container) = join(network, self.make_container(spec, plan)).await;
         let failure = match (container, network) {
-            (Ok(sandbox), Ok(())) => return Ok(sandbox),
+            (Ok(sandbox), Ok(left)) => {
+                for network in left {
+                    if let Err(error) = self.remove_network(&network).await {
+                        tracing::warn!(network, %error, "a network is left over until the next pass");
+                    }
+                }
+                return Ok(sandbox);
+            }
             (Err(failure), _) | (_, Err(failure)) => failure,
         };
         // That of a sandbox that another attempt makes meanwhile is that one's.

@@ -3,14 +3,14 @@
 use std::sync::PoisonError;
 
 use bollard::{
-    models::{NetworkConnectRequest, NetworkDisconnectRequest},
+    models::{Network, NetworkConnectRequest, NetworkDisconnectRequest},
     query_parameters::{ListNetworksOptions, RemoveVolumeOptions},
 };
 use staithe_protocol::SandboxId;
 
 use super::{
     DockerEngine,
-    body::{self, HOST_WORKSPACE, LABEL_NETWORK, PORT},
+    body::{self, HOST_WORKSPACE, LABEL_NETWORK, LABEL_SANDBOX, PORT},
     call::{Failure, call},
     containers::Found,
     is_of, probe,
@@ -22,12 +22,18 @@ use crate::{EngineFailed, Line};
 const TRIES: u32 = 16;
 
 impl DockerEngine {
-    /// Makes a network of its own for one sandbox.
-    pub(super) async fn make_network(&self, name: &str) -> Result<(), EngineFailed> {
+    /// Makes a network of its own for the sandbox of a name. Tells which networks an earlier sandbox of
+    /// that name has left, when somebody removed it by hand.
+    pub(super) async fn make_network(
+        &self,
+        name: &str,
+        sandbox: &str,
+    ) -> Result<Vec<String>, EngineFailed> {
         let failed = |failure: Failure| failure.of("create the network of", name);
         let mut last = None;
         for attempt in 0..TRIES {
-            let taken = self.taken_ranges().await.map_err(failed)?;
+            let networks = self.networks().await.map_err(failed)?;
+            let taken = taken_ranges(&networks);
             let Some(reserved) = self.reserve(&taken, seed(name, attempt)) else {
                 return Err(EngineFailed::Unsupported {
                     cause: format!(
@@ -37,9 +43,9 @@ impl DockerEngine {
                     remedy: "Stop sessions, or widen sandbox.docker.network_pool".into(),
                 });
             };
-            let body = body::network(name, &reserved.subnet, &self.0.config.owner);
+            let body = body::network(name, &reserved.subnet, &self.0.config.owner, sandbox);
             match call(self.deadline(), self.0.docker.create_network(body)).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(self.left_by(sandbox, networks)),
                 // Something that is no network of this engine has these addresses.
                 Err(Failure::Refused(message)) if is_overlap(&message) => last = Some(message),
                 Err(failure) => {
@@ -53,11 +59,21 @@ impl DockerEngine {
         Err(failed(Failure::Refused(last.unwrap_or_default())))
     }
 
-    async fn taken_ranges(&self) -> Result<Vec<Range>, Failure> {
+    async fn networks(&self) -> Result<Vec<Network>, Failure> {
         let list = self.0.docker.list_networks(None::<ListNetworksOptions>);
-        let all = call(self.deadline(), list).await?;
-        let configs = all.into_iter().filter_map(|network| network.ipam?.config).flatten();
-        Ok(configs.filter_map(|config| Range::parse(&config.subnet?)).collect())
+        call(self.deadline(), list).await
+    }
+
+    /// Networks of a sandbox that is not there any more; those of attempts under way are not among them.
+    fn left_by(&self, sandbox: &str, networks: Vec<Network>) -> Vec<String> {
+        let of_it = networks.into_iter().filter(|network| {
+            network.labels.as_ref().is_some_and(|labels| {
+                is_of(labels, &self.0.config.owner)
+                    && labels.get(LABEL_SANDBOX).is_some_and(|name| name == sandbox)
+            })
+        });
+        let names = of_it.filter_map(|network| network.name);
+        names.filter(|name| !self.is_under_way(name)).collect()
     }
 
     /// Addresses that nobody has, kept from other starts until they are the engine's.
@@ -145,6 +161,11 @@ impl DockerEngine {
                 .of("reach", &id.0)),
         }
     }
+}
+
+fn taken_ranges(networks: &[Network]) -> Vec<Range> {
+    let configs = networks.iter().filter_map(|network| network.ipam.as_ref()?.config.as_ref());
+    configs.flatten().filter_map(|config| Range::parse(config.subnet.as_ref()?)).collect()
 }
 
 struct Reserved<'a> {
