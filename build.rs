@@ -9,6 +9,7 @@ use std::{
     process::Command,
 };
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 fn main() {
@@ -45,7 +46,7 @@ fn main() {
 /// keep it in memory.
 fn tell_hash(runner: &Path) {
     let hash = Sha256::digest(fs::read(runner).expect("the runner was just copied"));
-    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = HEXLOWER.encode(&hash[..8]);
     println!("cargo::rustc-env=STAITHE_RUNNER_HASH={hash}");
 }
 
