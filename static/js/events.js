@@ -78,8 +78,15 @@ export class EventList {
   #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (document.hidden) setTimeout(() => this.#flush(), 50);
-    else requestAnimationFrame(() => this.#flush());
+    // A browser draws no frames of a page that it takes to be out of sight, also without calling it
+    // hidden: what happened is known all the same, a little later.
+    const flush = () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+      this.#flush();
+    };
+    const frame = requestAnimationFrame(flush);
+    const timer = setTimeout(flush, document.hidden ? 50 : 250);
   }
 
   #flush() {
@@ -88,8 +95,12 @@ export class EventList {
     while (this.#at < this.#queue.length && performance.now() < until) {
       const next = /** @type {any} */ (this.#queue[this.#at]);
       this.#at += 1;
-      if (next.event) this.#take(next.event);
-      else this.#takePartial(next.partial, next.connection);
+      try {
+        if (next.event) this.#take(next.event);
+        else this.#takePartial(next.partial, next.connection);
+      } catch (error) {
+        reportError(error); // one event that can't be shown keeps none back
+      }
     }
     const drained = this.#at >= this.#queue.length;
     if (drained || this.#at > 5000) {
