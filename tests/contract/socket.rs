@@ -14,6 +14,8 @@ async fn hello_comes_first_and_says_where_the_session_stands() {
     let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
+    // The phase is told while its event is on the way to the disk; a command's answer comes after it.
+    Client::connect(&server, &id, &token, -1).await.run("settle", "true").await;
     let events = server.events(&id).await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
     let hello = client.hello.clone();
