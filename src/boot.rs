@@ -304,7 +304,6 @@ fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
             max_output: sandbox.max_output.0,
             start_timeout: sandbox.start_timeout.0,
             stop_grace: sandbox.stop_grace.0,
-            keep_alive: sandbox.keep_runtime_alive,
             recreate_on_changed_settings: sandbox.on_changed_settings
                 == OnChangedSettings::Recreate,
             idle_after: some(sandbox.idle_after.0),

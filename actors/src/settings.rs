@@ -32,8 +32,6 @@ pub struct SandboxSettings {
     pub start_timeout: Duration,
     /// Between asking a sandbox to end and killing it.
     pub stop_grace: Duration,
-    /// Whether sandboxes go on when the server is drained.
-    pub keep_alive: bool,
     /// A found sandbox that was made with other settings is made anew.
     pub recreate_on_changed_settings: bool,
     /// A session that nobody uses for so long is put to sleep; none: never.

@@ -239,7 +239,6 @@ fn settings() -> Settings {
             max_output: 30_000,
             start_timeout: Duration::from_secs(20),
             stop_grace: Duration::from_secs(1),
-            keep_alive: false,
             recreate_on_changed_settings: false,
             idle_after: None,
             suspend_by: staithe_actors::settings::SuspendBy::Stop,

@@ -56,7 +56,7 @@ use probe::Facts;
 
 /// Exits that a slow listener may be behind before it misses some.
 const EXITS_KEPT: usize = 1024;
-/// How long removing may take beyond a call's deadline; a busy engine takes its time to unmount.
+/// How long reading a log may take: a fault waits for it.
 const LOG_LIMIT: Duration = Duration::from_secs(10);
 
 /// The engine. Clones share everything.
@@ -158,11 +158,6 @@ impl DockerEngine {
             image_is_there: call(config.deadline, docker.inspect_image(image)).await.is_ok(),
             system_time: info.system_time,
         })
-    }
-
-    /// What it is, in a word: `docker 28.2.2`.
-    pub fn describe(&self) -> String {
-        format!("{} {}", self.0.facts.product, self.0.facts.server)
     }
 
     fn deadline(&self) -> Duration {

@@ -146,7 +146,7 @@ impl DockerEngine {
         match call(self.deadline(), create).await {
             Ok(_) => Ok(true),
             Err(failure) => {
-                // So that what may have been made is removed again.
+                // What may have been made is removed again; what can't be is found by a sweep.
                 if failure.may_have_happened() {
                     self.remove_volume(&plan.workspace).await.ok();
                 }

@@ -49,6 +49,7 @@ impl DockerEngine {
                 // Something that is no network of this engine has these addresses.
                 Err(Failure::Refused(message)) if is_overlap(&message) => last = Some(message),
                 Err(failure) => {
+                    // What can't be removed again is found by a sweep.
                     if failure.may_have_happened() {
                         self.remove_network(name).await.ok();
                     }

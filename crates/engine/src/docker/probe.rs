@@ -45,7 +45,6 @@ pub(super) struct Facts {
     /// Whether the storage can limit a sandbox's disk, as far as that can be told.
     pub(super) disk_limit: bool,
     pub(super) live_restore: bool,
-    pub(super) warnings: Vec<String>,
 }
 
 /// Asks it.
@@ -117,7 +116,6 @@ fn facts(version: &SystemVersion, info: SystemInfo) -> Facts {
         cpu_limit: info.cpu_cfs_quota.unwrap_or(true),
         disk_limit,
         live_restore: info.live_restore_enabled.unwrap_or(false),
-        warnings: info.warnings.unwrap_or_default(),
     }
 }
 
