@@ -23,10 +23,10 @@ use staithe::{
 use scan::{File, code, function_of, net_lines, places, read, root, rust, split, tree};
 
 /// Who may use whom, and which crates a room must never see.
-const ARROWS: [(&str, &[&str], &[&str]); 8] = [
+const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     (
         "staithe",
-        &["staithe-actors", "staithe-engine", "staithe-protocol", "staithe-store"],
+        &["staithe-actors", "staithe-engine", "staithe-image", "staithe-protocol", "staithe-store"],
         &["bollard", "rusqlite"],
     ),
     (
@@ -35,6 +35,11 @@ const ARROWS: [(&str, &[&str], &[&str]); 8] = [
         &["actix-web", "actix-web-actors", "actix-http", "tera", "bollard", "rusqlite", "hyper"],
     ),
     ("staithe-engine", &["staithe-protocol"], &["actix", "actix-rt", "actix-web", "rusqlite"]),
+    (
+        "staithe-image",
+        &["staithe-protocol"],
+        &["actix", "actix-rt", "actix-web", "bollard", "tokio", "rusqlite"],
+    ),
     ("staithe-link", &["staithe-protocol"], &["actix", "actix-rt", "actix-web", "bollard"]),
     (
         "staithe-runner",

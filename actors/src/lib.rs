@@ -18,6 +18,7 @@
 
 pub mod agent_session;
 pub mod event_stream;
+pub mod images;
 pub mod mail;
 pub mod metered;
 pub mod pool;

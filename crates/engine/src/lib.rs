@@ -25,6 +25,7 @@ use tokio::{
 };
 
 pub mod docker;
+pub mod images;
 pub mod local;
 
 /// Label: the session that a sandbox belongs to.
@@ -209,6 +210,11 @@ pub trait Engine: Send + Sync {
 
     /// What it can do. Measured once, at the engine's start.
     fn capabilities(&self) -> Capabilities;
+
+    /// What it does with images; none for engines that have none.
+    fn images(&self) -> Option<Arc<dyn images::Images>> {
+        None
+    }
 
     /// The value of [`LABEL_CONFIG`] that a sandbox made now would carry; none for engines that don't
     /// keep it.

@@ -34,7 +34,7 @@ pub use agent_state::AgentState;
 pub use event::{Body, Event, Source};
 pub use ids::{EventId, Generation, SandboxId, SessionId};
 pub use observation::Observation;
-pub use phase::{Fault, Phase, PhaseView, Reason, StartStep};
+pub use phase::{Fault, Phase, PhaseView, Progress, Reason, StartStep};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "staithe.v1";

@@ -219,6 +219,7 @@ fn sentence(view: &PhaseView) -> String {
         },
         (Phase::Starting, Some(StartStep::Find)) => "Looking for the sandbox.",
         (Phase::Starting, Some(StartStep::Image)) => "Fetching the image.",
+        (Phase::Starting, Some(StartStep::Build)) => "Building the image.",
         (Phase::Starting, Some(StartStep::Create)) => "Making a sandbox.",
         (Phase::Starting, Some(StartStep::Start)) => "Starting the sandbox.",
         (Phase::Starting, Some(StartStep::Wake)) => "Waking the sandbox.",

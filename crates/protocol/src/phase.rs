@@ -50,6 +50,8 @@ pub enum StartStep {
     Find,
     /// The image is fetched, because it is not there yet.
     Image,
+    /// The image is built, because it is not there yet.
+    Build,
     /// A new sandbox is made.
     Create,
     /// The sandbox is started.
@@ -69,6 +71,7 @@ impl StartStep {
             Self::Queue => "queue",
             Self::Find => "find",
             Self::Image => "image",
+            Self::Build => "build",
             Self::Create => "create",
             Self::Start => "start",
             Self::Wake => "wake",
@@ -117,6 +120,32 @@ pub struct Fault {
     pub log_tail: Vec<String>,
 }
 
+/// How far a long step of a start is: an image that is built or fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Progress {
+    /// The image that it is about.
+    pub image: String,
+    /// The step that is under way, from 1; of a fetched image, the layers that are complete. 0: not known yet.
+    pub number: u32,
+    /// How many there are, as far as is known; 0: not known yet.
+    pub of: u32,
+    /// What is being done, one line.
+    pub text: String,
+    /// The last lines that it printed, oldest first; at most [`Progress::LINES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// Whole seconds since the building or fetching began; whoever came late learns here how long it takes.
+    pub seconds: u64,
+}
+
+impl Progress {
+    /// Most lines that it carries.
+    pub const LINES: usize = 5;
+    /// Most characters of a line and of the text.
+    pub const WIDTH: usize = 200;
+}
+
 /// A phase as it stands in frames, bodies and events: `phase` is a string, `step` or `fault` beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -132,6 +161,9 @@ pub struct PhaseView {
     /// The place in the queue of starts, from 1, while `step` is `queue`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
+    /// How far the step is, where it takes long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// Why, where it is not plain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -140,6 +172,6 @@ pub struct PhaseView {
 impl PhaseView {
     /// A phase with nothing beside it.
     pub fn of(phase: Phase) -> Self {
-        Self { phase, step: None, fault: None, position: None, reason: None }
+        Self { phase, step: None, fault: None, position: None, progress: None, reason: None }
     }
 }

@@ -1,0 +1,8 @@
+//! Runtime images: what one is made from, what it is called, when it is built, and by which Dockerfile.
+//!
+//! Nothing here talks to an engine: facts about a base image come in as values, and a Dockerfile with its
+//! context goes out. Read [`inputs`] first, then [`base`].
+
+pub mod base;
+pub mod inputs;
+pub mod stages;
