@@ -9,7 +9,8 @@ use super::Config;
 /// The shipped defaults, compiled in.
 pub const SHIPPED: &str = include_str!("../../config.toml");
 /// Tables whose keys are the user's own.
-const FREE_TABLES: [&str; 2] = ["sandbox.runtime_startup_env_vars", "sandbox.secret_env"];
+const FREE_TABLES: [&str; 3] =
+    ["sandbox.runtime_startup_env_vars", "sandbox.secret_env", "sandbox.image.build_args"];
 
 /// Values from the command line.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,7 @@
 //! [`load`].
 
 mod docker;
+mod image;
 pub mod load;
 pub mod units;
 
@@ -9,6 +10,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use staithe_image::inputs::{Download, Mirrors, SystemChoice};
 
 use units::{Size, Span};
 
@@ -73,6 +75,10 @@ pub struct Sandbox {
     pub name_prefix: String,
     pub runtime_container_image: String,
     pub base_container_image: String,
+    pub plugins: Vec<String>,
+    pub runtime_extra_deps: String,
+    pub platform: String,
+    pub force_rebuild_runtime: bool,
     pub allowed_images: Vec<String>,
     pub workspace_mount_path: String,
     pub workspace_mount_path_in_sandbox: String,
@@ -91,6 +97,7 @@ pub struct Sandbox {
     pub runtime_startup_env_vars: BTreeMap<String, String>,
     pub secret_env: BTreeMap<String, SecretString>,
     pub docker: Docker,
+    pub image: Image,
     pub local: Local,
 }
 
@@ -145,6 +152,52 @@ pub struct Docker {
     pub pool: Vec<PoolEntry>,
     pub tmpfs: BTreeMap<String, Size>,
     pub ulimits: BTreeMap<String, String>,
+}
+
+/// How runtime images are built, named and kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    pub repository: String,
+    pub builder: BuilderChoice,
+    pub system: SystemChoice,
+    pub user: String,
+    pub tools_image: String,
+    pub ca_dir: PathBuf,
+    pub build_timeout: Span,
+    pub max_builds: usize,
+    pub rebuild: Rebuild,
+    pub cache_dir: PathBuf,
+    pub keep: usize,
+    pub keep_for: Span,
+    pub build_args: BTreeMap<String, String>,
+    pub mirrors: Mirrors,
+    pub node: Download,
+    pub vscode: Download,
+    pub jupyter: Jupyter,
+}
+
+/// Who builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BuilderChoice {
+    Auto,
+    Buildkit,
+    Classic,
+}
+
+/// When an image that is there is built anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rebuild {
+    Inputs,
+    Base,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jupyter {
+    pub requirements: PathBuf,
 }
 
 /// When an image is fetched.
@@ -274,6 +327,7 @@ impl Config {
         check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
         self.check_exposure(&mut check);
         faults.extend(self.docker_faults());
+        faults.extend(self.image_faults());
         faults
     }
 

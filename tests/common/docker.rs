@@ -115,6 +115,7 @@ pub fn remove_all(owner: &str) {
         (&["ps", "--all"][..], &["rm", "--force", "--volumes"][..]),
         (&["network", "ls"], &["network", "rm"]),
         (&["volume", "ls"], &["volume", "rm"]),
+        (&["images", "--all"], &["rmi", "--force"]),
     ] {
         let found = try_docker(&[list, &["--quiet", "--filter", &label]].concat());
         let found = String::from_utf8_lossy(&found.stdout).into_owned();

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod image;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +30,8 @@ pub enum Command {
     /// Check or print the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Build, list, remove and explain the images that sandboxes are made of.
+    Image(image::Image),
     /// Operate a running server: list, show, stop and delete sessions, drain, reconcile.
     Admin(Admin),
     /// Print a new link that signs a browser in once, as an operator.

@@ -1,0 +1,149 @@
+//! `staithe image build`.
+
+use std::path::Path;
+
+use serde_json::json;
+use staithe_engine::images::BuildFailed;
+use staithe_image::{
+    base, context,
+    inputs::Inputs,
+    names::Names,
+    refs::ImageRef,
+    render::{self, Request},
+    stages::BuildFrom,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{CommandFailed, bar::Bar, configured, inputs_of, say, workshop};
+use crate::{
+    cli::image::ImageBuild,
+    config::{BuilderChoice, Config},
+    images::{
+        faults::MakeFailed,
+        look,
+        workshop::{Failed, Made, Teller, Wish, Workshop, authorities},
+    },
+};
+
+pub(super) async fn run(wanted: &ImageBuild) -> Result<(), CommandFailed> {
+    let mut config = configured(&wanted.inputs)?;
+    config.sandbox.image.builder = match wanted.builder.as_deref() {
+        None => config.sandbox.image.builder,
+        Some("auto") => BuilderChoice::Auto,
+        Some("buildkit") => BuilderChoice::Buildkit,
+        Some("classic") => BuilderChoice::Classic,
+        Some(other) => {
+            return Err(CommandFailed::Usage(format!("--builder: {other}: auto, buildkit or classic")));
+        }
+    };
+    let inputs = inputs_of(&config)?;
+    if let Some(folder) = &wanted.build_folder {
+        let names = write(&config, &inputs, folder)?;
+        say_names(wanted.json, &names, &json!({ "folder": folder }));
+        return Ok(());
+    }
+    let workshop = workshop(&config).await?;
+    let made = make(&workshop, &inputs, wanted.force_rebuild).await?;
+    if let Err(error) = workshop.keep(&made).await {
+        eprintln!("staithe: the image is built, and can't be kept in the folder: {error}");
+    }
+    if wanted.push {
+        push(&workshop, &made.names).await?;
+    }
+    let more = json!({ "id": made.id, "built_from": made.from, "seconds": made.took.as_secs() });
+    if made.from.is_none() && !wanted.json {
+        eprintln!("it was there already; --force-rebuild builds it anew");
+    }
+    say_names(wanted.json, &made.names, &more);
+    Ok(())
+}
+
+fn say_names(json: bool, names: &Names, more: &serde_json::Value) {
+    if !json {
+        say(&format!("{}\n{}\n{}", names.source, names.lock, names.versioned));
+        return;
+    }
+    let mut all = json!({ "source": names.source, "lock": names.lock, "versioned": names.versioned });
+    if let (Some(all), Some(more)) = (all.as_object_mut(), more.as_object()) {
+        all.extend(more.clone());
+    }
+    say(&all.to_string());
+}
+
+/// Dockerfile and context, by the inputs alone: a base that can't be looked into is guessed by its name.
+fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, CommandFailed> {
+    let image = &config.sandbox.image;
+    let base = ImageRef::parse(&inputs.base_image).map_err(MakeFailed::from)?;
+    let names = Names::of(&image.repository, inputs, &render::recipe_digest()).map_err(MakeFailed::from)?;
+    let authorities = match image.ca_dir.as_os_str().is_empty() {
+        true => Vec::new(),
+        false => authorities(&image.ca_dir)?,
+    };
+    let facts = look::chosen(base::guess(&base), inputs.system);
+    let request = Request {
+        inputs,
+        facts: &facts,
+        from: BuildFrom::Scratch,
+        base: &inputs.base_image,
+        stages: BuildFrom::Scratch.stages(),
+        mounts: image.builder != BuilderChoice::Classic,
+        ca: !authorities.is_empty(),
+    };
+    let dockerfile = render::render(&request).map_err(MakeFailed::from)?;
+    let file = |source| MakeFailed::File { what: folder.display().to_string(), source };
+    let mut context = context::assemble(&request, dockerfile, &authorities).map_err(file)?;
+    context.add("config.sh", config_sh(&names).into_bytes());
+    context.write_folder(folder).map_err(file)?;
+    Ok(names)
+}
+
+/// The two variables that scripts around OpenHands' builder read.
+fn config_sh(names: &Names) -> String {
+    let tag = |name: &str| name.rsplit(':').next().unwrap_or_default().to_owned();
+    format!(
+        "DOCKER_IMAGE_TAG={}\nDOCKER_IMAGE_SOURCE_TAG={}\n",
+        tag(&names.versioned),
+        tag(&names.source)
+    )
+}
+
+async fn make(workshop: &Workshop, inputs: &Inputs, anew: bool) -> Result<Made, CommandFailed> {
+    let bar = Bar::begin();
+    let cancel = CancellationToken::new();
+    let interrupted = cancel.clone();
+    let watch = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.cancel();
+        }
+    });
+    let teller =
+        Teller { progress: &|progress| bar.show(progress), line: &|line| bar.line(line) };
+    let outcome = workshop.make(inputs, Wish { anew }, &teller, &cancel).await;
+    watch.abort();
+    bar.end();
+    outcome.map_err(|Failed { why, log }| match why {
+        MakeFailed::Build(BuildFailed::Cancelled) => CommandFailed::Interrupted,
+        MakeFailed::Build(BuildFailed::Engine(error)) => error.into(),
+        why => {
+            let fault = why.fault(log.as_deref());
+            for line in &fault.log_tail {
+                eprintln!("  | {line}");
+            }
+            CommandFailed::Failed(format!("{}\n  -> {}", fault.cause, fault.remedy))
+        }
+    })
+}
+
+async fn push(workshop: &Workshop, names: &Names) -> Result<(), CommandFailed> {
+    if !ImageRef::parse(&names.source).is_ok_and(|name| name.is_remote()) {
+        return Err(CommandFailed::Usage(format!(
+            "--push: {} names no registry; set sandbox.image.repository to \"host/path\"",
+            workshop.ways().repository
+        )));
+    }
+    for name in [&names.versioned, &names.lock, &names.source] {
+        eprintln!("sending {name}");
+        workshop.images().push(name, &|_| {}).await?;
+    }
+    Ok(())
+}

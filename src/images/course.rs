@@ -1,0 +1,129 @@
+//! How far a build is, over all its stages. Pure.
+
+use std::{collections::VecDeque, time::Duration};
+
+use staithe_engine::images::BuildNews;
+use staithe_protocol::Progress;
+
+/// Adds up what the stages tell.
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    image: String,
+    /// Steps that each stage is expected to have, from the one that runs on.
+    expected: VecDeque<u32>,
+    /// Steps of the stages that are done.
+    done: u32,
+    number: u32,
+    text: String,
+    lines: VecDeque<String>,
+}
+
+impl Course {
+    /// A build of stages with about so many steps each.
+    pub(super) fn new(image: &str, expected: impl IntoIterator<Item = u32>) -> Self {
+        Self {
+            image: image.to_owned(),
+            expected: expected.into_iter().collect(),
+            done: 0,
+            number: 0,
+            text: String::new(),
+            lines: VecDeque::new(),
+        }
+    }
+
+    /// The next stage runs.
+    pub(super) fn stage_done(&mut self) {
+        self.done += self.expected.pop_front().unwrap_or_default();
+        self.number = 0;
+    }
+
+    /// Something before or between the steps.
+    pub(super) fn note(&mut self, text: String) {
+        self.text = cut(text);
+        self.lines.clear();
+    }
+
+    pub(super) fn take(&mut self, news: &BuildNews) {
+        match news {
+            BuildNews::Step { number, of, text } => {
+                self.number = *number;
+                if let Some(expected) = self.expected.front_mut() {
+                    *expected = *of;
+                }
+                self.note(text.clone());
+            }
+            BuildNews::Line(line) => {
+                if self.lines.len() == Progress::LINES {
+                    self.lines.pop_front();
+                }
+                self.lines.push_back(cut(line.clone()));
+            }
+        }
+    }
+
+    pub(super) fn progress(&self, elapsed: Duration) -> Progress {
+        Progress {
+            image: self.image.clone(),
+            number: self.done + self.number,
+            of: self.done + self.expected.iter().sum::<u32>(),
+            text: self.text.clone(),
+            lines: self.lines.iter().cloned().collect(),
+            seconds: elapsed.as_secs(),
+        }
+    }
+}
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(Progress::WIDTH) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// The steps that builders count in a Dockerfile.
+pub(super) fn steps(dockerfile: &str) -> u32 {
+    let counts = |line: &&str| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        ["FROM", "RUN", "COPY", "ADD", "WORKDIR"].contains(&word)
+    };
+    u32::try_from(dockerfile.lines().filter(counts).count()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(number: u32, of: u32) -> BuildNews {
+        BuildNews::Step { number, of, text: format!("RUN {number}") }
+    }
+
+    #[test]
+    fn stages_add_up_and_never_go_back() {
+        let mut course = Course::new("i", [3, 2]);
+        let mut seen = Vec::new();
+        for news in [step(1, 4), step(4, 4)] {
+            course.take(&news);
+            seen.push(course.progress(Duration::ZERO));
+        }
+        course.stage_done();
+        course.take(&step(1, 2));
+        seen.push(course.progress(Duration::from_secs(9)));
+        let told: Vec<_> = seen.iter().map(|progress| (progress.number, progress.of)).collect();
+        assert_eq!(told, [(1, 6), (4, 6), (5, 6)]);
+        assert_eq!(seen[2].seconds, 9);
+    }
+
+    #[test]
+    fn only_the_last_lines_of_a_step_are_kept() {
+        let mut course = Course::new("i", [1]);
+        course.take(&step(1, 1));
+        for number in 0..9 {
+            course.take(&BuildNews::Line(format!("{number}{}", "é".repeat(300))));
+        }
+        let lines = course.progress(Duration::ZERO).lines;
+        assert_eq!(lines.len(), Progress::LINES);
+        assert!(lines[0].starts_with('4') && lines.iter().all(|l| l.chars().count() == Progress::WIDTH));
+        course.take(&step(2, 2));
+        assert_eq!(course.progress(Duration::ZERO).lines.len(), 0);
+    }
+}

@@ -1,0 +1,63 @@
+//! Which images are ours, and which of them are not needed any more.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use staithe_engine::{EngineFailed, LABEL_OWNER, Labels, images::ImageInfo};
+use staithe_image::{
+    labels,
+    retention::{self, Removal, Stored},
+};
+
+use super::workshop::Workshop;
+
+/// How many images are kept, and for how long; zero: no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub keep: usize,
+    pub keep_for: Duration,
+}
+
+/// Every image that this installation built, newest first.
+pub async fn ours(workshop: &Workshop) -> Result<Vec<ImageInfo>, EngineFailed> {
+    let owner = Labels::from([(LABEL_OWNER.to_owned(), workshop.ways().owner.clone())]);
+    let mut found = workshop.images().list(&owner).await?;
+    found.retain(|image| labels::read(&image.labels).is_some());
+    Ok(found)
+}
+
+/// Removes what the policy lets go, unless it is only to be told. Images in use and those of `current` stay.
+pub async fn prune(
+    workshop: &Workshop,
+    current: &BTreeSet<String>,
+    only_tell: bool,
+) -> Result<Vec<Removal>, EngineFailed> {
+    let stored: Vec<Stored> = ours(workshop).await?.into_iter().filter_map(stored).collect();
+    let used: BTreeSet<String> = workshop.images().used().await?.into_iter().collect();
+    let Policy { keep, keep_for } = workshop.ways().keep;
+    let policy = retention::Policy { keep, keep_for };
+    let plan = retention::plan(&stored, &policy, now(), &used, current);
+    if !only_tell {
+        for removal in &plan {
+            workshop.images().remove(&removal.name).await?;
+        }
+    }
+    Ok(plan)
+}
+
+fn stored(image: ImageInfo) -> Option<Stored> {
+    Some(Stored {
+        made: labels::read(&image.labels)?,
+        id: image.id,
+        names: image.names,
+        created: image.created,
+        size: image.size,
+    })
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,578 @@
+//! Finds a runtime image, or builds it.
+//!
+//! A build is a chain: each stage that is missing is built on the one before it and gets its own name, so a
+//! failure in the last lines costs no more than those when it is tried again.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use staithe_engine::{
+    EngineFailed, LABEL_OWNER, Labels,
+    images::{BuildFailed, BuildNews, BuildOrder, Builder, ImageInfo, Images},
+};
+use staithe_image::{
+    base::BaseFacts,
+    context::{self, Context},
+    decision::{self, Known, Look, Next},
+    inputs::Inputs,
+    labels,
+    names::Names,
+    refs::ImageRef,
+    render::{self, Request},
+    stages::{BuildFrom, Stage},
+};
+use staithe_protocol::Progress;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    course::{Course, steps},
+    faults::MakeFailed,
+    lock::Lock,
+    look,
+    mask::Mask,
+    spool::Spool,
+    upkeep,
+};
+use crate::config::{BuilderChoice, Config, Pull, Rebuild};
+
+/// Label: what was known of the base, as JSON. A build on a finished stage needs it.
+const LABEL_FACTS: &str = "staithe.image.facts";
+
+/// How images are built here, by value.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    pub repository: String,
+    pub owner: String,
+    /// Holds logs and locks.
+    pub dir: PathBuf,
+    pub builder: BuilderChoice,
+    pub timeout: Duration,
+    /// Certificates of authorities, each with its file's name.
+    pub authorities: Vec<(String, Vec<u8>)>,
+    /// Finished stages are kept here.
+    pub cache_dir: Option<PathBuf>,
+    /// A missing base may be fetched.
+    pub fetch: bool,
+    pub rebuild: Rebuild,
+    pub keep: upkeep::Policy,
+    pub secrets: Vec<String>,
+}
+
+impl Ways {
+    /// As the configuration says. Reads the folder of certificates.
+    pub fn of(config: &Config, owner: &str, data_dir: &Path) -> Result<Self, MakeFailed> {
+        let image = &config.sandbox.image;
+        let set = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
+        Ok(Self {
+            repository: image.repository.clone(),
+            owner: owner.to_owned(),
+            dir: data_dir.join("images"),
+            builder: image.builder,
+            timeout: image.build_timeout.0,
+            authorities: match set(&image.ca_dir) {
+                Some(dir) => authorities(&dir)?,
+                None => Vec::new(),
+            },
+            cache_dir: set(&image.cache_dir),
+            fetch: config.sandbox.docker.pull != Pull::Never,
+            rebuild: image.rebuild,
+            keep: upkeep::Policy { keep: image.keep, keep_for: image.keep_for.0 },
+            secrets: config.secrets(),
+        })
+    }
+}
+
+/// Every `*.crt` and `*.pem` of a folder.
+pub(super) fn authorities(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, MakeFailed> {
+    let read = || -> io::Result<Vec<(String, Vec<u8>)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let certificate = path.extension().is_some_and(|end| end == "crt" || end == "pem");
+            if let (true, Some(name)) = (certificate, path.file_name()) {
+                found.push((name.to_string_lossy().into_owned(), fs::read(&path)?));
+            }
+        }
+        found.sort();
+        Ok(found)
+    };
+    read().map_err(|source| MakeFailed::File {
+        what: format!("sandbox.image.ca_dir: {}", dir.display()),
+        source,
+    })
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Workshop {
+    images: Arc<dyn Images>,
+    ways: Ways,
+}
+
+/// What is wanted of a making.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// All of it is built anew, nothing is taken from before.
+    pub anew: bool,
+}
+
+/// What there is after a making.
+#[derive(Clone, Debug)]
+pub struct Made {
+    pub names: Names,
+    /// The engine's id of the image that sandboxes are made of.
+    pub id: String,
+    /// What it was built from; none: it was there.
+    pub from: Option<BuildFrom>,
+    pub took: Duration,
+}
+
+/// A making that failed, and where all that it printed stands.
+#[derive(Debug)]
+pub struct Failed {
+    pub why: MakeFailed,
+    pub log: Option<PathBuf>,
+}
+
+/// Told as a making goes on: how far it is, and each line that a step prints.
+pub struct Teller<'a> {
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+    pub line: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+/// One making under way.
+struct Making<'a> {
+    inputs: &'a Inputs,
+    names: &'a Names,
+    recipe: &'a str,
+    teller: &'a Teller<'a>,
+    cancel: &'a CancellationToken,
+    mask: Mask,
+    began: Instant,
+    told: Mutex<Told>,
+}
+
+struct Told {
+    course: Course,
+    spool: Spool,
+}
+
+impl Making<'_> {
+    fn with<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
+        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, text: &str) {
+        let text = self.mask.apply(text.to_owned());
+        let progress = self.with(|told| {
+            told.spool.line(&text);
+            told.course.note(text);
+            told.course.progress(self.began.elapsed())
+        });
+        (self.teller.progress)(progress);
+    }
+
+    fn take(&self, news: BuildNews) {
+        let news = match news {
+            BuildNews::Line(line) => BuildNews::Line(self.mask.apply(line)),
+            BuildNews::Step { number, of, text } => {
+                BuildNews::Step { number, of, text: self.mask.apply(text) }
+            }
+        };
+        let progress = self.with(|told| {
+            match &news {
+                BuildNews::Line(line) => told.spool.line(line),
+                BuildNews::Step { number, of, text } => {
+                    told.spool.line(&format!("step {number} of {of}: {text}"));
+                }
+            }
+            told.course.take(&news);
+            told.course.progress(self.began.elapsed())
+        });
+        if let BuildNews::Line(line) = &news {
+            (self.teller.line)(line);
+        }
+        (self.teller.progress)(progress);
+    }
+}
+
+impl Workshop {
+    pub fn new(images: Arc<dyn Images>, ways: Ways) -> Self {
+        Self { images, ways }
+    }
+
+    pub fn images(&self) -> &dyn Images {
+        &*self.images
+    }
+
+    pub fn ways(&self) -> &Ways {
+        &self.ways
+    }
+
+    /// What images of these inputs are called.
+    pub fn names(&self, inputs: &Inputs) -> Result<Names, MakeFailed> {
+        Ok(Names::of(&self.ways.repository, inputs, &render::recipe_digest())?)
+    }
+
+    /// Whether the image is there and still what it should be.
+    pub async fn is_made(&self, inputs: &Inputs) -> Result<bool, MakeFailed> {
+        let names = self.names(inputs)?;
+        match self.there(&names.source).await? {
+            Some(found) => Ok(!self.base_changed(inputs, &found).await?),
+            None => Ok(false),
+        }
+    }
+
+    async fn there(&self, name: &str) -> Result<Option<ImageInfo>, MakeFailed> {
+        Ok(self.images.inspect(name).await.map_err(BuildFailed::from)?)
+    }
+
+    /// Its base has other content now, and that counts. A base that isn't here is not fetched to see.
+    async fn base_changed(&self, inputs: &Inputs, found: &ImageInfo) -> Result<bool, MakeFailed> {
+        if self.ways.rebuild == Rebuild::Inputs {
+            return Ok(false);
+        }
+        let Some(base) = self.there(&inputs.base_image).await? else { return Ok(false) };
+        let made = labels::read(&found.labels);
+        Ok(made.is_some_and(|made| made.base_id != base.id))
+    }
+
+    /// Has the image: finds it or builds it. When `cancel` is cancelled it ends soon.
+    pub async fn make(
+        &self,
+        inputs: &Inputs,
+        wish: Wish,
+        teller: &Teller<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Made, Failed> {
+        let names = self.names(inputs).map_err(|why| Failed { why, log: None })?;
+        let recipe = render::recipe_digest();
+        let tag = tag_of(&names.source);
+        let making = Making {
+            inputs,
+            names: &names,
+            recipe: &recipe,
+            teller,
+            cancel,
+            mask: Mask::of(&self.ways.secrets, inputs),
+            began: Instant::now(),
+            told: Mutex::new(Told {
+                course: Course::new(&names.source, []),
+                spool: Spool::begin(&self.ways.dir.join("logs"), tag),
+            }),
+        };
+        let outcome = tokio::select! {
+            outcome = self.carry_out(&making, wish) => outcome,
+            // A build ends by itself and cleans up; what is before it has nothing to clean.
+            () = late(cancel) => Err(BuildFailed::Cancelled.into()),
+        };
+        let took = making.began.elapsed();
+        let log = making.with(|told| {
+            told.spool.line(&match &outcome {
+                Ok((id, _)) => format!("done after {} s: {id}", took.as_secs()),
+                Err(error) => format!("failed after {} s: {error}", took.as_secs()),
+            });
+            told.spool.path().map(Path::to_owned)
+        });
+        match outcome {
+            Ok((id, from)) => Ok(Made { id, from, took, names }),
+            Err(why) => Err(Failed { why: masked(why, &making.mask), log }),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        making: &Making<'_>,
+        wish: Wish,
+    ) -> Result<(String, Option<BuildFrom>), MakeFailed> {
+        let tag = tag_of(&making.names.source);
+        let waits = || making.note("another process builds this image: waiting for it");
+        let locked = Lock::take(&self.ways.dir.join("locks"), tag, making.cancel, waits).await;
+        let locked = locked.map_err(|source| MakeFailed::File {
+            what: format!("{}", self.ways.dir.display()),
+            source,
+        })?;
+        let Some(_lock) = locked else { return Err(BuildFailed::Cancelled.into()) };
+        let mut anew = wish.anew;
+        if !anew && let Some(found) = self.there(&making.names.source).await? {
+            if !self.base_changed(making.inputs, &found).await? {
+                return Ok((found.id, None));
+            }
+            making.note("the base image was changed: everything is built anew");
+            anew = true;
+        }
+        let from = if anew { BuildFrom::Scratch } else { self.begin_from(making).await? };
+        let id = match from {
+            Some(from) => self.build(making, from, anew).await?,
+            None => {
+                let found = self.there(&making.names.source).await?;
+                return Ok((found.map(|found| found.id).unwrap_or_default(), None));
+            }
+        };
+        Ok((id, from))
+    }
+
+    /// What the build begins from; none: the image is there.
+    async fn begin_from(&self, making: &Making<'_>) -> Result<Option<BuildFrom>, MakeFailed> {
+        let mut known = Known::default();
+        loop {
+            match decision::next(&known, false) {
+                Next::Use => return Ok(None),
+                Next::Build(from) => return Ok(Some(from)),
+                Next::Look(look) => {
+                    let there = self.look_for(making, look).await?;
+                    known.learn(look, there);
+                }
+            }
+        }
+    }
+
+    /// Whether one of the three images can be had: here, from the folder, or from the registry in its name.
+    async fn look_for(&self, making: &Making<'_>, look: Look) -> Result<bool, MakeFailed> {
+        let name = making.names.of_look(look);
+        if self.there(name).await?.is_some() {
+            return Ok(true);
+        }
+        if self.take_from_cache(making, name).await {
+            return Ok(self.there(name).await?.is_some());
+        }
+        let remote = ImageRef::parse(name)?.is_remote();
+        if look == Look::Source || !remote || !self.ways.fetch {
+            return Ok(false);
+        }
+        making.note(&format!("looking for {name} in its registry"));
+        let tell = |words: String| making.note(&format!("fetching {name}: {words}"));
+        match self.pull(making, name, &tell).await? {
+            Ok(there) => Ok(there),
+            Err(error) => {
+                // Then it is built: slower, and as good.
+                tracing::warn!(name, %error, "a finished stage could not be fetched");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Fetches, unless it is cancelled.
+    async fn pull(
+        &self,
+        making: &Making<'_>,
+        name: &str,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Result<bool, EngineFailed>, MakeFailed> {
+        tokio::select! {
+            pulled = self.images.pull(name, tell) => Ok(pulled),
+            () = making.cancel.cancelled() => Err(BuildFailed::Cancelled.into()),
+        }
+    }
+
+    async fn take_from_cache(&self, making: &Making<'_>, name: &str) -> bool {
+        let Some(path) = self.cache_file(name).filter(|path| path.exists()) else { return false };
+        making.note(&format!("taking {name} from {}", path.display()));
+        match self.images.load(&path).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "a kept image can't be taken in");
+                false
+            }
+        }
+    }
+
+    fn cache_file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.ways.cache_dir.as_ref()?.join(format!("{}.tar", tag_of(name))))
+    }
+
+    /// Puts what was made into the folder for the next time; `Ok` also when there is no folder.
+    pub async fn keep(&self, made: &Made) -> Result<(), MakeFailed> {
+        for stage in made.from.into_iter().flat_map(BuildFrom::stages) {
+            let name = made.names.of_stage(*stage);
+            let Some(path) = self.cache_file(name) else { return Ok(()) };
+            let dir = path.parent().map_or(Ok(()), fs::create_dir_all);
+            dir.map_err(|source| MakeFailed::File {
+                what: format!("sandbox.image.cache_dir: {}", path.display()),
+                source,
+            })?;
+            self.images.save(&[name], &path).await.map_err(BuildFailed::from)?;
+        }
+        Ok(())
+    }
+
+    async fn build(
+        &self,
+        making: &Making<'_>,
+        from: BuildFrom,
+        anew: bool,
+    ) -> Result<String, MakeFailed> {
+        let builder = self.builder()?;
+        let ground = match from {
+            BuildFrom::Scratch => self.base(making).await?,
+            BuildFrom::Versioned => self.stage_image(making, &making.names.versioned).await?,
+            BuildFrom::Lock => self.stage_image(making, &making.names.lock).await?,
+        };
+        let mut base = ground.name.clone();
+        let mut files = Vec::new();
+        for stage in from.stages() {
+            let request = Request {
+                inputs: making.inputs,
+                facts: &ground.facts,
+                from,
+                base: &base,
+                stages: std::slice::from_ref(stage),
+                mounts: builder == Builder::BuildKit,
+                ca: !self.ways.authorities.is_empty(),
+            };
+            let dockerfile = render::render(&request)?;
+            files.push((*stage, steps(&dockerfile), self.context(&request, dockerfile)?));
+            making.names.of_stage(*stage).clone_into(&mut base);
+        }
+        making.with(|told| {
+            told.course = Course::new(&making.names.source, files.iter().map(|file| file.1));
+        });
+        let mut id = String::new();
+        for (stage, _, context) in files {
+            let order = self.order(making, builder, stage, &ground, context, anew);
+            id = self.images.build(order, &|news| making.take(news)).await?;
+            making.with(|told| told.course.stage_done());
+        }
+        Ok(id)
+    }
+
+    fn context(&self, request: &Request<'_>, dockerfile: String) -> Result<Context, MakeFailed> {
+        context::assemble(request, dockerfile, &self.ways.authorities)
+            .map_err(|source| MakeFailed::File { what: "the build's context".into(), source })
+    }
+
+    fn order(
+        &self,
+        making: &Making<'_>,
+        builder: Builder,
+        stage: Stage,
+        ground: &Ground,
+        context: Context,
+        anew: bool,
+    ) -> BuildOrder {
+        let mut all: Labels = labels::labels(stage, making.inputs, making.recipe, &ground.base_id);
+        all.insert(LABEL_OWNER.to_owned(), self.ways.owner.clone());
+        let facts = serde_json::to_string(&ground.facts).unwrap_or_default();
+        all.insert(LABEL_FACTS.to_owned(), facts);
+        BuildOrder {
+            name: making.names.of_stage(stage).to_owned(),
+            builder,
+            context: Arc::new(move |out| context.write_tar(out)),
+            labels: all,
+            build_args: if stage == Stage::Final {
+                making.inputs.build_args.clone()
+            } else {
+                BTreeMap::new()
+            },
+            platform: making.inputs.platform.clone(),
+            anew,
+            limit: self.ways.timeout.saturating_sub(making.began.elapsed()).max(Duration::from_secs(1)),
+            cancel: making.cancel.clone(),
+        }
+    }
+
+    fn builder(&self) -> Result<Builder, MakeFailed> {
+        let there = self.images.builders();
+        let wanted = match self.ways.builder {
+            BuilderChoice::Auto => there.first().copied(),
+            BuilderChoice::Buildkit => Some(Builder::BuildKit),
+            BuilderChoice::Classic => Some(Builder::Classic),
+        };
+        wanted.filter(|wanted| there.contains(wanted)).ok_or_else(|| {
+            MakeFailed::Inputs(format!(
+                "sandbox.image.builder: the engine has {}",
+                if there.contains(&Builder::Classic) { "the classic builder only" } else { "no builder" }
+            ))
+        })
+    }
+
+    /// The base image, fetched when it isn't there.
+    async fn base(&self, making: &Making<'_>) -> Result<Ground, MakeFailed> {
+        let found = self.had(making, &making.inputs.base_image).await?;
+        if !making.inputs.tools_image.is_empty() {
+            self.had(making, &making.inputs.tools_image).await?;
+        }
+        let facts = look::into(&*self.images, &found, making.inputs).await.map_err(BuildFailed::from)?;
+        Ok(Ground { name: making.inputs.base_image.clone(), base_id: found.id, facts })
+    }
+
+    async fn had(&self, making: &Making<'_>, image: &str) -> Result<ImageInfo, MakeFailed> {
+        if let Some(found) = self.there(image).await? {
+            return Ok(found);
+        }
+        let base = |cause: String| BuildFailed::Base { image: image.to_owned(), cause };
+        if !self.ways.fetch {
+            return Err(base("it isn't here, and sandbox.docker.pull is \"never\"".into()).into());
+        }
+        making.note(&format!("fetching {image}"));
+        let tell = |words: String| making.note(&format!("fetching {image}: {words}"));
+        match self.pull(making, image, &tell).await? {
+            Ok(true) => {}
+            Ok(false) => return Err(base("there is none of that name".into()).into()),
+            Err(EngineFailed::Image { cause, .. }) => return Err(base(cause).into()),
+            Err(error) => return Err(BuildFailed::from(error).into()),
+        }
+        let found = self.there(image).await?;
+        found.ok_or_else(|| base("it was fetched and isn't there".into()).into())
+    }
+
+    /// A finished stage, with what was known of the base when it was made.
+    async fn stage_image(&self, making: &Making<'_>, name: &str) -> Result<Ground, MakeFailed> {
+        let found = self.there(name).await?.ok_or_else(|| BuildFailed::Base {
+            image: name.to_owned(),
+            cause: "it was removed meanwhile".into(),
+        })?;
+        let told = found.labels.get(LABEL_FACTS);
+        let facts = match told.and_then(|facts| serde_json::from_str(facts).ok()) {
+            Some(facts) => facts,
+            None => look::into(&*self.images, &found, making.inputs).await.map_err(BuildFailed::from)?,
+        };
+        let base_id = labels::read(&found.labels).map(|made| made.base_id).unwrap_or_default();
+        Ok(Ground { name: name.to_owned(), base_id, facts })
+    }
+}
+
+/// What a build stands on.
+struct Ground {
+    name: String,
+    base_id: String,
+    facts: BaseFacts,
+}
+
+fn tag_of(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name)
+}
+
+/// Some seconds after a cancelling, for what does not listen to it.
+async fn late(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+}
+
+/// The tail and the step's text are the builder's own words.
+fn masked(failed: MakeFailed, mask: &Mask) -> MakeFailed {
+    let all = |lines: Vec<String>| lines.into_iter().map(|line| mask.apply(line)).collect();
+    let MakeFailed::Build(failed) = failed else { return failed };
+    MakeFailed::Build(match failed {
+        BuildFailed::Step { number, of, text, cause, tail } => BuildFailed::Step {
+            number,
+            of,
+            text: mask.apply(text),
+            cause: mask.apply(cause),
+            tail: all(tail),
+        },
+        BuildFailed::DiskFull { cause, tail } => {
+            BuildFailed::DiskFull { cause: mask.apply(cause), tail: all(tail) }
+        }
+        BuildFailed::TimedOut { limit, number, of, text, tail } => {
+            BuildFailed::TimedOut { limit, number, of, text: mask.apply(text), tail: all(tail) }
+        }
+        other => other,
+    })
+}
