@@ -19,6 +19,7 @@ pub mod labels;
 pub mod names;
 pub mod places;
 pub mod refs;
+pub mod retention;
 #[cfg(test)]
 mod samples;
 pub mod stages;
