@@ -22,4 +22,5 @@ pub mod refs;
 pub mod retention;
 #[cfg(test)]
 mod samples;
+pub mod sbom;
 pub mod stages;

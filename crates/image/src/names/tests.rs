@@ -1,31 +1,20 @@
 //! Every input is in the name, and nothing else is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::inputs::{Download, Mirrors, Plugin, SystemChoice};
+use crate::{
+    inputs::{Download, Mirrors, Plugin, SystemChoice},
+    samples::RECIPE,
+};
 
 const REPOSITORY: &str = "ghcr.io/staithe/runtime";
-const RECIPE: &str = "sha256:recipe";
 
 fn plain() -> Inputs {
-    Inputs {
-        version: "0.1.0".into(),
-        base_image: "nikolaik/python-nodejs:python3.12-nodejs22".into(),
-        platform: String::new(),
-        plugins: BTreeSet::from([Plugin::Jupyter]),
-        extra_deps: String::new(),
-        build_args: BTreeMap::new(),
-        system: SystemChoice::Auto,
-        user: String::new(),
-        tools_image: String::new(),
-        mirrors: Mirrors::default(),
-        node: Download::default(),
-        vscode: Download::default(),
-        jupyter_requirements: String::new(),
-    }
+    let base_image = "nikolaik/python-nodejs:python3.12-nodejs22".into();
+    Inputs { base_image, ..crate::samples::inputs() }
 }
 
 fn names(inputs: &Inputs) -> Names {
@@ -149,7 +138,7 @@ fn what_makes_no_difference_to_the_image_makes_none_to_its_names() {
         |i| i.extra_deps = "one\r\ntwo\r\n\n  ".into(),
         |i| i.platform = "  ".into(),
         |i| i.tools_image = " ".into(),
-        |i| i.mirrors.pypi = "\n".into(),
+        |i| i.mirrors.npm = "\n".into(),
     ];
     for (at, change) in same.into_iter().enumerate() {
         let mut changed = plain.clone();
