@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use staithe_engine::{EngineFailed, images::{Found, ImageInfo, Images}};
+use staithe_engine::{
+    EngineFailed,
+    images::{Found, ImageInfo, Images},
+};
 use staithe_image::{
     base::{self, BaseFacts},
-    inputs::{Inputs, SystemChoice},
+    inputs::Inputs,
+    places,
 };
 
 /// Looks into an image that is there.
@@ -14,7 +18,8 @@ pub(super) async fn into(
     image: &ImageInfo,
     inputs: &Inputs,
 ) -> Result<BaseFacts, EngineFailed> {
-    let found = images.look_into(&image.id, base::LOOK_AT, true).await?;
+    let mut found = images.look_into(&image.id, &places::look_at(), false).await?;
+    found.extend(images.look_into(&image.id, places::READ, true).await?);
     let found: BTreeMap<String, Option<Vec<u8>>> = found
         .into_iter()
         .map(|(path, found)| match found {
@@ -22,10 +27,5 @@ pub(super) async fn into(
             Found::Folder => (path, None),
         })
         .collect();
-    Ok(chosen(base::facts(&found, &image.user), inputs.system))
-}
-
-/// With the system that the configuration names, whatever was seen.
-pub(super) fn chosen(facts: BaseFacts, choice: SystemChoice) -> BaseFacts {
-    BaseFacts { system: choice.or(facts.system), ..facts }
+    Ok(base::facts(&found, &image.user).with_system(inputs.system))
 }

@@ -37,7 +37,7 @@ pub async fn prune(
     let stored: Vec<Stored> = ours(workshop).await?.into_iter().filter_map(stored).collect();
     let used: BTreeSet<String> = workshop.images().used().await?.into_iter().collect();
     let Policy { keep, keep_for } = workshop.ways().keep;
-    let policy = retention::Policy { keep, keep_for };
+    let policy = retention::Policy { keep: if keep == 0 { usize::MAX } else { keep }, keep_for };
     let plan = retention::plan(&stored, &policy, now(), &used, current);
     if !only_tell {
         for removal in &plan {

@@ -327,7 +327,7 @@ impl Workshop {
                 Next::Build(from) => return Ok(Some(from)),
                 Next::Look(look) => {
                     let there = self.look_for(making, look).await?;
-                    known.learn(look, there);
+                    known.tell(look, there);
                 }
             }
         }
@@ -335,7 +335,7 @@ impl Workshop {
 
     /// Whether one of the three images can be had: here, from the folder, or from the registry in its name.
     async fn look_for(&self, making: &Making<'_>, look: Look) -> Result<bool, MakeFailed> {
-        let name = making.names.of_look(look);
+        let name = making.names.of_stage(look.stage());
         if self.there(name).await?.is_some() {
             return Ok(true);
         }
@@ -343,7 +343,7 @@ impl Workshop {
             return Ok(self.there(name).await?.is_some());
         }
         let remote = ImageRef::parse(name)?.is_remote();
-        if look == Look::Source || !remote || !self.ways.fetch {
+        if !look.may_pull() || !remote || !self.ways.fetch {
             return Ok(false);
         }
         making.note(&format!("looking for {name} in its registry"));
@@ -435,7 +435,7 @@ impl Workshop {
         });
         let mut id = String::new();
         for (stage, _, context) in files {
-            let order = self.order(making, builder, stage, &ground, context, anew);
+            let order = self.order(making, builder, stage, &ground, context, anew)?;
             id = self.images.build(order, &|news| making.take(news)).await?;
             making.with(|told| told.course.stage_done());
         }
@@ -455,12 +455,12 @@ impl Workshop {
         ground: &Ground,
         context: Context,
         anew: bool,
-    ) -> BuildOrder {
-        let mut all: Labels = labels::labels(stage, making.inputs, making.recipe, &ground.base_id);
+    ) -> Result<BuildOrder, MakeFailed> {
+        let mut all: Labels = labels::labels(stage, making.inputs, making.recipe, &ground.base_id)?;
         all.insert(LABEL_OWNER.to_owned(), self.ways.owner.clone());
         let facts = serde_json::to_string(&ground.facts).unwrap_or_default();
         all.insert(LABEL_FACTS.to_owned(), facts);
-        BuildOrder {
+        Ok(BuildOrder {
             name: making.names.of_stage(stage).to_owned(),
             builder,
             context: Arc::new(move |out| context.write_tar(out)),
@@ -474,7 +474,7 @@ impl Workshop {
             anew,
             limit: self.ways.timeout.saturating_sub(making.began.elapsed()).max(Duration::from_secs(1)),
             cancel: making.cancel.clone(),
-        }
+        })
     }
 
     fn builder(&self) -> Result<Builder, MakeFailed> {

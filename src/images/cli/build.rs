@@ -20,7 +20,6 @@ use crate::{
     config::{BuilderChoice, Config},
     images::{
         faults::MakeFailed,
-        look,
         workshop::{Failed, Made, Teller, Wish, Workshop, authorities},
     },
 };
@@ -79,7 +78,7 @@ fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, Comma
         true => Vec::new(),
         false => authorities(&image.ca_dir)?,
     };
-    let facts = look::chosen(base::guess(&base), inputs.system);
+    let facts = base::guess(&base).with_system(inputs.system);
     let request = Request {
         inputs,
         facts: &facts,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use staithe_engine::images::ImageInfo;
-use staithe_image::labels;
+use staithe_image::{labels, retention::Why};
 
 use super::{CommandFailed, configured, inputs_of, say, size, workshop};
 use crate::{
@@ -38,7 +38,7 @@ pub(super) async fn ls(wanted: &ImageList) -> Result<(), CommandFailed> {
         let created = jiff::Timestamp::from_second(image.created).unwrap_or_default();
         say(&format!(
             "{:<9} {:<16} {:>10}  {mark:<7} {}, {}",
-            made.kind,
+            labels::image_word(made.stage),
             created.strftime("%Y-%m-%d %H:%M").to_string(),
             size(image.size),
             image.names.first().map_or(&*image.id, String::as_str),
@@ -53,7 +53,7 @@ fn view(image: &ImageInfo, used: &BTreeSet<String>, current: &str) -> serde_json
     json!({
         "id": image.id,
         "names": image.names,
-        "stage": made.as_ref().map(|made| &made.kind),
+        "stage": made.as_ref().map(|made| labels::image_word(made.stage)),
         "base": made.as_ref().map(|made| &made.base),
         "size": image.size,
         "created": jiff::Timestamp::from_second(image.created).unwrap_or_default().to_string(),
@@ -99,9 +99,18 @@ pub(super) async fn prune(wanted: &ImagePrune) -> Result<(), CommandFailed> {
         return Ok(());
     }
     for removal in &removed {
-        say(&format!("{}  ({})", removal.name, removal.why));
+        say(&format!("{}  ({})", removal.name, words(removal.why)));
     }
     let what = if wanted.dry_run { "would be removed" } else { "removed" };
     eprintln!("{} {what}", removed.len());
     Ok(())
+}
+
+fn words(why: Why) -> &'static str {
+    match why {
+        Why::Outnumbered => "enough newer ones of its base are there",
+        Why::TooOld => "older than sandbox.image.keep_for",
+        Why::CarriesNothing => "nothing that is kept is built on it",
+        Why::Nameless => "a newer image has its name",
+    }
 }
