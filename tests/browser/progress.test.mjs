@@ -157,6 +157,8 @@ test("a failed build shows its last fifty lines, the last one first of all", { t
   await page.waitForFunction(() => document.querySelector('[data-event-id="5"]'));
   assert.equal(await log.isVisible(), false, "who folded it keeps it folded");
   await page.locator("#fault-log-title").click();
+  await page.waitForFunction(() => (document.getElementById("fault-lines")?.scrollTop ?? 0) > 0);
+  await log.evaluate((pre) => pre.scrollTo(0, 0));
   tell(build(9));
   await page.locator("#fault").waitFor({ state: "hidden" });
   tell({ phase: "failed", fault });
