@@ -1,7 +1,7 @@
 // The operator's page: every session, what it costs and why it failed; drain, reconcile, configuration.
 
 import { call, get, post, sessionPath } from "./api.js";
-import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
+import { countText, reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { complain, confirmDelete, confirmLoss, confirmStop, notice, whileBusy } from "./dialog.js";
 import { $, h, markNav, setText } from "./dom.js";
 import { bytes, dateTime, duration, lang, number, parseTime, said, t, word } from "./i18n.js";
@@ -151,11 +151,12 @@ async function fillDrawer(id) {
     return;
   }
   if (shown !== id) return;
-  const { fault, sandbox, stats, connected = [], start_steps = [], labels = {} } = detail;
+  const { fault, progress, sandbox, stats, connected = [], start_steps = [], labels = {} } = detail;
   const badge = h("span", { className: "badge" });
   showPhase(badge, detail);
   const general = facts([
     [t("admin.id"), h("code", {}, detail.id)], [t("session.phase"), h("span", {}, badge, detail.reason ? ` ${reasonText(detail)}` : null)], [t("session.agent_state"), word("agent", detail.agent_state)],
+    ...(progress ? [/** @type {[string, import("./dom.js").Child]} */ ([t("admin.progress"), h("span", {}, h("code", {}, progress.image), h("br"), [countText(detail.step, progress), progress.text].filter(Boolean).join(" · "))])] : []),
     [t("admin.col_owner"), detail.owner], [t("admin.col_created"), dateTime(parseTime(detail.created_at))], [t("admin.col_updated"), dateTime(parseTime(detail.updated_at))],
     [t("admin.col_events"), number(detail.head + 1)], [t("admin.restarts"), number(detail.restarts)],
     ...(Object.keys(labels).length ? [/** @type {[string, string]} */ ([t("admin.labels"), Object.entries(labels).map(([k, v]) => `${k}=${v}`).join(", ")])] : []),

@@ -3,13 +3,23 @@
 import { setText } from "./dom.js";
 import { ago, dateTime, parseTime, t, word } from "./i18n.js";
 
-/** @typedef {{ phase: string, step?: string, position?: number, reason?: string, fault?: { code: string, step?: string, cause: string, remedy: string, log_tail?: string[] } }} PhaseView */
+/** @typedef {{ image: string, number: number, of: number, text: string, lines?: string[], seconds: number }} Progress */
+/** @typedef {{ phase: string, step?: string, position?: number, progress?: Progress, reason?: string, fault?: { code: string, step?: string, cause: string, remedy: string, log_tail?: string[] } }} PhaseView */
 /** @typedef {PhaseView & { id: string, title: string, owner: string, agent_state: string, head: number, created_at: string, updated_at: string, labels: Record<string, string>, clients: number }} SessionBody */
 
 /** @param {PhaseView} view */
-export function phaseText({ phase, step, position }) {
+export function phaseText({ phase, step, position, progress }) {
   if (phase !== "starting" || !step) return word("phase", phase);
-  return step === "queue" && position ? t("phase.queued", { position }) : t("phase.with_step", { step: word("step", step) });
+  if (step === "queue" && position) return t("phase.queued", { position });
+  const { number = 0, of = 0 } = progress ?? {};
+  return of ? t("phase.with_progress", { step: word("step", step), number, of }) : t("phase.with_step", { step: word("step", step) });
+}
+
+/** "Step 3 of 14", of a fetched image "3 of 7 layers"; nothing while it isn't known. @param {string | undefined} step @param {Progress} progress */
+export function countText(step, { number, of }) {
+  if (step === "image") return of ? t("start.layers", { number, count: of }) : "";
+  if (of) return t("start.step_of", { number, of });
+  return number ? t("start.step_number", { number }) : "";
 }
 
 /** Why it is in this phase, where that isn't plain; or nothing. @param {PhaseView} view */

@@ -2,7 +2,7 @@
 
 import { sessionPath } from "./api.js";
 import { phaseText, reasonText } from "./badges.js";
-import { h } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { clock, dateTime, parseTime, t, word } from "./i18n.js";
 import { TermText, showOutput } from "./term.js";
 
@@ -49,14 +49,42 @@ export function plain(event) {
   if (action === "finish" || action === "reject") return message(event, args.final_thought || args.thought || event.message || t("event.finished"), "agent");
   if (action === "think") return message(event, args.thought ?? "", "agent");
   if (observation === "agent_state_changed") return slim(event, t("event.agent_state", { state: word("agent", extras.agent_state) }), false, extras.agent_state === "error");
-  if (observation === "phase_changed") {
-    const said = [t("event.phase", { phase: phaseText(extras) }), extras.fault?.cause, reasonText(extras)].filter(Boolean);
-    return slim(event, said.join(" · "), Boolean(extras.step && !extras.reason), extras.phase === "failed");
-  }
+  if (observation === "phase_changed") return slim(event, phaseLine(extras), Boolean(extras.step && !extras.reason), extras.phase === "failed");
   if (observation === "error") return message(event, content || event.message || "", "error");
   const name = action ?? observation ?? "?";
   const text = content || event.message || "";
   return slim(event, text ? `${name}: ${text.slice(0, 300)}` : name, true);
+}
+
+/** @param {any} extras */
+const phaseLine = (extras) => [t("event.phase", { phase: phaseText(extras) }), extras.fault?.cause, reasonText(extras)].filter(Boolean).join(" · ");
+
+/** A long step tells every few seconds how far it is: one line says it, for these events. */
+export class ProgressLine {
+  /** @param {any} event @param {HTMLLIElement} element what `plain` made of it */
+  constructor(event, element) {
+    this.event = event;
+    this.element = element;
+    element.dataset.eventFrom = String(event.id);
+  }
+
+  /** Whether the very next event only tells more of this line's step. @param {any} event */
+  goesOn({ observation, extras = {} }) {
+    const before = this.event.extras;
+    const same = extras.phase === before.phase && extras.step === before.step && extras.reason === before.reason;
+    return observation === "phase_changed" && Boolean(extras.progress) && same;
+  }
+
+  /** @param {any} event */
+  take(event) {
+    this.event = event;
+    this.element.dataset.eventId = String(event.id);
+    setText(/** @type {HTMLElement} */ (this.element.querySelector(".what")), phaseLine(event.extras));
+    this.element.querySelector("time")?.replaceWith(time(event));
+    const old = /** @type {HTMLDetailsElement} */ (this.element.querySelector(".raw"));
+    const looking = old.open || old.contains(document.activeElement); // nothing is taken from under a reader
+    if (!looking) old.replaceWith(raw(event));
+  }
 }
 
 /** Actions with a card of their own, apart from `run`. @type {Record<string, (args: any) => string>} */

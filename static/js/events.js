@@ -1,6 +1,6 @@
 // The stream of events as a list: in order, in batches per frame, at the end when one reads at the end.
 
-import { Card, TITLES, exitCode, plain } from "./cards.js";
+import { Card, ProgressLine, TITLES, exitCode, plain } from "./cards.js";
 import { announce, h, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { TermText } from "./term.js";
@@ -24,6 +24,8 @@ export class EventList {
   #orphans = new Map();
   /** @type {{ element: HTMLLIElement, term: TermText } | null} */
   #background = null;
+  /** @type {ProgressLine | null} the step that the newest event told of */
+  #step = null;
   #fragment = document.createDocumentFragment();
   #count = 0;
   #last = -1;
@@ -130,6 +132,8 @@ export class EventList {
     this.#count += 1;
     this.#last = event.id;
     this.on.event(event);
+    if (this.#step?.goesOn(event)) return this.#step.take(event);
+    this.#step = null;
     if (!this.#atEnd) this.#unseen += 1;
     const card = event.observation && event.observation !== "null" ? this.#open.get(event.cause) : undefined;
     if (card) this.#finish(card, event);
@@ -145,7 +149,9 @@ export class EventList {
   #add(event) {
     this.#background = null;
     if (event.action !== "run" && !(event.action in TITLES)) {
-      this.#fragment.append(plain(event));
+      const line = plain(event);
+      if (event.observation === "phase_changed" && event.extras?.step) this.#step = new ProgressLine(event, line);
+      this.#fragment.append(line);
       if (event.id > this.knownHead && (event.observation === "error" || (event.action === "message" && event.source !== "user"))) this.#say(event.args?.content ?? event.content ?? "");
       return;
     }

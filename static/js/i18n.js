@@ -87,6 +87,18 @@ export function bytes(n) {
   return `${new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format(n / size)} ${unit}`;
 }
 
+/** @param {number} value @param {string} unit */
+const counted = (value, unit) => new Intl.NumberFormat(lang, { style: "unit", unit, unitDisplay: "short" }).format(value);
+
+/** A time that runs, to the second for its first hour: "2 min 14 sec". @param {number} ms */
+export function elapsed(ms) {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return counted(seconds, "second");
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${counted(minutes, "minute")} ${counted(seconds % 60, "second")}`;
+  return `${counted(Math.floor(minutes / 60), "hour")} ${counted(minutes % 60, "minute")}`;
+}
+
 /** A stretch of time. @param {number} ms */
 export function duration(ms) {
   const fraction = { maximumFractionDigits: ms < 10000 ? 2 : 0 };

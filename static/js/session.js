@@ -99,11 +99,11 @@ function seen(event) {
 function show(now, state) {
   const woke = now.phase === "ready" && view.phase !== "ready";
   const told = now.reason !== undefined && now.reason !== view.reason && ["settings_kept", "settings_changed"].includes(now.reason);
-  const { phase, step, fault, position, reason } = now;
-  view = { phase, ...(step && { step }), ...(fault && { fault }), ...(position && { position }), ...(reason && { reason }) };
+  const { phase, step, fault, position, progress, reason } = now;
+  view = { phase, ...(step && { step }), ...(fault && { fault }), ...(position && { position }), ...(progress && { progress }), ...(reason && { reason }) };
   agent = state;
-  const { position: _, ...placeless } = view; // the badge is spoken at each change: the panel has the number
-  showPhase($("phase"), placeless);
+  const { position: _, progress: __, ...plain } = view; // the badge is spoken at each change: the panel has the numbers
+  showPhase($("phase"), plain);
   start.show(view);
   if (told) notice(reasonText(view));
   showAgent($("agent"), agent);
@@ -130,6 +130,7 @@ function showButtons() {
 
 /** @param {import("./badges.js").PhaseView["fault"]} fault */
 function showFault(fault) {
+  const shown = !$("fault").hidden;
   $("fault").hidden = !fault;
   if (!fault) return;
   setText($("fault-title"), fault.step ? t("fault.at_step", { step: word("step", fault.step) }) : t("fault.title"));
@@ -137,8 +138,20 @@ function showFault(fault) {
   setText($("fault-remedy"), said(fault.remedy));
   setText($("fault-code"), fault.code);
   const log = fault.log_tail ?? [];
-  $("fault-log").hidden = log.length === 0;
-  setText($("fault-log").querySelector("pre"), log.join("\n"));
+  const folded = /** @type {HTMLDetailsElement} */ ($("fault-log"));
+  const text = log.join("\n");
+  const known = shown && $("fault-lines").textContent === text;
+  folded.hidden = log.length === 0;
+  setText($("fault-log-title"), t(fault.step === "build" ? "fault.log_build" : "fault.log"));
+  setText($("fault-lines"), text);
+  if (known) return;
+  folded.open = fault.step === "build"; // what went wrong in a build stands nowhere else
+  toLastLine();
+}
+
+/** The last line is the one that tells. */
+function toLastLine() {
+  $("fault-lines").scrollTop = $("fault-lines").scrollHeight;
 }
 
 /** The title may have changed since the page was made. */
@@ -160,6 +173,7 @@ function leave(text) {
   setTimeout(() => location.assign("/"), 1500);
 }
 
+$("fault-log").addEventListener("toggle", toLastLine);
 $("stop").addEventListener("click", async () => {
   if (await confirmStop(title)) await whileBusy($("stop"), () => post(`${sessionPath(id)}/stop`));
   showButtons();

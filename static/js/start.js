@@ -1,7 +1,9 @@
 // A start as it goes: the steps that are done, the one that runs, the time so far; or the place in the queue.
 
+import { countText } from "./badges.js";
 import { $, announce, h, setText } from "./dom.js";
-import { duration, t, word } from "./i18n.js";
+import { duration, elapsed, t, word } from "./i18n.js";
+import { Began, ProgressView } from "./progress.js";
 
 /** @typedef {import("./badges.js").PhaseView} PhaseView */
 /** @typedef {{ step: string, began: number, took?: number }} Step */
@@ -9,7 +11,7 @@ import { duration, t, word } from "./i18n.js";
 /** A start that is faster isn't worth moving the page for. */
 const QUICK = 400;
 const TICK = 500;
-/** Between two announcements of a place. */
+/** Between two announcements of a place, or of how far it is. */
 const SAY_EVERY = 15000;
 
 /** What the events tell of the newest start; times are the server's, in milliseconds. */
@@ -42,6 +44,8 @@ export class Course {
 /** Shows the newest start on the session's page, while it goes on. */
 export class StartPanel {
   #course = new Course();
+  #began = new Began();
+  #progress = new ProgressView();
   /** @type {PhaseView} */
   #view = { phase: "" };
   /** How far this clock is ahead of the server's. */
@@ -50,7 +54,7 @@ export class StartPanel {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
   #shownAt = 0;
-  #said = 0;
+  #said = "";
   #saidAt = 0;
 
   /** @param {PhaseView} view @param {Date} when @param {boolean} fresh whether it happened just now */
@@ -62,6 +66,7 @@ export class StartPanel {
       this.#measured = true;
     }
     this.#course.note(view, at);
+    this.#began.note(view.progress, at);
   }
 
   /** @param {PhaseView} view what holds now */
@@ -70,8 +75,9 @@ export class StartPanel {
     if (view.phase !== "starting") {
       clearInterval(this.#ticking);
       this.#ticking = undefined;
-      this.#said = 0;
+      this.#said = "";
       $("start").hidden = true;
+      this.#progress.show(undefined, undefined, 0);
       return;
     }
     if (this.#ticking === undefined) {
@@ -82,7 +88,7 @@ export class StartPanel {
   }
 
   #render() {
-    const { step, position, reason } = this.#view;
+    const { step, position, progress, reason } = this.#view;
     const queued = step === "queue";
     if (!queued && Date.now() - this.#shownAt < QUICK) return;
     setText($("start-title"), !queued ? t("start.title") : position ? t("phase.queued", { position }) : word("step", "queue"));
@@ -94,14 +100,16 @@ export class StartPanel {
     $("start-note").hidden = !note;
     this.#renderSteps(now);
     $("start-steps").hidden = queued && this.#course.steps.length < 2; // the title says it
+    this.#progress.show(step, progress, this.#began.at && now - this.#began.at);
     $("start").hidden = false;
-    if (queued && position) this.#say(position);
+    if (queued && position) this.#say(t("phase.queued", { position }), position === 1);
+    else if (progress) this.#say([word("step", step ?? ""), countText(step, progress)].filter(Boolean).join(": "));
   }
 
   /** @param {number} now */
   #renderSteps(now) {
     const steps = [...this.#course.steps];
-    const { step } = this.#view;
+    const { step, progress } = this.#view;
     if (step && steps.at(-1)?.step !== step) steps.push({ step, began: now }); // its event is still to come
     const list = /** @type {HTMLElement} */ ($("start-steps"));
     while (list.children.length > steps.length) list.lastElementChild?.remove();
@@ -114,21 +122,22 @@ export class StartPanel {
       else line.setAttribute("aria-current", "step");
       setText(state, `${t(done ? "start.done" : "start.running")} `);
       setText(name, word("step", one.step));
-      setText(time, one.took !== undefined ? duration(Math.max(0, one.took)) : whole(now - one.began));
+      const running = !done && progress ? "" : whole(now - one.began); // how far it is has the time beside it
+      setText(time, one.took !== undefined ? duration(Math.max(0, one.took)) : running);
     });
   }
 
-  /** The page shows every place at once; those who listen hear of it now and then, and when they are next. @param {number} position */
-  #say(position) {
-    const due = position === 1 || !this.#said || Date.now() - this.#saidAt >= SAY_EVERY;
-    if (position === this.#said || !due) return;
-    this.#said = position;
+  /** The page shows everything at once; those who listen hear of it now and then. @param {string} text @param {boolean} [urgent] */
+  #say(text, urgent = false) {
+    const due = urgent || !this.#said || Date.now() - this.#saidAt >= SAY_EVERY;
+    if (text === this.#said || !due) return;
+    this.#said = text;
     this.#saidAt = Date.now();
-    announce(t("phase.queued", { position }));
+    announce(text);
   }
 }
 
 /** Whole seconds, from the first on. @param {number} ms */
 function whole(ms) {
-  return ms < 1000 ? "" : duration(Math.floor(ms / 1000) * 1000);
+  return ms < 1000 ? "" : elapsed(ms);
 }

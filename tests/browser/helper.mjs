@@ -156,6 +156,14 @@ export async function run(page, command, code = 0) {
   return (await shown.locator(".out").textContent()) ?? "";
 }
 
+/** The events that the page shows; one line may stand for several. @param {import("playwright-core").Page} page @returns {Promise<number[]>} */
+export function eventIds(page) {
+  return page.locator("[data-event-id]").evaluateAll((all) => all.flatMap((e) => {
+    const { eventId, eventFrom = eventId } = /** @type {HTMLElement} */ (e).dataset;
+    return Array.from({ length: Number(eventId) - Number(eventFrom) + 1 }, (_, index) => Number(eventFrom) + index);
+  }));
+}
+
 /**
  * Waits until the page has all events, and asserts that it has each exactly once, in order.
  * @param {import("playwright-core").Page} page @param {string} session @returns {Promise<number[]>}
@@ -164,7 +172,7 @@ export async function assertEachOnce(page, session) {
   const origin = new URL(page.url()).origin;
   const { head } = await (await page.request.get(`${origin}/api/sessions/${session}`)).json();
   await page.waitForFunction((last) => document.querySelector(`[data-event-id="${last}"]`), head);
-  const ids = await page.locator("[data-event-id]").evaluateAll((all) => all.map((e) => Number(/** @type {HTMLElement} */ (e).dataset.eventId)));
+  const ids = await eventIds(page);
   const sorted = [...ids].sort((a, b) => a - b);
   assert.ok(sorted.length > head, `${sorted.length} events shown, the head is ${head}`);
   assert.deepEqual(sorted, Array.from(sorted, (_, index) => index), "each event once, none missing");

@@ -2,65 +2,11 @@
 // real one; its WebSocket is played.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { SLOW, assertClean, makeSession, openPage, scratch, shoot, signIn, startBrowser, startServer } from "./helper.mjs";
+import { test } from "node:test";
+import { SLOW, assertClean, openPage, shoot } from "./helper.mjs";
+import { assertFits, browser, played, server, signedIn, stage, text } from "./played.mjs";
 
-const data = scratch();
-/** @type {Awaited<ReturnType<typeof startServer>>} */
-let server;
-/** @type {import("playwright-core").Browser} */
-let browser;
-let session = "";
-/** @type {Awaited<ReturnType<import("playwright-core").BrowserContext["storageState"]>>} */
-let signedIn;
-
-before(async () => {
-  server = await startServer({ dataDir: data.folder });
-  browser = await startBrowser();
-  const page = await openPage(browser);
-  await signIn(page, server);
-  session = await makeSession(page, "Played phases");
-  signedIn = await page.context().storageState();
-  await page.context().close();
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-  data.end();
-});
-
-/**
- * The session's page with a WebSocket that says what the test wants.
- * @param {object} phase what `hello` says @param {import("playwright-core").BrowserContextOptions} [options] @param {{ events?: object[], lang?: string, role?: string }} [more]
- */
-async function played(phase, options = {}, { events = [], lang = "en", role = "editor" } = {}) {
-  const page = await openPage(browser, { ...options, storageState: signedIn });
-  let id = -1;
-  /** @type {(frame: object) => void} */
-  let send = () => {};
-  const event = (/** @type {object} */ extras, at = Date.now()) => {
-    id += 1;
-    return { type: "event", event: { id, timestamp: new Date(at).toISOString(), source: "environment", message: "", observation: "phase_changed", content: "", extras } };
-  };
-  const old = events.map((extras, index) => event(extras, Date.now() - 1000 * (events.length - index)));
-  await page.routeWebSocket(/\/ws\?/, (ws) => {
-    send = (frame) => ws.send(JSON.stringify(frame));
-    send({ type: "hello", session, ...phase, agent_state: "init", head: id, role, server: { version: "0" } });
-    old.forEach(send);
-  });
-  await page.goto(`${server.url}/sessions/${session}?lang=${lang}`);
-  await page.locator('#connection[data-state="live"]').waitFor();
-  return { page, tell: (/** @type {object} */ extras) => send(event(extras)) };
-}
-
-/** @param {import("playwright-core").Page} page @param {string} id */
-const text = (page, id) => page.locator(id).innerText();
-
-/** @param {import("playwright-core").Page} page */
-async function assertFits(page) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${wide} px too wide`);
-}
+stage();
 
 test("a place in the queue is shown as it changes, and spoken seldom", { timeout: 2 * SLOW }, async () => {
   const queue = (/** @type {number} */ position) => ({ phase: "starting", step: "queue", position });
