@@ -90,7 +90,7 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
     let settings = actor_settings(&config, owner, engine.kind());
     let shared: Arc<dyn Store> = Arc::new(store.clone());
-    let (manager, registry) = SessionManager::load(shared, engine, settings)
+    let (manager, registry) = SessionManager::load(shared, engine, None, settings)
         .await
         .context("the sessions can't be read")?;
     let manager = manager.start();
@@ -330,6 +330,7 @@ fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
             queue: config.limits.over_limit == OverLimit::Queue,
             max_waiting: config.limits.max_waiting,
             max_queued_actions: config.limits.max_queued_actions,
+            max_builds: Limits::MAX_BUILDS,
         },
         secrets: config.secrets(),
     }

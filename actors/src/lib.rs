@@ -1,8 +1,9 @@
-//! The heart of Staithe: six actors, their messages and the pure cores that decide for them.
+//! The heart of Staithe: seven actors, their messages and the pure cores that decide for them.
 //!
 //! ```text
 //! SessionManager                 one; admits, finds, counts, drains; keeps the registry that the front reads
 //! ├── Pool                       one or none; sandboxes that are started ahead
+//! ├── Images                     one or none; builds each image once, however many sessions wait for it
 //! └── Session                    one per browser session; owns the phase and its children
 //!     ├── EventStream            assigns ids, appends, fans out; started first, stopped last
 //!     ├── Runtime                owns the sandbox's handle and the line to its runner

@@ -78,4 +78,11 @@ pub struct Limits {
     pub max_waiting: usize,
     /// Actions that wait in one session.
     pub max_queued_actions: usize,
+    /// Images that are built at a time.
+    pub max_builds: usize,
+}
+
+impl Limits {
+    /// Builds at a time, where nothing else is said: each of them keeps a disk and a line busy.
+    pub const MAX_BUILDS: usize = 2;
 }

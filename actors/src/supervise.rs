@@ -27,6 +27,7 @@ pub enum ChildKind {
     Runtime,
     AgentSession,
     Pool,
+    Images,
 }
 
 /// Tells the parent that the actor which owns this value is gone: stopped, panicked, or its arbiter

@@ -4,16 +4,23 @@ use std::{sync::Arc, time::Duration};
 
 use staithe_engine::{Engine, LABEL_CONFIG, Sandbox, SandboxSpec};
 use staithe_link::{Link, LinkEvent};
-use staithe_protocol::{Fault, SandboxId, StartStep};
+use staithe_protocol::{Fault, Progress, SandboxId, StartStep};
 use tokio::sync::{mpsc, watch};
 
 use super::{messages::Claimed, state::Pooled};
-use crate::runtime::connect::{Connected, connect, fault_of};
+use crate::{
+    images::supply::{Supply, Wanted},
+    runtime::connect::{Connected, connect, fault_of},
+};
 
 /// What making one needs.
 pub(super) struct Make {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) spec: SandboxSpec,
+    /// Of images that are built.
+    pub(super) supply: Option<Supply>,
+    /// The image that the settings ask for.
+    pub(super) asked: String,
     pub(super) start_timeout: Duration,
     /// Becomes true when none is wanted any more.
     pub(super) cancelled: watch::Receiver<bool>,
@@ -47,13 +54,18 @@ impl Make {
 
     async fn have_image(&self) -> Result<(), Fault> {
         let Some(image) = &self.spec.image else { return Ok(()) };
-        let fault = |error| fault_of(StartStep::Image, &error);
-        if self.engine.has_image(image).await.map_err(fault)? {
-            return Ok(());
-        }
-        let progress = |words: &str| tracing::debug!(image, words, "the image is being fetched");
+        let wanted = Wanted {
+            engine: &*self.engine,
+            supply: self.supply.as_ref(),
+            asked: Some(&self.asked),
+            image,
+        };
+        let tell = |progress: Progress| {
+            let Progress { image, number, of, text, .. } = progress;
+            tracing::debug!(image, number, of, text, "the pool waits for an image");
+        };
         tokio::select! {
-            fetched = self.engine.ensure_image(image, &progress) => fetched.map_err(fault),
+            had = wanted.have(&|_| (), &tell) => had,
             () = self.unwanted() => Err(unwanted(StartStep::Image)),
         }
     }

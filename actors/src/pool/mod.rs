@@ -20,9 +20,10 @@ use staithe_protocol::{Fault, Generation, SandboxId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    images::supply::Supply,
     mail,
     record::random_key,
-    runtime::spec::describe,
+    runtime::spec::{describe, resolve},
     session_manager::SessionManager,
     settings::SandboxSettings,
     supervise::{DeathNotice, ParentGone},
@@ -48,6 +49,8 @@ pub struct Pool {
 /// What a pool starts from.
 pub struct Origin {
     pub engine: Arc<dyn Engine>,
+    /// Of images that are built.
+    pub supply: Option<Supply>,
     pub settings: SandboxSettings,
     pub owner: String,
 }
@@ -72,7 +75,7 @@ impl Pool {
         format!("{prefix}pool-{}", &number[number.len().saturating_sub(12)..])
     }
 
-    fn spec(&self, number: &Number, image: String) -> SandboxSpec {
+    fn spec(&self, number: &Number, asked: &str) -> SandboxSpec {
         let settings = &self.origin.settings;
         let mut spec = SandboxSpec {
             name: Self::name_of(&settings.name_prefix, number),
@@ -82,7 +85,7 @@ impl Pool {
                 (LABEL_OWNER.to_owned(), self.origin.owner.clone()),
                 (LABEL_POOL.to_owned(), number.clone()),
             ]),
-            image: Some(image),
+            image: Some(resolve(self.origin.supply.as_ref(), asked)),
             workspace: None,
             key: random_key(),
             env: settings.env.clone(),
@@ -120,7 +123,9 @@ impl Pool {
     fn make(&self, number: Number, image: String, ctx: &mut Context<Self>) {
         let make = Make {
             engine: self.origin.engine.clone(),
-            spec: self.spec(&number, image),
+            spec: self.spec(&number, &image),
+            supply: self.origin.supply.clone(),
+            asked: image,
             start_timeout: self.origin.settings.start_timeout,
             cancelled: self.cancel.subscribe(),
         };

@@ -33,6 +33,7 @@ pub struct PoolState {
 /// What is kept of one image.
 #[derive(Debug)]
 struct Stock {
+    /// As it is asked for, by the settings and by sessions; what it comes to may be built on it.
     image: String,
     size: usize,
     /// In a row.

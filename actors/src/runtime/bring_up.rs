@@ -16,6 +16,8 @@ use staithe_protocol::{Fault, Reason, SandboxId, StartStep};
 use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 
+use crate::images::supply::Supply;
+
 use super::{
     claiming::Door,
     connect::{Connected, ENGINE_CUT, ENGINE_UNAVAILABLE, connect, fault_of, no_answer},
@@ -35,6 +37,10 @@ const RACES: u32 = 3;
 pub(super) struct Attempt {
     pub engine: Arc<dyn Engine>,
     pub spec: SandboxSpec,
+    /// Of images that are built.
+    pub supply: Option<Supply>,
+    /// The image that was asked for; the specification has what it comes to.
+    pub asked: Option<String>,
     pub start_timeout: Duration,
     /// A found sandbox that was made with other settings is made anew.
     pub recreate: bool,
@@ -48,6 +54,8 @@ pub(super) struct Attempt {
     pub door: Option<Door>,
     /// The pool was asked.
     pub claimed: bool,
+    /// How long the image was waited for: no engine was waited for meanwhile.
+    pub for_image: Duration,
 }
 
 /// A sandbox that can't be had.
@@ -78,14 +86,14 @@ impl Attempt {
     /// Carries it out. While the engine is away, because it is being restarted, it is waited for, as
     /// long as a runner is waited for.
     pub(super) async fn run(mut self) -> Result<Connected, Fault> {
-        let until = Instant::now() + self.start_timeout;
+        let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let fault = match self.twice().await {
                 Ok(connected) => return Ok(connected),
                 Err(fault) => fault,
             };
-            let late = Instant::now() + pause > until;
+            let late = began.elapsed() + pause > self.start_timeout + self.for_image;
             if late || *self.cancelled.borrow() || !self.engine_is_away(&fault).await {
                 return Err(fault);
             }
@@ -201,29 +209,12 @@ impl Attempt {
     }
 
     /// Makes a sandbox, stopped; none when another of its name was made meanwhile.
-    async fn make(&self) -> Result<Option<Sandbox>, Fault> {
+    async fn make(&mut self) -> Result<Option<Sandbox>, Fault> {
         self.have_image().await?;
         match self.step(StartStep::Create, self.engine.create(&self.spec)).await {
             Ok(sandbox) => Ok(Some(sandbox)),
             Err(EngineFailed::NameTaken(_)) => Ok(None),
             Err(error) => Err(fault_of(StartStep::Create, &error)),
-        }
-    }
-
-    async fn have_image(&self) -> Result<(), Fault> {
-        let Some(image) = &self.spec.image else { return Ok(()) };
-        let fault = |error: &EngineFailed| fault_of(StartStep::Image, error);
-        if self.engine.has_image(image).await.map_err(|error| fault(&error))? {
-            return Ok(());
-        }
-        let progress = |words: &str| tracing::debug!(image, words, "the image is being fetched");
-        let fetch = self.step(StartStep::Image, self.engine.ensure_image(image, &progress));
-        tokio::select! {
-            fetched = fetch => fetched.map_err(|error| fault(&error)),
-            () = self.unwanted() => Err(Fault {
-                step: Some(StartStep::Image),
-                ..no_answer("the session was stopped meanwhile".into())
-            }),
         }
     }
 
@@ -275,7 +266,7 @@ impl Attempt {
         }
     }
 
-    async fn unwanted(&self) {
+    pub(super) async fn unwanted(&self) {
         let mut cancelled = self.cancelled.clone();
         if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
             std::future::pending::<()>().await; // nobody can cancel it any more

@@ -6,7 +6,7 @@ use actix::Message;
 use staithe_engine::Stats;
 use staithe_link::Link;
 use staithe_protocol::{
-    Action, Fault, Generation, Observation, Reason, SandboxId, StartStep,
+    Action, Fault, Generation, Observation, Progress, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
     runner::{Hello, Limits},
 };
@@ -149,6 +149,8 @@ pub enum News {
 pub enum Told {
     /// A step began.
     Step { step: StartStep, at: Instant },
+    /// How far the step is, no more often than is good for the log of events.
+    Progress(Progress),
     /// Something that a person may wonder about, at most once in a start.
     Noted(Reason),
     /// The engine's name of the workspace, which may outlive the sandbox.

@@ -5,6 +5,7 @@ mod claiming;
 pub(crate) mod connect;
 mod ending;
 mod file_ops;
+mod image;
 pub mod messages;
 mod questions;
 pub(crate) mod spec;
@@ -34,6 +35,7 @@ use tracing::Instrument;
 
 use crate::{
     event_stream::{EventStream, messages::PublishPartial},
+    images::supply::Supply,
     mail,
     session::Session,
     settings::SandboxSettings,
@@ -83,8 +85,11 @@ pub struct Origin {
     pub session: WeakAddr<Session>,
     pub stream: WeakAddr<EventStream>,
     pub engine: Arc<dyn Engine>,
+    /// Of images that are built.
+    pub supply: Option<Supply>,
     pub settings: SandboxSettings,
     pub owner: String,
+    /// What is asked for; what sandboxes are made of may be built on it.
     pub image: Option<String>,
     pub key: String,
     /// The engine's name of the workspace, when there has been one.
@@ -158,6 +163,8 @@ impl Runtime {
         let attempt = Attempt {
             engine: self.origin.engine.clone(),
             spec: spec::of(&self.origin, generation),
+            supply: self.origin.supply.clone(),
+            asked: self.origin.image.clone(),
             start_timeout: self.origin.settings.start_timeout,
             recreate: self.origin.settings.recreate_on_changed_settings,
             cancelled,
@@ -169,6 +176,7 @@ impl Runtime {
             noted: AtomicBool::new(false),
             door: self.door(generation, ctx),
             claimed: false,
+            for_image: Duration::ZERO,
         };
         let span = tracing::info_span!("start", session_id = %self.origin.session_id, %generation);
         let began = Instant::now();

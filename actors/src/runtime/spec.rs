@@ -7,6 +7,7 @@ use staithe_engine::{
 use staithe_protocol::Generation;
 
 use super::Origin;
+use crate::images::supply::Supply;
 
 /// The specification for an attempt.
 pub(super) fn of(origin: &Origin, generation: Generation) -> SandboxSpec {
@@ -19,13 +20,18 @@ pub(super) fn of(origin: &Origin, generation: Generation) -> SandboxSpec {
             (LABEL_GENERATION.to_owned(), generation.to_string()),
             (LABEL_OWNER.to_owned(), origin.owner.clone()),
         ]),
-        image: origin.image.clone(),
+        image: origin.image.as_deref().map(|asked| resolve(origin.supply.as_ref(), asked)),
         workspace: origin.workspace.clone(),
         key: origin.key.clone(),
         env: origin.settings.env.clone(),
     };
     describe(&mut spec, &*origin.engine);
     spec
+}
+
+/// The image that sandboxes are made of when `asked` is asked for.
+pub(crate) fn resolve(supply: Option<&Supply>, asked: &str) -> String {
+    supply.map_or_else(|| asked.to_owned(), |supply| supply.name_of(asked))
 }
 
 /// Adds the labels that say what it is made from.

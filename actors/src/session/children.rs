@@ -40,6 +40,7 @@ impl Session {
             session: ctx.address().downgrade(),
             stream: stream.addr().downgrade(),
             engine: self.origin.engine.clone(),
+            supply: self.origin.supply.clone(),
             settings: settings.sandbox.clone(),
             owner: settings.owner.clone(),
             image: self.record.image.clone().or_else(|| settings.sandbox.image.clone()),
@@ -134,7 +135,13 @@ impl Handler<ChildDown> for Session {
         tracing::error!(session_id = %self.record.id, child = ?down.child, how, "a child actor is gone");
         match (down.child, self.budget.spend(Instant::now())) {
             // Nobody can read or write any more: the session begins anew from the store.
-            (ChildKind::EventStream | ChildKind::Session(_) | ChildKind::Pool, _) => ctx.stop(),
+            (
+                ChildKind::EventStream
+                | ChildKind::Session(_)
+                | ChildKind::Pool
+                | ChildKind::Images,
+                _,
+            ) => ctx.stop(),
             (ChildKind::Runtime | ChildKind::AgentSession, Some(pause)) => {
                 ctx.run_later(pause, Self::restart_children);
             }

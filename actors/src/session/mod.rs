@@ -18,8 +18,8 @@ use actix::{
 };
 use staithe_engine::Engine;
 use staithe_protocol::{
-    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Reason, SandboxId,
-    Source, StartStep,
+    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Progress, Reason,
+    SandboxId, Source, StartStep,
 };
 use staithe_store::Store;
 use tokio::{
@@ -38,6 +38,7 @@ use crate::{
         feed::{Feed, Subscription},
         messages::{Append, Subscribe},
     },
+    images::supply::Supply,
     mail::{self, SendFailed},
     record::SessionRecord,
     runtime::{
@@ -87,6 +88,8 @@ pub struct Session {
 pub struct Origin {
     pub store: Arc<dyn Store>,
     pub engine: Arc<dyn Engine>,
+    /// Of images that are built.
+    pub supply: Option<Supply>,
     pub settings: Arc<Settings>,
     pub secrets: Arc<[String]>,
     pub feed: Arc<Feed>,
@@ -202,7 +205,12 @@ impl Session {
             (None, phase) => self.note_start_end(phase),
         }
         let fault = view.fault.as_ref().map(|fault| fault.cause.as_str());
-        tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, reason = ?view.reason, fault, "phase changed");
+        if let Some(progress) = &view.progress {
+            let Progress { image, number, of, text, .. } = progress;
+            tracing::debug!(session_id = %self.record.id, step = ?view.step, image, number, of, text, "a step goes on");
+        } else {
+            tracing::info!(session_id = %self.record.id, phase = view.phase.as_str(), step = ?view.step, reason = ?view.reason, fault, "phase changed");
+        }
         self.record.phase = view.phase;
         self.record.fault.clone_from(&view.fault);
         self.touch();
@@ -220,7 +228,7 @@ impl Session {
 
     /// Once for each start, whatever came of it.
     fn note_start_end(&mut self, phase: Phase) {
-        use StartStep::{Connect, Create, Find, Image, Init, Queue, Start, Wake};
+        use StartStep::{Build, Connect, Create, Find, Image, Init, Queue, Start, Wake};
         if !self.start_times.end(Instant::now()) {
             return;
         }
@@ -239,6 +247,7 @@ impl Session {
             queue_ms = times.took_ms(Queue),
             find_ms = times.took_ms(Find),
             image_ms = times.took_ms(Image),
+            build_ms = times.took_ms(Build),
             create_ms = times.took_ms(Create),
             start_ms = times.took_ms(Start),
             wake_ms = times.took_ms(Wake),
@@ -328,7 +337,7 @@ impl Session {
             News::Failed(_) | News::Stopped => self.sandbox = None,
             News::Told(Told::Step { step, at }) => self.start_times.step(*step, *at),
             News::Told(Told::Workspace(workspace)) => self.keep_workspace(Some(workspace.clone())),
-            News::Told(Told::Noted(_)) | News::Cut => {}
+            News::Told(Told::Noted(_) | Told::Progress(_)) | News::Cut => {}
         }
     }
 }

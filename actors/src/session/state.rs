@@ -293,9 +293,18 @@ impl SessionState {
                 PhaseView { step: Some(*step), ..PhaseView::of(Phase::Starting) }
             }
             Told::Noted(reason) => PhaseView { reason: Some(*reason), ..self.view.clone() },
-            Told::Workspace(_) => return Vec::new(),
+            // Told late, of a step that is over, it says nothing of this one.
+            Told::Progress(progress) if self.is_long() => {
+                PhaseView { progress: Some(progress.clone()), ..self.view.clone() }
+            }
+            Told::Progress(_) | Told::Workspace(_) => return Vec::new(),
         };
         vec![self.publish(view)]
+    }
+
+    /// The step is one of those that tell how far they are.
+    fn is_long(&self) -> bool {
+        matches!(self.view.step, Some(StartStep::Image | StartStep::Build))
     }
 
     /// A part that the session can't do without is gone for good. What is being ended is ended first,

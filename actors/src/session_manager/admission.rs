@@ -3,6 +3,7 @@
 //! ```text
 //! ask ─┬─> waiting ──its turn──> starting ──started──> running ──ended──> nothing
 //!      └─> denied       attach ────────────────────────^
+//! starting ──leave──> away ──come back──> returning ──its turn, before who waits──> starting
 //! ```
 //! Turns go by the order of asking, but a user at his own limit holds nobody else up. Whoever has a
 //! place keeps it: an attached session may be one too many, and then others wait longer.
@@ -32,13 +33,24 @@ pub struct Admission {
     by_owner: HashMap<String, usize>,
     /// Of `held`, those that are being started.
     starting: usize,
+    /// Of `held`, those that go on starting when there is room, in the order of coming back.
+    returning: VecDeque<SessionId>,
     queue: VecDeque<Waiter>,
 }
 
 #[derive(Debug)]
 struct Held {
     owner: String,
-    starting: bool,
+    turn: Turn,
+}
+
+/// Whether one that has a place is being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Starting,
+    /// It waits for something that needs no turn, or to come back from that.
+    Away,
+    Over,
 }
 
 #[derive(Debug)]
@@ -63,6 +75,7 @@ impl Admission {
             held: HashMap::new(),
             by_owner: HashMap::new(),
             starting: 0,
+            returning: VecDeque::new(),
             queue: VecDeque::new(),
         }
     }
@@ -73,10 +86,10 @@ impl Admission {
         match wish {
             Wish::Attach => {
                 self.ended(id);
-                self.hold(id, owner.to_owned(), false);
+                self.hold(id, owner.to_owned(), Turn::Over);
             }
             // What was taken to be running is not.
-            Wish::Resume if self.held.get(&id).is_some_and(|held| !held.starting) => {
+            Wish::Resume if self.held.get(&id).is_some_and(|held| held.turn == Turn::Over) => {
                 self.ended(id);
             }
             Wish::Start | Wish::Resume => {}
@@ -118,11 +131,43 @@ impl Admission {
 
     /// Its sandbox answers.
     pub fn started(&mut self, id: SessionId) {
-        if let Some(held) = self.held.get_mut(&id)
-            && std::mem::take(&mut held.starting)
-        {
-            self.starting -= 1;
+        self.set_turn(id, Turn::Over);
+        self.returning.retain(|it| *it != id);
+    }
+
+    /// It waits for something long, and needs no turn meanwhile. It keeps its place.
+    pub fn leave(&mut self, id: SessionId) {
+        if self.held.get(&id).is_some_and(|held| held.turn == Turn::Starting) {
+            self.set_turn(id, Turn::Away);
         }
+    }
+
+    /// It has what it waited for. False: it needs no turn and goes on at once.
+    pub fn come_back(&mut self, id: SessionId) -> bool {
+        let away = self.held.get(&id).is_some_and(|held| held.turn == Turn::Away);
+        if away && !self.returning.contains(&id) {
+            self.returning.push_back(id);
+        }
+        away
+    }
+
+    /// Those who came back and go on now. To be asked before [`advance`](Self::advance).
+    pub fn returned(&mut self) -> Vec<SessionId> {
+        let mut returned = Vec::new();
+        while self.starting < self.limits.max_starting
+            && let Some(id) = self.returning.pop_front()
+        {
+            self.set_turn(id, Turn::Starting);
+            returned.push(id);
+        }
+        returned
+    }
+
+    fn set_turn(&mut self, id: SessionId, turn: Turn) {
+        let Some(held) = self.held.get_mut(&id) else { return };
+        self.starting -= usize::from(held.turn == Turn::Starting);
+        self.starting += usize::from(turn == Turn::Starting);
+        held.turn = turn;
     }
 
     /// It has no sandbox and wants none, or is gone.
@@ -150,7 +195,7 @@ impl Admission {
             if self.of_user(&self.queue[at].owner) >= self.limits.max_sessions_per_user {
                 at += 1;
             } else if let Some(Waiter { id, owner, .. }) = self.queue.remove(at) {
-                self.hold(id, owner, true);
+                self.hold(id, owner, Turn::Starting);
                 granted.push(id);
             }
         }
@@ -193,10 +238,10 @@ impl Admission {
         self.by_owner.get(owner).copied().unwrap_or(0)
     }
 
-    fn hold(&mut self, id: SessionId, owner: String, starting: bool) {
+    fn hold(&mut self, id: SessionId, owner: String, turn: Turn) {
         *self.by_owner.entry(owner.clone()).or_default() += 1;
-        self.starting += usize::from(starting);
-        self.held.insert(id, Held { owner, starting });
+        self.starting += usize::from(turn == Turn::Starting);
+        self.held.insert(id, Held { owner, turn });
     }
 }
 

@@ -92,6 +92,18 @@ pub enum Wish {
 #[rtype(result = "()")]
 pub struct SandboxStarted(pub SessionId);
 
+/// Told by an attempt of a session: it waits for an image that is built, so another may be started
+/// meanwhile. Repeated, it does nothing more.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct LeaveTurn(pub SessionId);
+
+/// Sent by the same attempt: it goes on starting. Answered when there is room for that; before anybody who
+/// has not begun.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct TakeTurn(pub SessionId);
+
 /// Told by `Session`: it wants no sandbox any more and has none. Harmless without a place.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -4,6 +4,7 @@
 //! knows from the store and the engine, so a new one can take over at any time.
 
 pub mod admission;
+mod imaging;
 pub(crate) mod load;
 pub mod messages;
 mod passes;
@@ -33,6 +34,7 @@ use tokio::{
 
 use crate::{
     event_stream::feed::{Feed, as_cursor},
+    images::maker::ImageMaker,
     mail,
     metered::Metered,
     pool::{Pool, messages::DrainPool},
@@ -46,6 +48,7 @@ use crate::{
 };
 
 use admission::Admission;
+use imaging::Imaging;
 use messages::{
     CreateFailed, CreateSession, Created, DeleteSession, Drain, Loaded, OpenFailed, OpenSession,
     Wish,
@@ -83,6 +86,9 @@ pub struct SessionManager {
     pool: Option<ChildHandle<Pool>>,
     pool_generation: Generation,
     pool_budget: RestartBudget,
+    imaging: Imaging,
+    /// Sessions that may go on once there is room for a start.
+    turns: HashMap<SessionId, oneshot::Sender<()>>,
     draining: bool,
 }
 
@@ -102,6 +108,7 @@ impl SessionManager {
     pub async fn load(
         store: Arc<dyn Store>,
         engine: Arc<dyn Engine>,
+        maker: Option<Arc<dyn ImageMaker>>,
         settings: Settings,
     ) -> Result<(Self, Registry), StoreFailed> {
         let registry = Registry::default();
@@ -145,6 +152,8 @@ impl SessionManager {
             pool: None,
             pool_generation: Generation::default(),
             pool_budget: RestartBudget::for_runtime(),
+            imaging: Imaging::new(maker),
+            turns: HashMap::new(),
             draining: false,
         };
         Ok((manager, registry))
@@ -181,6 +190,7 @@ impl SessionManager {
         let origin = session::Origin {
             store: self.store.clone(),
             engine: self.engine.clone(),
+            supply: self.supply(ctx),
             settings: self.settings.clone(),
             secrets: self.secrets.clone(),
             feed: feed.clone(),
@@ -286,6 +296,7 @@ impl Actor for SessionManager {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.begin_passes(ctx);
+        self.start_images(ctx);
         self.start_pool(ctx);
     }
 }
@@ -409,6 +420,7 @@ impl Handler<Drain> for SessionManager {
         let sessions = self.registry.live_sessions();
         tracing::info!(sessions = sessions.len(), keep_sandboxes, "draining");
         let pool = self.pool.as_ref().map(|pool| mail::ask(pool.addr(), DrainPool));
+        let images = self.drain_images();
         Box::pin(async move {
             let suspend = SuspendSession { keep_sandbox: keep_sandboxes };
             let suspended = sessions.iter().map(|session| mail::ask(&session.addr, suspend));
@@ -420,6 +432,7 @@ impl Handler<Drain> for SessionManager {
             if let Some(Err(error)) = OptionFuture::from(pool).await {
                 tracing::warn!(%error, "the pool ended while draining");
             }
+            images.await;
         })
     }
 }
@@ -430,6 +443,7 @@ impl Handler<ChildDown> for SessionManager {
     fn handle(&mut self, down: ChildDown, ctx: &mut Self::Context) {
         let ChildKind::Session(id) = down.child else {
             self.pool_is_down(down, ctx);
+            self.images_are_down(down, ctx);
             return;
         };
         if self.live.get(&id).is_none_or(|live| live.generation != down.generation) {

@@ -24,6 +24,11 @@ impl SessionManager {
         }
         // A drain ends all.
         if !self.draining {
+            for id in self.admission.returned() {
+                if let Some(turn) = self.turns.remove(&id) {
+                    turn.send(()).unwrap_or_default(); // it may be ending
+                }
+            }
             for id in self.admission.advance() {
                 self.tell_place(id, Place::Granted);
             }
@@ -55,6 +60,7 @@ impl SessionManager {
     pub(super) fn free_place(&mut self, id: SessionId, ctx: &mut Context<Self>) {
         self.admission.ended(id);
         self.tickets.remove(&id);
+        self.turns.remove(&id);
         self.settle_places(ctx);
     }
 }

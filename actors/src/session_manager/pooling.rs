@@ -32,6 +32,7 @@ impl SessionManager {
         }
         let origin = pool::Origin {
             engine: self.engine.clone(),
+            supply: self.supply(ctx),
             settings: settings.clone(),
             owner: self.settings.owner.clone(),
         };

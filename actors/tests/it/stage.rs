@@ -59,7 +59,7 @@ impl Stage {
         let mut settings = settings();
         change(&mut settings);
         let (manager, registry) =
-            SessionManager::load(store.clone(), engine.clone(), settings).await.unwrap();
+            SessionManager::load(store.clone(), engine.clone(), None, settings).await.unwrap();
         let (store, machine) = (store.clone(), machine.clone());
         Self { manager: manager.start(), registry, store, machine, engine }
     }
@@ -254,6 +254,7 @@ fn settings() -> Settings {
             queue: false,
             max_waiting: 0,
             max_queued_actions: 10,
+            max_builds: 1,
         },
         secrets: vec![SECRET.into(), NUMBER.into()],
     }

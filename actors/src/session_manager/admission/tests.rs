@@ -12,6 +12,7 @@ fn limits(max_sessions: usize, max_sessions_per_user: usize, max_starting: usize
         queue: true,
         max_waiting: usize::MAX,
         max_queued_actions: 0,
+        max_builds: 1,
     }
 }
 

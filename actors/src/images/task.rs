@@ -1,0 +1,113 @@
+//! One call of a maker, in a task of its own, and what came of it.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use staithe_protocol::{Fault, Progress, StartStep};
+use tokio::{
+    sync::{OwnedRwLockReadGuard, watch},
+    task::JoinError,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{maker::ImageMaker, messages::Making};
+use crate::runtime::connect::fault_of;
+
+/// What a call needs.
+pub(super) struct Task {
+    pub(super) maker: Arc<dyn ImageMaker>,
+    pub(super) asked: String,
+    /// Weak: when the actor is gone, those who wait are to see it.
+    pub(super) news: Weak<watch::Sender<Making>>,
+    pub(super) cancel: CancellationToken,
+    /// Held to its end.
+    pub(super) held: Option<OwnedRwLockReadGuard<()>>,
+}
+
+/// What came of it.
+pub(super) enum Ended {
+    /// Somebody had made it meanwhile.
+    WasThere,
+    Made,
+    Failed(Fault),
+    Cancelled(Fault),
+}
+
+impl Task {
+    /// Makes the image, unless it is there by now: who asked may have looked before it was done.
+    pub(super) async fn run(self) -> Ended {
+        let Self { maker, asked, news, cancel, held: _held } = self;
+        match maker.is_made(&asked).await {
+            Ok(true) => return Ended::WasThere,
+            Ok(false) => {}
+            Err(error) => return Ended::Failed(fault_of(StartStep::Build, &error)),
+        }
+        let tell = |progress: Progress| {
+            if let Some(news) = news.upgrade() {
+                news.send_modify(|making| making.progress = Some(progress));
+            }
+        };
+        match maker.make(&asked, &tell, &cancel).await {
+            Ok(()) => Ended::Made,
+            Err(fault) if cancel.is_cancelled() => Ended::Cancelled(fault),
+            Err(fault) => Ended::Failed(fault),
+        }
+    }
+}
+
+impl Ended {
+    /// A panic is a fault of the image, not of the process; a task that was cut off had been cancelled.
+    pub(super) fn of(joined: Result<Self, JoinError>, image: &str) -> Self {
+        match joined {
+            Ok(ended) => ended,
+            Err(error) if error.is_panic() => Self::Failed(panicked(image)),
+            Err(_) => Self::Cancelled(panicked(image)),
+        }
+    }
+
+    /// Counts it and writes it down.
+    pub(super) fn note(&self, image: &str, took: Duration) {
+        let outcome = match self {
+            Self::WasThere => return,
+            Self::Made => "ok",
+            Self::Failed(_) => "failed",
+            Self::Cancelled(_) => "cancelled",
+        };
+        metrics::counter!("staithe_image_builds_total", "outcome" => outcome).increment(1);
+        metrics::histogram!("staithe_image_build_seconds", "outcome" => outcome)
+            .record(took.as_secs_f64());
+        let seconds = took.as_secs();
+        match self {
+            Self::Failed(fault) => {
+                tracing::warn!(
+                    image,
+                    seconds,
+                    code = fault.code,
+                    cause = fault.cause,
+                    "an image could not be made"
+                );
+            }
+            _ => tracing::info!(image, seconds, outcome, "the making of an image ended"),
+        }
+    }
+
+    /// What those who wait are told.
+    pub(super) fn outcome(self) -> Result<(), Fault> {
+        match self {
+            Self::WasThere | Self::Made => Ok(()),
+            Self::Failed(fault) | Self::Cancelled(fault) => Err(fault),
+        }
+    }
+}
+
+fn panicked(image: &str) -> Fault {
+    Fault {
+        code: "image.maker_crashed".into(),
+        step: Some(StartStep::Build),
+        cause: format!("the program that makes the image {image} crashed"),
+        remedy: "Start the session again; the server's log has the details.".into(),
+        log_tail: Vec::new(),
+    }
+}
