@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use staithe_engine::{Engine, LABEL_CONFIG, Sandbox, SandboxSpec};
 use staithe_link::{Link, LinkEvent};
-use staithe_protocol::{Fault, SandboxId, StartStep};
+use staithe_protocol::{Fault, Progress, SandboxId, StartStep};
 use tokio::sync::{mpsc, watch};
 
 use super::{messages::Claimed, state::Pooled};
@@ -51,7 +51,8 @@ impl Make {
         if self.engine.has_image(image).await.map_err(fault)? {
             return Ok(());
         }
-        let progress = |words: &str| tracing::debug!(image, words, "the image is being fetched");
+        let progress =
+            |far: Progress| tracing::debug!(image, words = far.text, "the image is being fetched");
         tokio::select! {
             fetched = self.engine.ensure_image(image, &progress) => fetched.map_err(fault),
             () = self.unwanted() => Err(unwanted(StartStep::Image)),

@@ -12,7 +12,7 @@ use std::{
 use staithe_engine::{
     Engine, EngineFailed, LABEL_CONFIG, LABEL_POOL, Sandbox, SandboxSpec, SandboxState,
 };
-use staithe_protocol::{Fault, Reason, SandboxId, StartStep};
+use staithe_protocol::{Fault, Progress, Reason, SandboxId, StartStep};
 use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 
@@ -216,7 +216,8 @@ impl Attempt {
         if self.engine.has_image(image).await.map_err(|error| fault(&error))? {
             return Ok(());
         }
-        let progress = |words: &str| tracing::debug!(image, words, "the image is being fetched");
+        let progress =
+            |far: Progress| tracing::debug!(image, words = far.text, "the image is being fetched");
         let fetch = self.step(StartStep::Image, self.engine.ensure_image(image, &progress));
         tokio::select! {
             fetched = fetch => fetched.map_err(|error| fault(&error)),
