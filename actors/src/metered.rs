@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use staithe_engine::{
     Capabilities, Engine, EngineFailed, Isolation, Labels, Line, Sandbox, SandboxExited,
-    SandboxSpec, Stats,
+    SandboxSpec, Stats, images::Images,
 };
-use staithe_protocol::SandboxId;
+use staithe_protocol::{Progress, SandboxId};
 use tokio::time::Instant;
 
 /// See the module.
@@ -51,6 +51,10 @@ impl Engine for Metered {
         self.0.capabilities()
     }
 
+    fn images(&self) -> Option<Arc<dyn Images>> {
+        self.0.images()
+    }
+
     fn config_of(&self, spec: &SandboxSpec) -> Option<String> {
         self.0.config_of(spec)
     }
@@ -58,7 +62,7 @@ impl Engine for Metered {
     async fn ensure_image(
         &self,
         image: &str,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), EngineFailed> {
         timed("ensure_image", self.0.ensure_image(image, progress)).await
     }

@@ -134,12 +134,15 @@ impl Wanted<'_> {
         begin: &dyn Fn(StartStep),
         tell: TellProgress<'_>,
     ) -> Result<(), Fault> {
-        if let (Some(supply), Some(asked)) = (self.supply, self.asked)
-            && !supply.is_made(asked).await?
-        {
-            begin(StartStep::Build);
-            let span = tracing::info_span!("step", step = StartStep::Build.as_str());
-            return supply.build(asked, tell).instrument(span).await;
+        if let (Some(supply), Some(asked)) = (self.supply, self.asked) {
+            if !supply.is_made(asked).await? {
+                begin(StartStep::Build);
+                let span = tracing::info_span!("step", step = StartStep::Build.as_str());
+                return supply.build(asked, tell).instrument(span).await;
+            }
+            if asked != self.image {
+                return Ok(()); // a built one is nowhere to be fetched
+            }
         }
         let fault = |error| fault_of(StartStep::Image, &error);
         if self.engine.has_image(self.image).await.map_err(fault)? {
@@ -147,15 +150,8 @@ impl Wanted<'_> {
         }
         begin(StartStep::Image);
         let began = Instant::now();
-        let words = |words: &str| {
-            tell(Progress {
-                image: self.image.to_owned(),
-                text: words.to_owned(),
-                seconds: began.elapsed().as_secs(),
-                ..Progress::default()
-            });
-        };
+        let far = |progress| tell(Progress { seconds: began.elapsed().as_secs(), ..progress });
         let span = tracing::info_span!("step", step = StartStep::Image.as_str());
-        self.engine.ensure_image(self.image, &words).instrument(span).await.map_err(fault)
+        self.engine.ensure_image(self.image, &far).instrument(span).await.map_err(fault)
     }
 }

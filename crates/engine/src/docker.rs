@@ -24,7 +24,7 @@ use std::{
 use async_trait::async_trait;
 use bollard::Docker;
 use futures_util::stream::BoxStream;
-use staithe_protocol::{SandboxId, runner::SOCKET_NAME};
+use staithe_protocol::{Progress, SandboxId, runner::SOCKET_NAME};
 use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
@@ -32,13 +32,17 @@ use crate::{
     SandboxExited, SandboxSpec, SandboxState, Stats,
 };
 
+mod archives;
 mod body;
+mod builds;
 mod call;
 mod client;
 mod containers;
 mod create;
 mod host;
+mod image_store;
 mod images;
+mod look;
 mod networks;
 mod probe;
 mod seed;
@@ -244,6 +248,10 @@ impl Engine for DockerEngine {
         self.0.capabilities.clone()
     }
 
+    fn images(&self) -> Option<Arc<dyn crate::images::Images>> {
+        Some(Arc::new(image_store::DockerImages(self.clone())))
+    }
+
     fn config_of(&self, spec: &SandboxSpec) -> Option<String> {
         let config = &self.0.config;
         Some(body::config_hash(&config.sandbox, spec, &config.runner_hash))
@@ -260,9 +268,9 @@ impl Engine for DockerEngine {
     async fn ensure_image(
         &self,
         image: &str,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), EngineFailed> {
-        self.pull(image, progress).await
+        self.have_image(image, progress).await
     }
 
     async fn has_image(&self, image: &str) -> Result<bool, EngineFailed> {

@@ -18,7 +18,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use serde::{Deserialize, Serialize};
-use staithe_protocol::{Generation, SandboxId, SessionId};
+use staithe_protocol::{Generation, Progress, SandboxId, SessionId};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::broadcast,
@@ -187,8 +187,8 @@ pub enum EngineFailed {
     /// The specification asks for what this engine hasn't got.
     #[error("this engine can't make it: {cause}")]
     Unsupported { cause: String, remedy: String },
-    /// The sandbox's fate may be unknown: look before anything else.
-    #[error("could not {operation} sandbox {name}")]
+    /// Of a sandbox or an image. Its fate may be unknown: look before anything else.
+    #[error("could not {operation} {name}")]
     Operation {
         operation: &'static str,
         name: String,
@@ -230,11 +230,11 @@ pub trait Engine: Send + Sync {
     async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed>;
 
     /// Has the image, fetching it when the settings allow that; does nothing when it is there.
-    /// `progress` is told in words, at most a few times a second.
+    /// `progress` is told of complete layers and in words, at most a few times a second.
     async fn ensure_image(
         &self,
         image: &str,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), EngineFailed>;
 
     /// Whether the image is there; true for engines that have none.

@@ -25,7 +25,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use staithe_protocol::SandboxId;
+use staithe_protocol::{Progress, SandboxId};
 use tokio::{
     sync::{OwnedMutexGuard, broadcast},
     task::spawn_blocking,
@@ -265,7 +265,7 @@ impl Engine for LocalEngine {
     async fn ensure_image(
         &self,
         image: &str,
-        _: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        _: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), EngineFailed> {
         Err(no_images(image))
     }

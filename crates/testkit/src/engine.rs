@@ -13,7 +13,7 @@ use staithe_engine::{
     Capabilities, Engine, EngineFailed, Isolation, LABEL_POOL, LABEL_SESSION, Labels, Line,
     Sandbox, SandboxExited, SandboxSpec, SandboxState, Stats,
 };
-use staithe_protocol::SandboxId;
+use staithe_protocol::{Progress, SandboxId};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep},
@@ -196,10 +196,16 @@ impl Engine for FakeEngine {
     async fn ensure_image(
         &self,
         image: &str,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), EngineFailed> {
         self.begin("ensure_image", image).await?;
-        progress("half of it is there");
+        progress(Progress {
+            image: image.to_owned(),
+            number: 1,
+            of: 2,
+            text: "half of it is there".into(),
+            ..Progress::default()
+        });
         if let Some(images) = &mut self.script().images {
             images.insert(image.to_owned());
         }

@@ -1,13 +1,19 @@
 //! Images: whether one is there, who it runs as, and fetching it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use bollard::{
-    auth::DockerCredentials, models::CreateImageInfo, query_parameters::CreateImageOptionsBuilder,
+    auth::DockerCredentials, errors::Error, models::ProgressDetail,
+    query_parameters::CreateImageOptionsBuilder,
 };
-use futures_util::StreamExt;
+use data_encoding::BASE64;
+use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout};
+use staithe_protocol::Progress;
+use tokio::time::Instant;
 
 use super::{
     DockerEngine,
@@ -17,9 +23,9 @@ use super::{
 use crate::EngineFailed;
 
 /// A fetch that says nothing for so long is given up.
-const SILENCE: Duration = Duration::from_mins(2);
+pub(super) const SILENCE: Duration = Duration::from_mins(2);
 /// Between two words of progress.
-const TELL_EVERY: Duration = Duration::from_millis(300);
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(300);
 
 impl DockerEngine {
     /// The user that the image names; none when it is root. [`EngineFailed::Image`] when there is no
@@ -47,54 +53,85 @@ impl DockerEngine {
         }
     }
 
-    /// Fetches an image.
-    pub(super) async fn pull(
+    /// Has an image, fetching it when the settings allow that.
+    pub(super) async fn have_image(
         &self,
         image: &str,
-        progress: &(dyn for<'a> Fn(&'a str) + Send + Sync),
+        progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), EngineFailed> {
         if self.0.config.pull == Pull::Never {
             return self.image_user(image).await.map(drop);
         }
-        let failed = |cause: String| EngineFailed::Image {
-            image: image.to_owned(),
-            remedy: remedy_of(&cause).to_owned(),
-            cause,
-        };
+        match self.fetch(image, progress).await {
+            Ok(()) => self.image_user(image).await.map(drop),
+            Err(NotFetched::None(cause)) => Err(not_had(image, cause)),
+            Err(NotFetched::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Fetches an image, whatever the settings say.
+    pub(super) async fn fetch(
+        &self,
+        image: &str,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<(), NotFetched> {
         let options = CreateImageOptionsBuilder::default().from_image(&with_tag(image)).build();
         let credentials = credentials_for(image);
         let mut stream =
             std::pin::pin!(self.0.docker.create_image(Some(options), None, credentials));
+        let began = Instant::now();
         let mut layers = Layers::default();
-        let mut told = Instant::now();
-        loop {
-            match timeout(SILENCE, stream.next()).await {
-                Ok(Some(Ok(word))) => {
-                    if let Some(message) =
-                        word.error_detail.as_ref().and_then(|e| e.message.clone())
-                    {
-                        return Err(failed(message));
-                    }
-                    layers.take(word);
-                    if told.elapsed() >= TELL_EVERY {
-                        told = Instant::now();
-                        progress(&layers.shown());
-                    }
-                }
-                Ok(Some(Err(error))) => {
-                    return Err(match Failure::from(error) {
-                        Failure::Unreachable(cause) => super::call::unreachable(&cause),
-                        other => failed(other.words()),
-                    });
-                }
-                Ok(None) => break,
-                Err(_) => {
-                    return Err(failed(format!("nothing came for {} s", SILENCE.as_secs())));
-                }
+        let mut told = began;
+        while let Some(word) =
+            next(&mut stream).await.map_err(|failure| not_fetched(image, failure))?
+        {
+            if let Some(message) = word.error_detail.as_ref().and_then(|e| e.message.clone()) {
+                return Err(not_fetched(image, Failure::Refused(message)));
+            }
+            layers.take(word.id, word.status, word.progress_detail);
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                progress(layers.progress(image, began.elapsed()));
             }
         }
-        self.image_user(image).await.map(drop)
+        Ok(())
     }
+}
+
+/// Why an image was not fetched.
+pub(super) enum NotFetched {
+    /// Where it would come from, there is none, or none for us.
+    None(String),
+    Failed(EngineFailed),
+}
+
+fn not_fetched(image: &str, failure: Failure) -> NotFetched {
+    let is_none = match &failure {
+        Failure::NotFound(_) => true,
+        Failure::Refused(cause) => {
+            let lower = cause.to_lowercase();
+            ["manifest unknown", "does not exist", "not found: "]
+                .iter()
+                .any(|it| lower.contains(it))
+        }
+        _ => false,
+    };
+    match failure {
+        Failure::Unreachable(cause) => NotFetched::Failed(super::call::unreachable(&cause)),
+        failure if is_none => NotFetched::None(failure.words()),
+        failure => NotFetched::Failed(not_had(image, failure.words())),
+    }
+}
+
+pub(super) fn not_had(image: &str, cause: String) -> EngineFailed {
+    EngineFailed::Image { image: image.to_owned(), remedy: remedy_of(&cause).to_owned(), cause }
+}
+
+/// What comes next of something that may take long: it may take as long as it says something.
+pub(super) async fn next<T>(
+    stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin),
+) -> Result<Option<T>, Failure> {
+    call(SILENCE, async { stream.next().await.transpose() }).await
 }
 
 fn missing(image: &str, pull: Pull) -> EngineFailed {
@@ -132,7 +169,7 @@ pub(super) fn not_root(user: &str) -> Option<String> {
 }
 
 /// Without tag or digest the engine would fetch every tag.
-fn with_tag(image: &str) -> String {
+pub(super) fn with_tag(image: &str) -> String {
     let last = image.rsplit('/').next().unwrap_or(image);
     if last.contains(':') || image.contains('@') {
         image.to_owned()
@@ -161,25 +198,49 @@ struct Auth {
     identitytoken: Option<String>,
 }
 
-/// What `docker login` left for this image's registry. Credential helpers are not asked: they may wait
-/// for a person.
-fn credentials_for(image: &str) -> Option<DockerCredentials> {
+/// What `docker login` left. Credential helpers are not asked: they may wait for a person.
+fn signed_in() -> BTreeMap<String, Auth> {
     let dir = std::env::var_os("DOCKER_CONFIG").map(std::path::PathBuf::from);
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
-    let file = dir.or_else(|| Some(home?.join(".docker")))?.join("config.json");
-    let config: ClientConfig = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    let Some(dir) = dir.or_else(|| Some(home?.join(".docker"))) else { return BTreeMap::new() };
+    let config = std::fs::read(dir.join("config.json")).ok();
+    let config = config.and_then(|text| serde_json::from_slice::<ClientConfig>(&text).ok());
+    config.map(|config| config.auths).unwrap_or_default()
+}
+
+/// What it left for this image's registry.
+pub(super) fn credentials_for(image: &str) -> Option<DockerCredentials> {
     let registry = registry_of(image);
     let fits = |key: &str| match registry {
         Some(registry) => key.trim_start_matches("https://").trim_end_matches('/') == registry,
         None => key.contains("index."),
     };
-    let (address, auth) = config.auths.into_iter().find(|(key, _)| fits(key))?;
-    Some(DockerCredentials {
-        auth: (!auth.auth.is_empty()).then_some(auth.auth),
-        identitytoken: auth.identitytoken,
-        serveraddress: Some(address),
-        ..Default::default()
-    })
+    let (address, auth) = signed_in().into_iter().find(|(key, _)| fits(key))?;
+    Some(auth.credentials(address))
+}
+
+/// All of them: which a build needs, its Dockerfile says.
+pub(super) fn all_credentials() -> HashMap<String, DockerCredentials> {
+    let all = signed_in().into_iter();
+    all.map(|(address, auth)| (address.clone(), auth.credentials(address))).collect()
+}
+
+impl Auth {
+    /// The engine takes name and password apart; `docker login` keeps them in one word.
+    fn credentials(self, address: String) -> DockerCredentials {
+        let plain = BASE64.decode(self.auth.as_bytes()).ok();
+        let plain = plain.and_then(|plain| String::from_utf8(plain).ok()).unwrap_or_default();
+        let (name, password) = plain.split_once(':').unwrap_or_default();
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        DockerCredentials {
+            username: some(name),
+            password: some(password.trim_end_matches('\0')),
+            auth: some(&self.auth),
+            identitytoken: self.identitytoken,
+            serveraddress: Some(address),
+            ..Default::default()
+        }
+    }
 }
 
 /// Progress of all layers together.
@@ -187,18 +248,38 @@ fn credentials_for(image: &str) -> Option<DockerCredentials> {
 struct Layers(BTreeMap<String, (String, i64, i64)>);
 
 impl Layers {
-    fn take(&mut self, word: CreateImageInfo) {
-        let (Some(id), Some(status)) = (word.id, word.status) else { return };
-        let detail = word.progress_detail.unwrap_or_default();
+    fn take(&mut self, id: Option<String>, status: Option<String>, detail: Option<ProgressDetail>) {
+        let (Some(id), Some(status)) = (id, status) else { return };
+        // That line is about the image.
+        if status.starts_with("Pulling from") {
+            return;
+        }
+        let detail = detail.unwrap_or_default();
         let layer = self.0.entry(id).or_default();
         layer.0 = status;
         layer.1 = detail.current.unwrap_or(layer.1);
         layer.2 = detail.total.unwrap_or(layer.2);
     }
 
+    fn complete(&self) -> usize {
+        let done = ["Pull complete", "Already exists"];
+        self.0.values().filter(|layer| done.contains(&layer.0.as_str())).count()
+    }
+
+    fn progress(&self, image: &str, since: Duration) -> Progress {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Progress {
+            image: image.to_owned(),
+            number: count(self.complete()),
+            of: count(self.0.len()),
+            text: self.shown(),
+            lines: Vec::new(),
+            seconds: since.as_secs(),
+        }
+    }
+
     fn shown(&self) -> String {
-        let done = |status: &str| status == "Pull complete" || status == "Already exists";
-        let complete = self.0.values().filter(|layer| done(&layer.0)).count();
+        let complete = self.complete();
         let loading = self.0.values().filter(|layer| layer.0 == "Downloading");
         let (current, total) =
             loading.fold((0, 0), |sum, layer| (sum.0 + layer.1, sum.1 + layer.2));
@@ -233,6 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn what_docker_login_keeps_in_one_word_is_taken_apart() {
+        let auth = Auth { auth: BASE64.encode(b"me:a:secret"), identitytoken: None };
+        let credentials = auth.credentials("example.org".into());
+        assert_eq!(credentials.username.as_deref(), Some("me"));
+        assert_eq!(credentials.password.as_deref(), Some("a:secret"));
+        assert_eq!(credentials.serveraddress.as_deref(), Some("example.org"));
+        let broken = Auth { auth: "%".into(), identitytoken: Some("t".into()) };
+        let credentials = broken.credentials("example.org".into());
+        assert_eq!((credentials.username, credentials.identitytoken), (None, Some("t".into())));
+    }
+
+    #[test]
     fn root_by_any_name_is_no_other_user() {
         for user in ["", "0", "root", "0:0", "root:root", "0:1000"] {
             assert_eq!(not_root(user), None, "{user}");
@@ -243,17 +336,18 @@ mod tests {
 
     #[test]
     fn progress_adds_the_layers_up() {
-        let word = |id: &str, status: &str, current, total| CreateImageInfo {
-            id: Some(id.into()),
-            status: Some(status.into()),
-            progress_detail: Some(bollard::models::ProgressDetail { current, total }),
-            ..Default::default()
-        };
         let mut layers = Layers::default();
-        layers.take(word("a", "Pull complete", None, None));
-        layers.take(word("b", "Downloading", Some(3 << 20), Some(10 << 20)));
-        assert_eq!(layers.shown(), "1 of 2 layers, 3 of 10 MiB under way");
-        layers.take(word("b", "Pull complete", None, None));
-        assert_eq!(layers.shown(), "2 of 2 layers");
+        let mut take = |id: &str, status: &str, current, total| {
+            let detail = Some(ProgressDetail { current, total });
+            layers.take(Some(id.into()), Some(status.into()), detail);
+            layers.progress("an-image:1", Duration::from_secs(7))
+        };
+        take("1", "Pulling from debian", None, None);
+        take("a", "Pull complete", None, None);
+        let half = take("b", "Downloading", Some(3 << 20), Some(10 << 20));
+        assert_eq!(half.text, "1 of 2 layers, 3 of 10 MiB under way");
+        assert_eq!((half.image.as_str(), half.number, half.of), ("an-image:1", 1, 2));
+        assert_eq!(half.seconds, 7);
+        assert_eq!(take("b", "Pull complete", None, None).text, "2 of 2 layers");
     }
 }

@@ -30,6 +30,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Facts {
     pub(super) server: String,
     pub(super) api: String,
+    /// `os/arch`.
+    pub(super) platform: String,
     pub(super) product: String,
     pub(super) cgroup: String,
     pub(super) storage: String,
@@ -102,6 +104,11 @@ fn facts(version: &SystemVersion, info: SystemInfo) -> Facts {
     Facts {
         server: version.version.clone().unwrap_or_default(),
         api: version.api_version.clone().unwrap_or_default(),
+        platform: format!(
+            "{}/{}",
+            version.os.as_deref().filter(|os| !os.is_empty()).unwrap_or("linux"),
+            version.arch.as_deref().unwrap_or_default()
+        ),
         product: if podman { "podman" } else { "docker" }.to_owned(),
         cgroup: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
         storage: if backing.is_empty() { storage } else { format!("{storage} on {backing}") },

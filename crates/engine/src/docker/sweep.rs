@@ -58,6 +58,7 @@ impl DockerEngine {
             self.remove_run_dir(token);
             removed.push(format!("folder {token}"));
         }
+        removed.extend(self.sweep_builds(owner).await?);
         Ok(removed)
     }
 

@@ -1,0 +1,237 @@
+//! Looking into an image: a container that is never started, and its files through the engine.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Read,
+};
+
+use bollard::{
+    container::PathStatResponse,
+    models::{ContainerCreateBody, HostConfig},
+    query_parameters::{
+        ContainerArchiveInfoOptionsBuilder, CreateContainerOptions,
+        DownloadFromContainerOptionsBuilder,
+    },
+};
+use futures_util::StreamExt;
+
+use super::{
+    DockerEngine,
+    body::LABEL_KIND,
+    call::{Failure, call},
+    images::not_had,
+};
+use crate::{
+    EngineFailed, LABEL_OWNER, Labels,
+    images::{Found, LOOK_MAX},
+};
+
+/// The kind of a container that is only looked into.
+const KIND: &str = "look";
+/// Links that are followed, one after another.
+const LINKS: usize = 8;
+/// A tar's head and end around one file.
+const AROUND: usize = 64 * 1024;
+/// Bits of a file's mode as the engine says it.
+const IS_FOLDER: u32 = 1 << 31;
+const IS_LINK: u32 = 1 << 27;
+/// Devices, pipes, sockets and what else is no file.
+const IS_OTHER: u32 = (1 << 26) | (1 << 25) | (1 << 24) | (1 << 21) | (1 << 19);
+
+impl DockerEngine {
+    pub(super) async fn look_into_image(
+        &self,
+        image: &str,
+        paths: &[&str],
+        read: bool,
+    ) -> Result<BTreeMap<String, Found>, EngineFailed> {
+        let _busy = self.busy().await?;
+        let looked = Looked::make(self, image).await?;
+        let mut found = BTreeMap::new();
+        for path in paths {
+            if let Some(what) = looked.at(path, read).await? {
+                found.insert((*path).to_owned(), what);
+            }
+        }
+        looked.remove().await?;
+        Ok(found)
+    }
+
+    /// Removes containers of looks that are no more.
+    pub(super) async fn remove_looks(&self, owner: &str) -> Result<Vec<String>, EngineFailed> {
+        let labels = Labels::from([
+            (LABEL_OWNER.to_owned(), owner.to_owned()),
+            (LABEL_KIND.to_owned(), KIND.to_owned()),
+        ]);
+        let mut removed = Vec::new();
+        for container in self.all_containers(&labels).await? {
+            self.remove_by_id(&container.id.0).await?;
+            removed.push(format!("container {}", container.name));
+        }
+        Ok(removed)
+    }
+}
+
+/// A container of an image. It is removed also when nobody waits for that.
+struct Looked {
+    engine: DockerEngine,
+    container: String,
+    removed: bool,
+}
+
+impl Looked {
+    async fn make(engine: &DockerEngine, image: &str) -> Result<Self, EngineFailed> {
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            // Never run; an image without a program can't do without.
+            entrypoint: Some(vec!["/never-run".to_owned()]),
+            labels: Some(HashMap::from([
+                (LABEL_OWNER.to_owned(), engine.0.config.owner.clone()),
+                (LABEL_KIND.to_owned(), KIND.to_owned()),
+            ])),
+            host_config: Some(HostConfig {
+                network_mode: Some("none".into()),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let (owned, image) = (engine.clone(), image.to_owned());
+        // On its own, so that a container whose maker was given up is known and removed.
+        let make = tokio::spawn(async move {
+            let create = owned.0.docker.create_container(None::<CreateContainerOptions>, body);
+            match call(owned.deadline(), create).await {
+                Ok(made) => Ok(Self { container: made.id, engine: owned, removed: false }),
+                Err(Failure::NotFound(cause)) => Err(not_had(&image, cause)),
+                Err(failure) => Err(failure.of("look into", &image)),
+            }
+        });
+        make.await.unwrap_or_else(|panic| {
+            Err(Failure::Refused(panic.to_string()).of("look into", "an image"))
+        })
+    }
+
+    async fn at(&self, path: &str, read: bool) -> Result<Option<Found>, EngineFailed> {
+        let mut path = normal("/", path);
+        for _ in 0..=LINKS {
+            let Some(stat) = self.stat(&path).await? else { return Ok(None) };
+            if stat.file_mode & IS_LINK == 0 {
+                return self.found(&path, &stat, read).await;
+            }
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            path = normal(folder, &stat.link_target);
+        }
+        Ok(None) // a circle
+    }
+
+    async fn stat(&self, path: &str) -> Result<Option<PathStatResponse>, EngineFailed> {
+        let options = ContainerArchiveInfoOptionsBuilder::default().path(path).build();
+        let docker = &self.engine.0.docker;
+        let stat = docker.get_container_archive_info(&self.container, Some(options));
+        match call(self.engine.deadline(), stat).await {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Failure::NotFound(_)) => Ok(None),
+            Err(failure) => Err(failure.of("look into", path)),
+        }
+    }
+
+    async fn found(
+        &self,
+        path: &str,
+        stat: &PathStatResponse,
+        read: bool,
+    ) -> Result<Option<Found>, EngineFailed> {
+        if stat.file_mode & IS_FOLDER != 0 {
+            return Ok(Some(Found::Folder));
+        }
+        if stat.file_mode & IS_OTHER != 0 {
+            return Ok(None);
+        }
+        let small = usize::try_from(stat.size).is_ok_and(|size| size <= LOOK_MAX);
+        let content = if read && small { Some(self.read(path).await?) } else { None };
+        Ok(Some(Found::File(content)))
+    }
+
+    async fn read(&self, path: &str) -> Result<Vec<u8>, EngineFailed> {
+        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+        let download = self.engine.0.docker.download_from_container(&self.container, Some(options));
+        let whole = async {
+            let mut download = std::pin::pin!(download);
+            let mut tar = Vec::new();
+            while let Some(bytes) = download.next().await {
+                tar.extend_from_slice(&bytes?);
+                if tar.len() > LOOK_MAX + AROUND {
+                    break; // it grew, and is cut off: no tar any more
+                }
+            }
+            Ok(tar)
+        };
+        let failed = |failure: Failure| failure.of("look into", path);
+        let tar = call(self.engine.deadline(), whole).await.map_err(failed)?;
+        only_file(&tar).map_err(|error| failed(Failure::Refused(error.to_string())))
+    }
+
+    async fn remove(mut self) -> Result<(), EngineFailed> {
+        self.engine.remove_by_id(&self.container).await?;
+        self.removed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Looked {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        let (engine, container) = (self.engine.clone(), std::mem::take(&mut self.container));
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = engine.remove_by_id(&container).await {
+                tracing::warn!(%error, "a container that was looked into is left over until the next pass");
+            }
+        });
+    }
+}
+
+/// A path from the image's root, without dots; `path` may begin at `folder`.
+fn normal(folder: &str, path: &str) -> String {
+    let from = if path.starts_with('/') { "" } else { folder };
+    let mut parts = Vec::new();
+    for part in from.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// The content of a tar's first file.
+fn only_file(tar: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut archive = tar::Archive::new(tar);
+    let Some(first) = archive.entries()?.next() else {
+        return Err(std::io::Error::other("the engine gave no file"));
+    };
+    let mut content = Vec::new();
+    first?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_nowhere_but_into_the_image() {
+        for (folder, path, whole) in [
+            ("/bin", "dash", "/bin/dash"),
+            ("/etc", "../usr/lib/os-release", "/usr/lib/os-release"),
+            ("/etc", "/usr/lib/os-release", "/usr/lib/os-release"),
+            ("/", "../../etc/passwd", "/etc/passwd"),
+            ("", "./a//b/", "/a/b"),
+            ("/", "", "/"),
+        ] {
+            assert_eq!(normal(folder, path), whole, "{folder} {path}");
+        }
+    }
+}
