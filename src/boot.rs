@@ -17,7 +17,9 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use staithe_actors::{
-    Limits, SandboxSettings, SessionManager, Settings, mail,
+    Limits, SandboxSettings, SessionManager, Settings,
+    images::maker::ImageMaker,
+    mail,
     session_manager::messages::{Drain, Reconcile},
     settings,
 };
@@ -47,6 +49,7 @@ use crate::{
     },
     front::{EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
+    images::{maker::Maker, workshop::{Ways, Workshop}},
     routes, telemetry,
 };
 
@@ -88,9 +91,10 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let engine = engine(&config, &data_dir, &owner).await?;
     let view = engine_view(&*engine);
     tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
+    let maker = image_maker(&config, &*engine, &data_dir, &owner)?;
     let settings = actor_settings(&config, owner, engine.kind());
     let shared: Arc<dyn Store> = Arc::new(store.clone());
-    let (manager, registry) = SessionManager::load(shared, engine, None, settings)
+    let (manager, registry) = SessionManager::load(shared, engine, maker, settings)
         .await
         .context("the sessions can't be read")?;
     let manager = manager.start();
@@ -174,7 +178,7 @@ fn front_settings(config: &Config, shown: String) -> FrontSettings {
     }
 }
 
-fn make_dir(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_dir(dir: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -204,7 +208,7 @@ async fn engine(config: &Config, data_dir: &Path, owner: &str) -> anyhow::Result
     }
 }
 
-async fn docker_engine(
+pub(crate) async fn docker_engine(
     config: &Config,
     data_dir: &Path,
     owner: &str,
@@ -218,6 +222,28 @@ async fn docker_engine(
         tracing::warn!(lack, "the engine can't do all that the configuration asks");
     }
     Ok(engine)
+}
+
+/// Who builds images for sessions; none where nothing is to be built.
+fn image_maker(
+    config: &Config,
+    engine: &dyn Engine,
+    data_dir: &Path,
+    owner: &str,
+) -> anyhow::Result<Option<Arc<dyn ImageMaker>>> {
+    if !config.sandbox.builds_images() {
+        return Ok(None);
+    }
+    let Some(images) = engine.images() else {
+        tracing::warn!(
+            engine = engine.kind(),
+            "this engine has no images: sandbox.plugins and sandbox.runtime_extra_deps are not followed"
+        );
+        return Ok(None);
+    };
+    let ways = Ways::of(config, owner, data_dir)?;
+    let workshop = Arc::new(Workshop::new(images, ways));
+    Ok(Some(Arc::new(Maker::new(workshop, config.sandbox.clone()))))
 }
 
 pub(crate) fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {
@@ -273,7 +299,7 @@ pub(crate) fn place_runner(data_dir: &Path) -> anyhow::Result<(PathBuf, String)>
 }
 
 /// This installation's id, made at the first start.
-fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
+pub(crate) fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
     let path = data_dir.join("installation");
     match fs::read_to_string(&path) {
         Ok(owner) if !owner.trim().is_empty() => Ok(owner.trim().to_owned()),
@@ -330,7 +356,7 @@ fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
             queue: config.limits.over_limit == OverLimit::Queue,
             max_waiting: config.limits.max_waiting,
             max_queued_actions: config.limits.max_queued_actions,
-            max_builds: Limits::MAX_BUILDS,
+            max_builds: config.sandbox.image.max_builds,
         },
         secrets: config.secrets(),
     }

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod error;
 pub mod front;
 pub mod guard;
+pub mod images;
 pub mod openapi;
 pub mod routes;
 pub mod telemetry;

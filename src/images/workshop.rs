@@ -427,7 +427,7 @@ impl Workshop {
                 ca: !self.ways.authorities.is_empty(),
             };
             let dockerfile = render::render(&request)?;
-            files.push((*stage, steps(&dockerfile), self.context(&request, dockerfile)?));
+            files.push((*stage, steps(&dockerfile), self.context(&request, dockerfile)));
             making.names.of_stage(*stage).clone_into(&mut base);
         }
         making.with(|told| {
@@ -442,9 +442,8 @@ impl Workshop {
         Ok(id)
     }
 
-    fn context(&self, request: &Request<'_>, dockerfile: String) -> Result<Context, MakeFailed> {
+    fn context(&self, request: &Request<'_>, dockerfile: String) -> Context {
         context::assemble(request, dockerfile, &self.ways.authorities)
-            .map_err(|source| MakeFailed::File { what: "the build's context".into(), source })
     }
 
     fn order(
@@ -545,7 +544,7 @@ struct Ground {
     facts: BaseFacts,
 }
 
-fn tag_of(name: &str) -> &str {
+pub(super) fn tag_of(name: &str) -> &str {
     name.rsplit(':').next().unwrap_or(name)
 }
 

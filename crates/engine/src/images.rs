@@ -156,6 +156,14 @@ pub trait Images: fmt::Debug + Send + Sync {
         read: bool,
     ) -> Result<BTreeMap<String, Found>, EngineFailed>;
 
+    /// The files right in a folder of an image that is there, by their names, each at most [`LOOK_MAX`] bytes;
+    /// larger ones and all but files are left out. Empty when there is no such folder.
+    async fn read_folder(
+        &self,
+        image: &str,
+        folder: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, EngineFailed>;
+
     /// The ids of images that containers, running or not, are made of.
     async fn used(&self) -> Result<Vec<String>, EngineFailed>;
 

@@ -8,9 +8,11 @@
 //! 3. [`decision`]: whether to build, and from where
 //! 4. [`base`]: what the base image has already; [`places`]: where that is seen
 //! 5. [`labels`]: what an image says of itself; [`explain`]: why it has its name, and what changed
-//! 6. [`sbom`]: what was installed; [`retention`]: which images are no longer needed
+//! 6. [`render`]: the Dockerfile; [`context`]: the files that go with it
+//! 7. [`sbom`]: what was installed; [`retention`]: which images are no longer needed
 
 pub mod base;
+pub mod context;
 pub mod decision;
 pub mod explain;
 pub mod fields;
@@ -19,6 +21,7 @@ pub mod labels;
 pub mod names;
 pub mod places;
 pub mod refs;
+pub mod render;
 pub mod retention;
 #[cfg(test)]
 mod samples;

@@ -89,10 +89,9 @@ fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, Comma
         ca: !authorities.is_empty(),
     };
     let dockerfile = render::render(&request).map_err(MakeFailed::from)?;
-    let file = |source| MakeFailed::File { what: folder.display().to_string(), source };
-    let mut context = context::assemble(&request, dockerfile, &authorities).map_err(file)?;
+    let mut context = context::assemble(&request, dockerfile, &authorities);
     context.add("config.sh", config_sh(&names).into_bytes());
-    context.write_folder(folder).map_err(file)?;
+    context.write_folder(folder).map_err(|error| CommandFailed::Failed(error.to_string()))?;
     Ok(names)
 }
 

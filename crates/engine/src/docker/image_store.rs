@@ -91,6 +91,14 @@ impl Images for DockerImages {
         self.0.look_into_image(image, paths, read).await
     }
 
+    async fn read_folder(
+        &self,
+        image: &str,
+        folder: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, EngineFailed> {
+        self.0.read_folder_of_image(image, folder).await
+    }
+
     async fn used(&self) -> Result<Vec<String>, EngineFailed> {
         let mut used: Vec<_> = self.users().await?.into_iter().map(|(image, _)| image).collect();
         used.sort();

@@ -32,6 +32,8 @@ const KIND: &str = "look";
 const LINKS: usize = 8;
 /// A tar's head and end around one file.
 const AROUND: usize = 64 * 1024;
+/// Most bytes of a folder that is read.
+const FOLDER_MAX: usize = 32 << 20;
 /// Bits of a file's mode as the engine says it.
 const IS_FOLDER: u32 = 1 << 31;
 const IS_LINK: u32 = 1 << 27;
@@ -55,6 +57,21 @@ impl DockerEngine {
         }
         looked.remove().await?;
         Ok(found)
+    }
+
+    pub(super) async fn read_folder_of_image(
+        &self,
+        image: &str,
+        folder: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, EngineFailed> {
+        let _busy = self.busy().await?;
+        let looked = Looked::make(self, image).await?;
+        let files = match looked.at(folder, false).await? {
+            Some(Found::Folder) => looked.files(folder).await?,
+            _ => BTreeMap::new(),
+        };
+        looked.remove().await?;
+        Ok(files)
     }
 
     /// Removes containers of looks that are no more.
@@ -152,6 +169,19 @@ impl Looked {
     }
 
     async fn read(&self, path: &str) -> Result<Vec<u8>, EngineFailed> {
+        let tar = self.download(path, LOOK_MAX + AROUND).await?;
+        let unreadable = |error: std::io::Error| Failure::Refused(error.to_string());
+        only_file(&tar).map_err(|error| unreadable(error).of("look into", path))
+    }
+
+    async fn files(&self, path: &str) -> Result<BTreeMap<String, Vec<u8>>, EngineFailed> {
+        let tar = self.download(path, FOLDER_MAX).await?;
+        let unreadable = |error: std::io::Error| Failure::Refused(error.to_string());
+        files_right_in(&tar).map_err(|error| unreadable(error).of("look into", path))
+    }
+
+    /// What the engine packs at a path, cut off after `most` bytes.
+    async fn download(&self, path: &str, most: usize) -> Result<Vec<u8>, EngineFailed> {
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
         let download = self.engine.0.docker.download_from_container(&self.container, Some(options));
         let whole = async {
@@ -159,15 +189,14 @@ impl Looked {
             let mut tar = Vec::new();
             while let Some(bytes) = download.next().await {
                 tar.extend_from_slice(&bytes?);
-                if tar.len() > LOOK_MAX + AROUND {
+                if tar.len() > most {
                     break; // it grew, and is cut off: no tar any more
                 }
             }
             Ok(tar)
         };
-        let failed = |failure: Failure| failure.of("look into", path);
-        let tar = call(self.engine.deadline(), whole).await.map_err(failed)?;
-        only_file(&tar).map_err(|error| failed(Failure::Refused(error.to_string())))
+        let tar = call(self.engine.deadline(), whole).await;
+        tar.map_err(|failure| failure.of("look into", path))
     }
 
     async fn remove(mut self) -> Result<(), EngineFailed> {
@@ -217,9 +246,39 @@ fn only_file(tar: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// The files of a tar that holds one folder, by their names.
+fn files_right_in(tar: &[u8]) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for entry in tar::Archive::new(tar).entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let right_in = path.components().count() == 2 && entry.header().entry_type().is_file();
+        let small = usize::try_from(entry.size()).is_ok_and(|size| size <= LOOK_MAX);
+        if let (true, true, Some(name)) = (right_in, small, path.file_name()) {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            files.insert(name.to_string_lossy().into_owned(), content);
+        }
+    }
+    Ok(files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_files_right_in_a_folder_are_read() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (path, bytes) in [("sbom/a.txt", "one"), ("sbom/deep/b.txt", "two"), ("c", "three")] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, path, bytes.as_bytes()).unwrap();
+        }
+        let files = files_right_in(&tar.into_inner().unwrap()).unwrap();
+        assert_eq!(files, BTreeMap::from([("a.txt".to_owned(), b"one".to_vec())]));
+    }
 
     #[test]
     fn links_lead_nowhere_but_into_the_image() {
