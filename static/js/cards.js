@@ -68,11 +68,11 @@ export class ProgressLine {
     element.dataset.eventFrom = String(event.id);
   }
 
-  /** Whether the event only tells more of this line's step. @param {any} event */
-  goesOn({ id, observation, extras = {} }) {
+  /** Whether the very next event only tells more of this line's step. @param {any} event */
+  goesOn({ observation, extras = {} }) {
     const before = this.event.extras;
     const same = extras.phase === before.phase && extras.step === before.step && extras.reason === before.reason;
-    return observation === "phase_changed" && Boolean(extras.progress) && same && id === this.event.id + 1;
+    return observation === "phase_changed" && Boolean(extras.progress) && same;
   }
 
   /** @param {any} event */

@@ -130,6 +130,7 @@ function showButtons() {
 
 /** @param {import("./badges.js").PhaseView["fault"]} fault */
 function showFault(fault) {
+  const shown = !$("fault").hidden;
   $("fault").hidden = !fault;
   if (!fault) return;
   setText($("fault-title"), fault.step ? t("fault.at_step", { step: word("step", fault.step) }) : t("fault.title"));
@@ -139,7 +140,7 @@ function showFault(fault) {
   const log = fault.log_tail ?? [];
   const folded = /** @type {HTMLDetailsElement} */ ($("fault-log"));
   const text = log.join("\n");
-  const known = !folded.hidden && $("fault-lines").textContent === text;
+  const known = shown && $("fault-lines").textContent === text;
   folded.hidden = log.length === 0;
   setText($("fault-log-title"), t(fault.step === "build" ? "fault.log_build" : "fault.log"));
   setText($("fault-lines"), text);

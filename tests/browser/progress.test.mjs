@@ -62,7 +62,8 @@ test("the time goes on between events, and is that of the build", { timeout: 2 *
   assertClean(page);
   await page.context().close();
 
-  const { page: late } = await played(build(3));
+  const older = build(14, { seconds: 5000 });
+  const { page: late } = await played(build(3), {}, { events: [older, { phase: "ready" }] });
   await late.locator("#progress-time", { hasText: /1 min [5-9] sec/ }).waitFor();
   const was = await text(late, "#progress-time");
   await late.waitForFunction((was) => document.getElementById("progress-time")?.textContent !== was, was);
@@ -100,6 +101,7 @@ test("two hundred events of a build are one line that grows, and move nothing", 
   await page.getByLabel("Show all events").check();
   await lines.locator(".raw summary").click();
   assert.match(await lines.locator(".raw pre").innerText(), /"id": 203/);
+  await page.locator("#box").focus();
   tell(build(14, { seconds: 480, text: "the end" }));
   await page.waitForFunction(() => document.querySelector('[data-event-id="204"]'));
   assert.ok(await lines.locator(".raw pre").isVisible(), "nothing is taken from under a reader");
@@ -151,10 +153,17 @@ test("a failed build shows its last fifty lines, the last one first of all", { t
   await page.keyboard.press("Home");
   await page.waitForFunction(() => document.getElementById("fault-lines")?.scrollTop === 0);
   await page.locator("#fault-log-title").click();
-  await page.evaluate(() => document.getElementById("fault-log")?.scrollIntoView());
   tell({ phase: "failed", fault });
   await page.waitForFunction(() => document.querySelector('[data-event-id="5"]'));
   assert.equal(await log.isVisible(), false, "who folded it keeps it folded");
+  await page.locator("#fault-log-title").click();
+  await page.waitForFunction(() => (document.getElementById("fault-lines")?.scrollTop ?? 0) > 0);
+  await log.evaluate((pre) => pre.scrollTo(0, 0));
+  tell(build(9));
+  await page.locator("#fault").waitFor({ state: "hidden" });
+  tell({ phase: "failed", fault });
+  await page.locator("#fault").waitFor();
+  assert.ok((await at()).rest <= 1, "the same again, from its end again");
   assertClean(page);
   await page.context().close();
 
