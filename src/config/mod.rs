@@ -2,7 +2,7 @@
 //! [`load`].
 
 mod docker;
-mod image;
+pub mod image;
 pub mod load;
 pub mod units;
 

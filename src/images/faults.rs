@@ -17,7 +17,7 @@ pub enum MakeFailed {
     #[error(transparent)]
     Name(#[from] RefDenied),
     /// No such image can be built on this base.
-    #[error("{}", .0.cause)]
+    #[error(transparent)]
     Recipe(#[from] RecipeDenied),
     #[error(transparent)]
     Build(#[from] BuildFailed),
@@ -36,7 +36,7 @@ impl MakeFailed {
                 Vec::new(),
             ),
             Self::Recipe(denied) => {
-                ("sandbox.image_not_possible", denied.remedy.clone(), Vec::new())
+                ("sandbox.image_not_possible", denied.remedy().to_owned(), Vec::new())
             }
             Self::File { .. } => (
                 "sandbox.image_build_failed",

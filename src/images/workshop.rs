@@ -307,7 +307,7 @@ impl Workshop {
             making.note("the base image was changed: everything is built anew");
             anew = true;
         }
-        let from = if anew { BuildFrom::Scratch } else { self.begin_from(making).await? };
+        let from = if anew { Some(BuildFrom::Scratch) } else { self.begin_from(making).await? };
         let id = match from {
             Some(from) => self.build(making, from, anew).await?,
             None => {

@@ -12,7 +12,7 @@ use std::{
 use staithe_engine::{
     Engine, EngineFailed, LABEL_CONFIG, LABEL_POOL, Sandbox, SandboxSpec, SandboxState,
 };
-use staithe_protocol::{Fault, Progress, Reason, SandboxId, StartStep};
+use staithe_protocol::{Fault, Reason, SandboxId, StartStep};
 use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 
