@@ -90,11 +90,12 @@ pub struct Made {
 }
 
 impl Made {
-    /// This image can be what `other` was built on.
+    /// This image can be what `other` was built on. In doubt it is: which base that was need not be known.
     pub fn carries(&self, other: &Self) -> bool {
         let same = |ours: &Described, theirs: &Described| ours.is_same_up_to(theirs, self.stage);
+        let unknown = self.base_id.is_empty() || other.base_id.is_empty();
         self.stage < other.stage
-            && self.base_id == other.base_id
+            && (unknown || self.base_id == other.base_id)
             && self
                 .described
                 .as_ref()
@@ -252,6 +253,7 @@ mod tests {
         let user = Inputs { user: "ann:1000".into(), ..inputs() };
         assert!(lock.carries(&made(Stage::Final, &extra, "1")));
         assert!(!lock.carries(&made(Stage::Final, &extra, "2")), "on another base");
+        assert!(lock.carries(&made(Stage::Final, &extra, "")), "on a base that is not known");
         assert!(!lock.carries(&made(Stage::Final, &user, "1")), "with another user");
         assert!(!lock.carries(&made(Stage::Deps, &inputs(), "1")), "itself");
         assert!(made(Stage::System, &inputs(), "1").carries(&lock));

@@ -50,6 +50,7 @@ pub(crate) const NODE: &[&str] = &["/usr/local/bin/node", "/usr/bin/node"];
 /// Things that are there when any of their places is.
 pub(crate) const PLACES: &[(Thing, &str)] = &[
     (Thing::Sh, "/bin/sh"),
+    (Thing::Sh, "/usr/bin/sh"),
     (Thing::Bash, "/bin/bash"),
     (Thing::Bash, "/usr/bin/bash"),
     (Thing::Git, "/usr/bin/git"),

@@ -1,7 +1,8 @@
 //! What was installed, part by part: read from the lists that lie in the image. Pure.
 //!
 //! Each is a file `NN-<part>.txt` in [`FOLDER`]. Its first line is `# <part> <stage>`, any other one a package
-//! URL (purl). The step that writes one ends in [`STEP`] and the part, so the image's history tells its size.
+//! URL (purl). A step that installs ends in [`STEP`] and the part; what was made beside the image is copied from
+//! [`COPIED`] with its list. So the image's history tells the size of each.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::Serialize;
@@ -13,6 +14,11 @@ use crate::stages::{BuildFrom, Stage};
 pub const FOLDER: &str = "/opt/staithe/sbom";
 /// What a step says before its part's name.
 pub const STEP: &str = "staithe-sbom record ";
+
+/// Where a stage beside the image puts what is copied into it.
+pub const COPIED: &str = "/staithe-root/";
+/// The part that is copied together with every other one of its stage.
+const TOOLS: &str = "tools";
 
 /// One package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -39,14 +45,14 @@ pub struct Record {
     pub bad: Vec<(usize, String)>,
 }
 
-/// One step of an image's history with what it installed.
+/// One step of an image's history with what it brought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LayerView {
     /// As the builder wrote it; empty: the list belongs to no step that can be told.
     pub created_by: String,
     /// Bytes.
     pub size: u64,
-    pub record: Option<Record>,
+    pub records: Vec<Record>,
 }
 
 /// Reads one list. `name`: its file's name, which stands in for a first line that says nothing.
@@ -111,23 +117,37 @@ pub fn cyclonedx(image: &str, id: &str, created: &str, records: &[Record]) -> Va
     })
 }
 
-/// The steps of an image's history, oldest first, each with the list that it wrote; then the lists for which no
-/// step is found.
+/// The steps of an image's history, oldest first, each with the lists that came by it; then the lists for which
+/// no step is found. `records`: in the order of their files' names, which is that of the steps.
 pub fn by_layer(records: &[Record], layers: &[(String, u64)]) -> Vec<LayerView> {
-    let mut left: Vec<&Record> = records.iter().collect();
-    let mut views: Vec<LayerView> = layers
-        .iter()
-        .map(|(created_by, size)| {
-            let place = left.iter().position(|record| writes(created_by, &record.part));
-            let record = place.map(|place| left.remove(place).clone());
-            LayerView { created_by: created_by.clone(), size: *size, record }
-        })
-        .collect();
-    views.extend(left.into_iter().map(|record| LayerView {
-        created_by: String::new(),
-        size: 0,
-        record: Some(record.clone()),
-    }));
+    let view = |(created_by, size): &(String, u64)| LayerView {
+        created_by: created_by.clone(),
+        size: *size,
+        records: Vec::new(),
+    };
+    let mut views: Vec<LayerView> = layers.iter().map(view).collect();
+    let (copied, installed): (Vec<&Record>, Vec<&Record>) =
+        records.iter().partition(|record| record.stage == Some(Stage::Deps));
+    let mut left = Vec::new();
+    for record in installed {
+        match views.iter_mut().rfind(|view| writes(&view.created_by, &record.part)) {
+            Some(view) => view.records.push(record.clone()),
+            None => left.push(record.clone()),
+        }
+    }
+    // Copies look alike, but nothing is copied after these: counted from the end, they are in order.
+    let together = copied.iter().any(|record| record.part == TOOLS);
+    let mut candidates: Vec<&mut LayerView> =
+        views.iter_mut().rev().filter(|view| copies(&view.created_by)).collect();
+    for (place, record) in copied.iter().rev().enumerate() {
+        match candidates.get_mut(if together { 0 } else { place }) {
+            Some(view) => view.records.insert(0, (*record).clone()),
+            None => left.push((*record).clone()),
+        }
+    }
+    if !left.is_empty() {
+        views.push(LayerView { created_by: String::new(), size: 0, records: left });
+    }
     views
 }
 
@@ -161,6 +181,12 @@ fn writes(created_by: &str, part: &str) -> bool {
             !rest.starts_with(|c: char| c.is_alphanumeric() || "-_.".contains(c))
         })
     })
+}
+
+/// The step copied what was made beside the image, in the words of `BuildKit` or of the classic builder.
+fn copies(created_by: &str) -> bool {
+    let classic = created_by.contains("COPY dir:") && created_by.trim_end().ends_with(" in /");
+    classic || created_by.contains("COPY ") && created_by.contains(COPIED)
 }
 
 /// Reads `pkg:type/namespace/name@version?qualifiers#subpath`.
@@ -314,15 +340,51 @@ mod tests {
             ("RUN /bin/sh -c a && /opt/staithe-sbom record system # buildkit".to_owned(), 30),
             ("/bin/sh -c 'staithe-sbom record browser'".to_owned(), 40),
         ];
-        let records = [extra.clone(), browser.clone(), system.clone()];
-        let views = by_layer(&records, &layers);
-        let told: Vec<_> = views.iter().map(|view| (view.size, view.record.clone())).collect();
-        let expected =
-            [(100, None), (1, None), (30, Some(system)), (40, Some(browser)), (0, Some(extra))];
-        assert_eq!(told, expected);
+        let records = [extra, browser, system];
         assert_eq!(
-            (views[0].created_by.as_str(), views[4].created_by.as_str()),
-            (&*layers[0].0, "")
+            told(&by_layer(&records, &layers)),
+            expected(&[(100, ""), (1, ""), (30, "system"), (40, "browser"), (0, "extra")])
+        );
+    }
+
+    /// Each step's size and the parts that came by it.
+    fn told(views: &[LayerView]) -> Vec<(u64, String)> {
+        let parts = |view: &LayerView| {
+            let parts: Vec<&str> = view.records.iter().map(|record| record.part.as_str()).collect();
+            parts.join(" ")
+        };
+        views.iter().map(|view| (view.size, parts(view))).collect()
+    }
+
+    fn expected(steps: &[(u64, &str)]) -> Vec<(u64, String)> {
+        steps.iter().map(|(size, parts)| (*size, (*parts).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_was_copied_came_by_the_last_copies() {
+        let list = |part: &str| parse(part, &format!("# {part} deps\npkg:npm/x@1"));
+        let [jupyter, tools, vscode] = ["jupyter", "tools", "vscode"].map(list);
+        let buildkit = "COPY /staithe-root/ / # buildkit";
+        let classic = "/bin/sh -c #(nop) COPY dir:0f in / ";
+        let history = |steps: &[&str]| -> Vec<(String, u64)> {
+            steps.iter().zip(1..).map(|(step, size)| ((*step).to_owned(), size)).collect()
+        };
+        // The first is the base's own.
+        for copy in [buildkit, classic] {
+            let layers = history(&[classic, "COPY bin/ /opt/staithe/bin/", copy, copy, "RUN x"]);
+            assert_eq!(
+                told(&by_layer(&[jupyter.clone(), vscode.clone()], &layers)),
+                expected(&[(1, ""), (2, ""), (3, "jupyter"), (4, "vscode"), (5, "")])
+            );
+            let all = [jupyter.clone(), tools.clone(), vscode.clone()];
+            assert_eq!(
+                told(&by_layer(&all, &history(&[classic, copy]))),
+                expected(&[(1, ""), (2, "jupyter tools vscode")])
+            );
+        }
+        assert_eq!(
+            told(&by_layer(&[jupyter, vscode], &history(&[buildkit]))),
+            expected(&[(1, "vscode"), (0, "jupyter")])
         );
     }
 
