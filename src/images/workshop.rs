@@ -19,6 +19,7 @@ use staithe_image::{
     base::BaseFacts,
     context::{self, Context},
     decision::{self, Known, Look, Next},
+    fields,
     inputs::Inputs,
     labels,
     names::Names,
@@ -251,7 +252,10 @@ impl Workshop {
         teller: &Teller<'_>,
         cancel: &CancellationToken,
     ) -> Result<Made, Failed> {
-        let names = self.names(inputs).map_err(|why| Failed { why, log: None })?;
+        let early = |why: MakeFailed| Failed { why, log: None };
+        let names = self.names(inputs).map_err(early)?;
+        // The same as is in the name.
+        let inputs = &fields::normalised(inputs).map_err(|denied| early(denied.into()))?;
         let recipe = render::recipe_digest();
         let tag = tag_of(&names.source);
         let making = Making {

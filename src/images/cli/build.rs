@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use staithe_engine::images::BuildFailed;
 use staithe_image::{
-    base, context,
+    base, context, fields,
     inputs::Inputs,
     names::Names,
     refs::ImageRef,
@@ -72,6 +72,7 @@ fn say_names(json: bool, names: &Names, more: &serde_json::Value) {
 /// Dockerfile and context, by the inputs alone: a base that can't be looked into is guessed by its name.
 fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, CommandFailed> {
     let image = &config.sandbox.image;
+    let inputs = &fields::normalised(inputs).map_err(MakeFailed::from)?;
     let base = ImageRef::parse(&inputs.base_image).map_err(MakeFailed::from)?;
     let names = Names::of(&image.repository, inputs, &render::recipe_digest()).map_err(MakeFailed::from)?;
     let authorities = match image.ca_dir.as_os_str().is_empty() {

@@ -9,7 +9,7 @@ use staithe_image::{
     labels::{self, Described, Made},
     names::Names,
     render,
-    sbom::{self, LayerView, Record},
+    sbom::{self, LayerView, Package, Record},
 };
 
 use super::{CommandFailed, configured, inputs_of, say, size, workshop};
@@ -208,7 +208,8 @@ fn changes_in_words(changes: &[Change]) {
 fn layer_in_words(layer: &LayerView) {
     let step: String = layer.created_by.split_whitespace().collect::<Vec<_>>().join(" ");
     let short: String = step.chars().take(100).collect();
-    let packages = layer.record.as_ref().map_or(&[][..], |record| &record.packages);
+    let packages: Vec<&Package> =
+        layer.records.iter().flat_map(|record| &record.packages).collect();
     if layer.size == 0 && packages.is_empty() {
         return;
     }
