@@ -146,12 +146,12 @@ impl Wanted<'_> {
             return Ok(());
         }
         begin(StartStep::Image);
-        let began = Instant::now();
+        let since = Instant::now();
         let words = |words: &str| {
             tell(Progress {
                 image: self.image.to_owned(),
                 text: words.to_owned(),
-                seconds: began.elapsed().as_secs(),
+                seconds: since.elapsed().as_secs(),
                 ..Progress::default()
             });
         };

@@ -79,17 +79,10 @@ impl Ended {
         metrics::histogram!("staithe_image_build_seconds", "outcome" => outcome)
             .record(took.as_secs_f64());
         let seconds = took.as_secs();
-        match self {
-            Self::Failed(fault) => {
-                tracing::warn!(
-                    image,
-                    seconds,
-                    code = fault.code,
-                    cause = fault.cause,
-                    "an image could not be made"
-                );
-            }
-            _ => tracing::info!(image, seconds, outcome, "the making of an image ended"),
+        if let Self::Failed(Fault { code, cause, .. }) = self {
+            tracing::warn!(image, seconds, code, cause, "an image could not be made");
+        } else {
+            tracing::info!(image, seconds, outcome, "the making of an image ended");
         }
     }
 

@@ -70,7 +70,7 @@ fn address_of(line: Line) -> Address {
 }
 
 /// An engine's error as a fault.
-pub(crate) fn fault_of(step: StartStep, error: &EngineFailed) -> Fault {
+pub fn fault_of(step: StartStep, error: &EngineFailed) -> Fault {
     let mut cause = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
