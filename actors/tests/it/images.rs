@@ -7,7 +7,7 @@ use serde_json::Value;
 use staithe_actors::{
     Settings,
     images::{
-        messages::{GetMakings, MakingView},
+        messages::{GetMakings, HaveImage, MakingView},
         state::Stage as At,
     },
     mail,
@@ -77,14 +77,16 @@ async fn ten_sessions_make_one_image_and_each_tells_how_far_it_is() {
     tokio::time::pause();
     let maker = FakeMaker::new();
     let stage = Stage::making(&maker, many).await;
-    let sessions = waiting(&stage, &maker, 10).await;
+    let mut sessions = waiting(&stage, &maker, 10).await;
     for number in 1..=3 {
         maker.tell("debian", progress(number));
         sleep(Duration::from_secs(1)).await;
     }
+    let late = stage.create().await;
+    eventually("who comes late sees it too", || text(&late) == Some("RUN step 3".into())).await;
     let view = makings(&stage).await.pop().expect("one");
     assert_eq!((view.image.as_str(), view.asked.as_str()), ("built/debian", "debian"));
-    assert_eq!((view.stage, view.waiters), (At::Making, 10));
+    assert_eq!((view.stage, view.waiters), (At::Making, 11));
     assert_eq!(view.progress, Some(progress(3)));
     maker.finish("debian");
     for session in &sessions {
@@ -92,11 +94,13 @@ async fn ten_sessions_make_one_image_and_each_tells_how_far_it_is() {
         assert_eq!(numbers(session).await, [1, 2, 3]);
         assert_eq!(session.steps().await, ["find", "build", "create", "start", "connect"]);
     }
-    assert_eq!(maker.calls(), ["debian"]);
+    late.reach(Phase::Ready).await;
+    assert_eq!((numbers(&late).await, maker.calls().len()), (vec![3], 1));
     assert_eq!(makings(&stage).await, []);
     let image = Labels::from([(LABEL_IMAGE.to_owned(), "built/debian".to_owned())]);
+    sessions.push(late);
     let found = staithe_engine::Engine::find(&*stage.engine, &image).await.unwrap();
-    assert_eq!(found.len(), 10, "they are made of what was built");
+    assert_eq!(found.len(), 11, "they are made of what was built");
     end(stage, &sessions).await;
 }
 
@@ -115,6 +119,11 @@ async fn an_image_that_is_there_is_not_built_again() {
     plain.reach(Phase::Ready).await;
     assert_eq!(maker.calls(), ["debian"]);
     assert_eq!(plain.steps().await, ["find", "create", "start", "connect"]);
+    // Somebody who looked before it was there and asks now.
+    let asked = HaveImage { asked: "debian".into() };
+    let mut making = mail::ask(&stage.manager, asked).await.unwrap().expect("it is being made");
+    let outcome = making.wait_for(|making| making.outcome.is_some()).await.unwrap().clone();
+    assert_eq!((outcome.outcome, maker.calls().len()), (Some(Ok(())), 1));
     stage.end(&[&sessions[0], &plain]).await;
 }
 
@@ -170,7 +179,7 @@ async fn a_cancelled_maker_that_does_not_end_is_cut_off() {
     let stage = Stage::making(&maker, many).await;
     let sessions = waiting(&stage, &maker, 1).await;
     stop(&sessions[0]).await;
-    sleep(Duration::from_secs(29)).await;
+    sleep(Duration::from_secs(19)).await;
     assert!(maker.is_making("debian"));
     sleep(Duration::from_secs(2)).await;
     assert!(!maker.is_making("debian"));
@@ -242,6 +251,8 @@ async fn as_many_are_made_at_a_time_as_may_and_who_waits_is_told_so() {
         assert_eq!(waits, most == 1);
         maker.finish("debian");
         eventually("it is its turn", || maker.is_making("alpine")).await;
+        let begins = Some("the build begins".to_owned()).filter(|_| most == 1);
+        eventually("it does not wait any more", || text(&second) == begins).await;
         maker.finish("alpine");
         for session in [&first, &second] {
             session.reach(Phase::Ready).await;

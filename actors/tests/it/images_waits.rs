@@ -8,6 +8,7 @@ use staithe_actors::{
     session_manager::messages::Drain,
     settings::PoolSize,
 };
+use staithe_engine::{Engine as _, LABEL_IMAGE, Labels, Sandbox};
 use staithe_protocol::{Phase, StartStep};
 use staithe_testkit::eventually;
 use tokio::time::sleep;
@@ -21,25 +22,31 @@ use crate::{
 #[actix::test]
 async fn the_part_that_has_images_made_may_die_and_who_waited_asks_its_successor() {
     tokio::time::pause();
-    let maker = FakeMaker::new();
-    let stage = Stage::making(&maker, many).await;
-    let first = stage.create().await;
-    eventually("it is being made", || maker.is_making("debian")).await;
-    maker.be_stubborn();
-    // The first question is the session's own, the second the actor's.
-    maker.panic_at_name(2);
-    let second = stage.create().await;
-    eventually("the maker is cancelled", || maker.cancelled() == 1).await;
-    sleep(Duration::from_secs(10)).await;
-    assert_eq!(maker.calls().len(), 1, "nothing begins before the old maker has ended");
-    maker.fail("debian", "image.cancelled");
-    eventually("it is made anew", || maker.calls().len() == 2).await;
-    maker.finish("debian");
-    for session in [&first, &second] {
-        session.reach(Phase::Ready).await;
+    for ends in [true, false] {
+        let maker = FakeMaker::new();
+        let stage = Stage::making(&maker, many).await;
+        let first = stage.create().await;
+        eventually("it is being made", || maker.is_making("debian")).await;
+        maker.be_stubborn();
+        // The first question is the session's own, the second the actor's.
+        maker.panic_at_name(2);
+        let second = stage.create().await;
+        eventually("the maker is cancelled", || maker.cancelled() == 1).await;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(maker.calls().len(), 1, "nothing begins before the old maker has ended");
+        if ends {
+            maker.fail("debian", "image.cancelled");
+        } else {
+            sleep(Duration::from_secs(11)).await; // it is cut off
+        }
+        eventually("it is made anew", || maker.calls().len() == 2).await;
+        maker.finish("debian");
+        for session in [&first, &second] {
+            session.reach(Phase::Ready).await;
+        }
+        assert_eq!(maker.calls().len(), 2);
+        stage.end(&[&first, &second]).await;
     }
-    assert_eq!(maker.calls().len(), 2);
-    stage.end(&[&first, &second]).await;
 }
 
 #[actix::test]
@@ -48,7 +55,7 @@ async fn a_build_takes_longer_than_a_start_may_and_an_engine_that_is_cut_in_it_i
     let maker = FakeMaker::new();
     let stage = Stage::making(&maker, many).await;
     let session = stage.create().await;
-    for code in ["sandbox.engine_unavailable", "sandbox.engine_unavailable"] {
+    for code in ["sandbox.engine_unavailable"; 2] {
         eventually("it is being made", || maker.is_making("debian")).await;
         sleep(Duration::from_mins(10)).await;
         maker.fail("debian", code);
@@ -114,6 +121,9 @@ async fn the_pool_and_a_session_wait_for_one_making_and_what_is_pooled_can_be_cl
     session.reach(Phase::Ready).await;
     let pooled = || stage.machine.running().iter().any(|name| name.starts_with("box-pool-"));
     eventually("the pool is full", pooled).await;
+    let found = stage.engine.find(&Labels::new()).await.unwrap();
+    let image = |sandbox: &Sandbox| sandbox.labels.get(LABEL_IMAGE).cloned();
+    assert!(found.iter().all(|it| image(it).as_deref() == Some("built/debian")), "{found:?}");
     sleep(Duration::from_millis(100)).await;
     let second = stage.ready().await;
     assert_eq!(second.steps().await, ["find", "connect", "init"]);
