@@ -49,7 +49,10 @@ use crate::{
     },
     front::{EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
-    images::{maker::Maker, workshop::{Ways, Workshop}},
+    images::{
+        maker::Maker,
+        workshop::{Ways, Workshop},
+    },
     routes, telemetry,
 };
 

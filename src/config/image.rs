@@ -43,9 +43,8 @@ fn requirements(path: &Path) -> Result<String, String> {
     if path.as_os_str().is_empty() {
         return Ok(String::new());
     }
-    fs::read_to_string(path).map_err(|error| {
-        format!("sandbox.image.jupyter.requirements: {}: {error}", path.display())
-    })
+    fs::read_to_string(path)
+        .map_err(|error| format!("sandbox.image.jupyter.requirements: {}: {error}", path.display()))
 }
 
 impl Config {
@@ -118,7 +117,10 @@ pub fn user(text: &str) -> Result<(), String> {
     let numbers: Option<Vec<u32>> = parts.map(|part| part.parse().ok()).collect();
     match numbers.as_deref() {
         Some([uid] | [uid, _]) if named && *uid > 0 => Ok(()),
-        _ => Err("NAME:UID or NAME:UID:GID is needed, such as \"dev:1000\"; the user is not root".into()),
+        _ => {
+            Err("NAME:UID or NAME:UID:GID is needed, such as \"dev:1000\"; the user is not root"
+                .into())
+        }
     }
 }
 
@@ -146,7 +148,9 @@ fn download(download: &Download) -> Result<(), String> {
         return Ok(());
     }
     if checksum.is_empty() {
-        return Err("checksum: needed with a source, so that nothing else is put into the image".into());
+        return Err(
+            "checksum: needed with a source, so that nothing else is put into the image".into()
+        );
     }
     if source.starts_with("http://") || source.starts_with("https://") {
         return Ok(());
@@ -185,7 +189,8 @@ mod tests {
         for good in ["", "dev:1000", "dev:1000:100", "_x-1:4711"] {
             assert_eq!(user(good), Ok(()), "{good}");
         }
-        for bad in ["dev", "dev:", "dev:0", "Dev:1", "dev:1:2:3", "dev:x", "a b:1", ":1", "dev:-1"] {
+        for bad in ["dev", "dev:", "dev:0", "Dev:1", "dev:1:2:3", "dev:x", "a b:1", ":1", "dev:-1"]
+        {
             assert!(user(bad).is_err(), "{bad}");
         }
     }

@@ -9,6 +9,9 @@ use staithe_protocol::Progress;
 #[derive(Clone, Debug)]
 pub(super) struct Course {
     image: String,
+    /// Steps at the end of each stage that only write labels: the classic builder counts them, nobody wants to
+    /// see them.
+    labels: u32,
     /// Steps that each stage is expected to have, from the one that runs on.
     expected: VecDeque<u32>,
     /// Steps of the stages that are done.
@@ -20,9 +23,10 @@ pub(super) struct Course {
 
 impl Course {
     /// A build of stages with about so many steps each.
-    pub(super) fn new(image: &str, expected: impl IntoIterator<Item = u32>) -> Self {
+    pub(super) fn new(image: &str, labels: u32, expected: impl IntoIterator<Item = u32>) -> Self {
         Self {
             image: image.to_owned(),
+            labels,
             expected: expected.into_iter().collect(),
             done: 0,
             number: 0,
@@ -46,9 +50,13 @@ impl Course {
     pub(super) fn take(&mut self, news: &BuildNews) {
         match news {
             BuildNews::Step { number, of, text } => {
+                let of = of.saturating_sub(self.labels);
+                if *number > of {
+                    return;
+                }
                 self.number = *number;
                 if let Some(expected) = self.expected.front_mut() {
-                    *expected = *of;
+                    *expected = of;
                 }
                 self.note(text.clone());
             }
@@ -99,7 +107,7 @@ mod tests {
 
     #[test]
     fn stages_add_up_and_never_go_back() {
-        let mut course = Course::new("i", [3, 2]);
+        let mut course = Course::new("i", 0, [3, 2]);
         let mut seen = Vec::new();
         for news in [step(1, 4), step(4, 4)] {
             course.take(&news);
@@ -114,15 +122,27 @@ mod tests {
     }
 
     #[test]
+    fn steps_that_only_write_labels_are_not_seen() {
+        let mut course = Course::new("i", 2, [9]);
+        for number in 1..=4 {
+            course.take(&step(number, 4));
+        }
+        let seen = course.progress(Duration::ZERO);
+        assert_eq!((seen.number, seen.of, seen.text.as_str()), (2, 2, "RUN 2"));
+    }
+
+    #[test]
     fn only_the_last_lines_of_a_step_are_kept() {
-        let mut course = Course::new("i", [1]);
+        let mut course = Course::new("i", 0, [1]);
         course.take(&step(1, 1));
         for number in 0..9 {
             course.take(&BuildNews::Line(format!("{number}{}", "é".repeat(300))));
         }
         let lines = course.progress(Duration::ZERO).lines;
         assert_eq!(lines.len(), Progress::LINES);
-        assert!(lines[0].starts_with('4') && lines.iter().all(|l| l.chars().count() == Progress::WIDTH));
+        assert!(
+            lines[0].starts_with('4') && lines.iter().all(|l| l.chars().count() == Progress::WIDTH)
+        );
         course.take(&step(2, 2));
         assert_eq!(course.progress(Duration::ZERO).lines.len(), 0);
     }

@@ -50,7 +50,8 @@ impl MakeFailed {
 }
 
 fn of_build(failed: &BuildFailed, log: Option<&Path>) -> Fault {
-    let whole = log.map_or_else(String::new, |log| format!("; all that it printed is in {}", log.display()));
+    let whole = log
+        .map_or_else(String::new, |log| format!("; all that it printed is in {}", log.display()));
     let (code, remedy, tail) = match failed {
         BuildFailed::Engine(error) => return fault_of(StartStep::Build, error),
         BuildFailed::Step { tail, .. } => (

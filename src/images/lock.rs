@@ -27,7 +27,8 @@ impl Lock {
     ) -> io::Result<Option<Self>> {
         fs::create_dir_all(dir)?;
         let path = dir.join(format!("{tag}.lock"));
-        let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file =
+            File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut told = false;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -56,7 +56,9 @@ impl Maker {
         }
         match upkeep::prune(&workshop, &current, false).await {
             Ok(removed) if removed.is_empty() => {}
-            Ok(removed) => tracing::info!(?removed, "images that are not needed any more are removed"),
+            Ok(removed) => {
+                tracing::info!(?removed, "images that are not needed any more are removed")
+            }
             Err(error) => tracing::warn!(%error, "old images can't be removed"),
         }
     }
@@ -88,7 +90,8 @@ impl ImageMaker for Maker {
         cancel: &CancellationToken,
     ) -> Result<(), Fault> {
         let failed = |why: MakeFailed| why.fault(None);
-        let inputs = self.sandbox.image_inputs(asked).map_err(MakeFailed::Inputs).map_err(failed)?;
+        let inputs =
+            self.sandbox.image_inputs(asked).map_err(MakeFailed::Inputs).map_err(failed)?;
         let wish = Wish { anew: self.must_be_forced(asked) };
         let teller = Teller { progress: tell, line: &|_| {} };
         tracing::info!(base = asked, "an image is being built");

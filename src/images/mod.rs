@@ -7,8 +7,8 @@
 pub mod cli;
 mod course;
 mod faults;
-mod look;
 mod lock;
+mod look;
 pub mod maker;
 mod mask;
 mod spool;

@@ -179,11 +179,49 @@ impl Making<'_> {
         (self.teller.progress)(progress);
     }
 
+    /// A step as a person wrote it: the extra lines stand in a form that keeps their quotes.
+    fn shown(&self, step: String) -> String {
+        if !step.contains("staithe-sbom record extra") {
+            return step;
+        }
+        let lines: Vec<&str> = self.inputs.extra_deps.split_whitespace().collect();
+        format!("RUN {}", lines.join(" "))
+    }
+
+    /// The tail and the step's text are the builder's own words.
+    fn as_shown(&self, failed: MakeFailed) -> MakeFailed {
+        let one = |text: String| self.mask.apply(text);
+        let all = |lines: Vec<String>| lines.into_iter().map(one).collect();
+        let MakeFailed::Build(failed) = failed else { return failed };
+        // Counted over the whole chain, as it was told all the time.
+        let Progress { number, of, .. } = self.with(|told| told.course.progress(Duration::ZERO));
+        MakeFailed::Build(match failed {
+            BuildFailed::Step { text, cause, tail, .. } => BuildFailed::Step {
+                number,
+                of,
+                text: one(self.shown(text)),
+                cause: exit_of(&cause).unwrap_or_else(|| one(cause)),
+                tail: all(tail),
+            },
+            BuildFailed::DiskFull { cause, tail } => {
+                BuildFailed::DiskFull { cause: one(cause), tail: all(tail) }
+            }
+            BuildFailed::TimedOut { limit, text, tail, .. } => BuildFailed::TimedOut {
+                limit,
+                number,
+                of,
+                text: one(self.shown(text)),
+                tail: all(tail),
+            },
+            other => other,
+        })
+    }
+
     fn take(&self, news: BuildNews) {
         let news = match news {
             BuildNews::Line(line) => BuildNews::Line(self.mask.apply(line)),
             BuildNews::Step { number, of, text } => {
-                BuildNews::Step { number, of, text: self.mask.apply(text) }
+                BuildNews::Step { number, of, text: self.mask.apply(self.shown(text)) }
             }
         };
         let progress = self.with(|told| {
@@ -267,7 +305,7 @@ impl Workshop {
             mask: Mask::of(&self.ways.secrets, inputs),
             began: Instant::now(),
             told: Mutex::new(Told {
-                course: Course::new(&names.source, []),
+                course: Course::new(&names.source, 0, []),
                 spool: Spool::begin(&self.ways.dir.join("logs"), tag),
             }),
         };
@@ -277,6 +315,7 @@ impl Workshop {
             () = late(cancel) => Err(BuildFailed::Cancelled.into()),
         };
         let took = making.began.elapsed();
+        let outcome = outcome.map_err(|why| making.as_shown(why));
         let log = making.with(|told| {
             told.spool.line(&match &outcome {
                 Ok((id, _)) => format!("done after {} s: {id}", took.as_secs()),
@@ -286,7 +325,7 @@ impl Workshop {
         });
         match outcome {
             Ok((id, from)) => Ok(Made { id, from, took, names }),
-            Err(why) => Err(Failed { why: masked(why, &making.mask), log }),
+            Err(why) => Err(Failed { why, log }),
         }
     }
 
@@ -434,12 +473,24 @@ impl Workshop {
             files.push((*stage, steps(&dockerfile), self.context(&request, dockerfile)));
             making.names.of_stage(*stage).clone_into(&mut base);
         }
+        let expected: Vec<u32> = files.iter().map(|file| file.1).collect();
+        let mut orders = Vec::new();
+        for (stage, _, context) in files {
+            orders.push(self.order(making, builder, stage, &ground, context, anew)?);
+        }
+        let labels = match (builder, orders.first()) {
+            (Builder::Classic, Some(order)) => {
+                u32::try_from(order.labels.len()).unwrap_or_default()
+            }
+            _ => 0,
+        };
         making.with(|told| {
-            told.course = Course::new(&making.names.source, files.iter().map(|file| file.1));
+            told.course = Course::new(&making.names.source, labels, expected);
         });
         let mut id = String::new();
-        for (stage, _, context) in files {
-            let order = self.order(making, builder, stage, &ground, context, anew)?;
+        for order in orders {
+            let left = self.ways.timeout.saturating_sub(making.began.elapsed());
+            let order = BuildOrder { limit: left.max(Duration::from_secs(1)), ..order };
             id = self.images.build(order, &|news| making.take(news)).await?;
             making.with(|told| told.course.stage_done());
         }
@@ -475,7 +526,7 @@ impl Workshop {
             },
             platform: making.inputs.platform.clone(),
             anew,
-            limit: self.ways.timeout.saturating_sub(making.began.elapsed()).max(Duration::from_secs(1)),
+            limit: self.ways.timeout,
             cancel: making.cancel.clone(),
         })
     }
@@ -490,7 +541,11 @@ impl Workshop {
         wanted.filter(|wanted| there.contains(wanted)).ok_or_else(|| {
             MakeFailed::Inputs(format!(
                 "sandbox.image.builder: the engine has {}",
-                if there.contains(&Builder::Classic) { "the classic builder only" } else { "no builder" }
+                if there.contains(&Builder::Classic) {
+                    "the classic builder only"
+                } else {
+                    "no builder"
+                }
             ))
         })
     }
@@ -501,7 +556,8 @@ impl Workshop {
         if !making.inputs.tools_image.is_empty() {
             self.had(making, &making.inputs.tools_image).await?;
         }
-        let facts = look::into(&*self.images, &found, making.inputs).await.map_err(BuildFailed::from)?;
+        let facts =
+            look::into(&*self.images, &found, making.inputs).await.map_err(BuildFailed::from)?;
         Ok(Ground { name: making.inputs.base_image.clone(), base_id: found.id, facts })
     }
 
@@ -534,7 +590,9 @@ impl Workshop {
         let told = found.labels.get(LABEL_FACTS);
         let facts = match told.and_then(|facts| serde_json::from_str(facts).ok()) {
             Some(facts) => facts,
-            None => look::into(&*self.images, &found, making.inputs).await.map_err(BuildFailed::from)?,
+            None => {
+                look::into(&*self.images, &found, making.inputs).await.map_err(BuildFailed::from)?
+            }
         };
         let base_id = labels::read(&found.labels).map(|made| made.base_id).unwrap_or_default();
         Ok(Ground { name: name.to_owned(), base_id, facts })
@@ -558,24 +616,10 @@ async fn late(cancel: &CancellationToken) {
     tokio::time::sleep(Duration::from_secs(20)).await;
 }
 
-/// The tail and the step's text are the builder's own words.
-fn masked(failed: MakeFailed, mask: &Mask) -> MakeFailed {
-    let all = |lines: Vec<String>| lines.into_iter().map(|line| mask.apply(line)).collect();
-    let MakeFailed::Build(failed) = failed else { return failed };
-    MakeFailed::Build(match failed {
-        BuildFailed::Step { number, of, text, cause, tail } => BuildFailed::Step {
-            number,
-            of,
-            text: mask.apply(text),
-            cause: mask.apply(cause),
-            tail: all(tail),
-        },
-        BuildFailed::DiskFull { cause, tail } => {
-            BuildFailed::DiskFull { cause: mask.apply(cause), tail: all(tail) }
-        }
-        BuildFailed::TimedOut { limit, number, of, text, tail } => {
-            BuildFailed::TimedOut { limit, number, of, text: mask.apply(text), tail: all(tail) }
-        }
-        other => other,
-    })
+/// The exit code of a step in the words of either builder, which repeat the whole step.
+fn exit_of(cause: &str) -> Option<String> {
+    let known = ["returned a non-zero code: ", "exit code: "];
+    let code = known.iter().find_map(|words| cause.rsplit_once(words))?.1;
+    let code: u32 = code.trim().parse().ok()?;
+    Some(format!("it ended with exit code {code}"))
 }

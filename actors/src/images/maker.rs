@@ -5,7 +5,12 @@ use staithe_engine::EngineFailed;
 use staithe_protocol::{Fault, Progress};
 use tokio_util::sync::CancellationToken;
 
-/// See the module. It is asked for one image at most once at a time.
+/// An engine's error as a fault. On the codes that it gives to an engine that is away, or that was cut in the
+/// middle of a call, a start is tried again as long as an engine may be away.
+pub use crate::runtime::connect::fault_of;
+
+/// See the module. It is asked to make one image at most once at a time. Its calls run beside the actors:
+/// what blocks has to go to a thread.
 #[async_trait]
 pub trait ImageMaker: Send + Sync {
     /// The image that sandboxes are made of when `asked` is asked for: `asked` itself, or what is built on

@@ -11,7 +11,7 @@ pub mod state;
 pub mod supply;
 mod task;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
@@ -20,7 +20,6 @@ use actix::{
 use staithe_protocol::{Fault, Progress};
 use tokio::{
     sync::{RwLock, oneshot, watch},
-    task::AbortHandle,
     time::Instant,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -32,11 +31,8 @@ use crate::{
 
 use maker::ImageMaker;
 use messages::{DrainImages, GetMakings, HaveImage, Making, MakingView};
-use state::{Effect, ImagesState, MakingId, Stage};
+use state::{Effect, ImagesState, MakingId};
 use task::{Ended, Task};
-
-/// How long a cancelled maker may take to end before it is cut off.
-const CANCEL_LIMIT: Duration = Duration::from_secs(30);
 
 /// See the module.
 pub struct Images {
@@ -68,7 +64,6 @@ struct Kept {
     cancel: CancellationToken,
     /// Ends the maker also when this actor does.
     _guard: DropGuard,
-    task: Option<AbortHandle>,
 }
 
 impl Images {
@@ -83,7 +78,7 @@ impl Images {
             match effect {
                 Effect::Begin { id } => self.begin(id, ctx),
                 Effect::TellWaiting { id } => self.tell_waiting(id),
-                Effect::Cancel { id } => self.cancel(id, ctx),
+                Effect::Cancel { id } => self.cancel(id),
                 Effect::Answer { id, outcome } => {
                     if let Some(kept) = self.makings.remove(&id) {
                         kept.news.send_modify(|making| making.outcome = Some(outcome));
@@ -113,14 +108,13 @@ impl Images {
             news: Arc::new(watch::Sender::new(Making::default())),
             _guard: cancel.clone().drop_guard(),
             cancel,
-            task: None,
         };
         self.makings.insert(id, kept);
         ctx.notify(WatchWaiters { id });
     }
 
     fn begin(&mut self, id: MakingId, ctx: &mut Context<Self>) {
-        let Some(kept) = self.makings.get_mut(&id) else { return };
+        let Some(kept) = self.makings.get(&id) else { return };
         tracing::info!(image = kept.image, asked = kept.asked, "an image is being made");
         let task = Task {
             maker: self.origin.maker.clone(),
@@ -128,10 +122,14 @@ impl Images {
             news: Arc::downgrade(&kept.news),
             cancel: kept.cancel.clone(),
             // Nobody waits to write while this actor lives and its door is open.
-            held: self.origin.gate.clone().try_read_owned().ok(),
+            _held: self.origin.gate.clone().try_read_owned().ok(),
         };
+        kept.news.send_if_modified(|making| {
+            let waited = making.progress.take().is_some();
+            making.progress = waited.then(|| note(&kept.image, "the build begins"));
+            waited
+        });
         let task = actix::spawn(task.run());
-        kept.task = Some(task.abort_handle());
         let (image, began) = (kept.image.clone(), Instant::now());
         ctx.spawn(task.into_actor(self).map(move |joined, _, ctx| {
             let ended = Ended::of(joined, &image);
@@ -142,22 +140,17 @@ impl Images {
 
     fn tell_waiting(&self, id: MakingId) {
         let Some(kept) = self.makings.get(&id) else { return };
-        let progress = Progress {
-            image: kept.image.clone(),
-            text: "waiting for other images that are being built".into(),
-            ..Progress::default()
-        };
+        let progress = note(&kept.image, "waiting for other images that are being built");
         kept.news.send_modify(|making| making.progress = Some(progress));
     }
 
-    fn cancel(&self, id: MakingId, ctx: &mut Context<Self>) {
+    fn cancel(&self, id: MakingId) {
         let Some(kept) = self.makings.get(&id) else { return };
         tracing::info!(
             image = kept.image,
             "nobody waits for an image any more and its making is cancelled"
         );
         kept.cancel.cancel();
-        ctx.notify_later(CancelOverran { id }, CANCEL_LIMIT);
     }
 
     fn view(&self) -> Vec<MakingView> {
@@ -173,6 +166,11 @@ impl Images {
         };
         self.makings.iter().filter_map(view).collect()
     }
+}
+
+/// What is told before a maker tells anything.
+fn note(image: &str, text: &str) -> Progress {
+    Progress { image: image.to_owned(), text: text.to_owned(), ..Progress::default() }
 }
 
 impl Actor for Images {
@@ -213,13 +211,6 @@ struct Deserted {
 struct HasEnded {
     id: MakingId,
     outcome: Result<(), Fault>,
-}
-
-/// Sent by its own timer.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-struct CancelOverran {
-    id: MakingId,
 }
 
 impl Handler<Begin> for Images {
@@ -288,20 +279,6 @@ impl Handler<HasEnded> for Images {
     fn handle(&mut self, HasEnded { id, outcome }: HasEnded, ctx: &mut Self::Context) {
         let effects = self.state.ended(id, outcome);
         self.perform(effects, ctx);
-    }
-}
-
-impl Handler<CancelOverran> for Images {
-    type Result = ();
-
-    fn handle(&mut self, CancelOverran { id }: CancelOverran, _: &mut Self::Context) {
-        let cancelled = self.state.stage(id) == Some(Stage::Cancelled);
-        if let Some(task) = self.makings.get(&id).and_then(|kept| kept.task.as_ref())
-            && cancelled
-        {
-            tracing::error!("a cancelled maker of an image did not end and is cut off");
-            task.abort();
-        }
     }
 }
 

@@ -147,8 +147,8 @@ mod tests {
             let told = told(&news, until);
             for pair in told.windows(2) {
                 let ((before, old), (after, new)) = (&pair[0], &pair[1]);
-                let lines_only = old.number == new.number;
-                prop_assert!(after - before >= if lines_only { 2_000 } else { 250 });
+                let least = if old.number == new.number { 2_000 } else { 250 };
+                prop_assert!(after - before >= least);
                 prop_assert!(old.number != new.number || old.lines != new.lines);
             }
             let (last, newest) = (&told.last().expect("one").1, &news.last().expect("one").1);

@@ -54,6 +54,8 @@ pub(super) struct Attempt {
     pub door: Option<Door>,
     /// The pool was asked.
     pub claimed: bool,
+    /// It let others start while it waits for an image that is built, and has no turn yet to go on.
+    pub away: AtomicBool,
     /// How long the image was waited for: no engine was waited for meanwhile.
     pub for_image: Duration,
 }

@@ -1,6 +1,6 @@
 //! How an attempt has its image, and tells how far that is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use staithe_protocol::{Fault, Progress, StartStep};
 use tokio::{
@@ -15,12 +15,11 @@ impl Attempt {
     /// Returns when the image is there, at once when the session is stopped.
     pub(super) async fn have_image(&mut self) -> Result<(), Fault> {
         let began = Instant::now();
-        let builds = AtomicBool::new(false);
         let had = tokio::select! {
-            had = self.image(&builds) => had,
+            had = self.image() => had,
             () = self.unwanted() => {
-                let builds = builds.load(Ordering::Relaxed);
-                let step = if builds { StartStep::Build } else { StartStep::Image };
+                let away = self.away.load(Ordering::Relaxed);
+                let step = if away { StartStep::Build } else { StartStep::Image };
                 let fault = no_answer("the session was stopped meanwhile".into());
                 Err(Fault { step: Some(step), ..fault })
             }
@@ -29,7 +28,7 @@ impl Attempt {
         had
     }
 
-    async fn image(&self, builds: &AtomicBool) -> Result<(), Fault> {
+    async fn image(&self) -> Result<(), Fault> {
         let Some(image) = &self.spec.image else { return Ok(()) };
         let supply = self.supply.as_ref();
         let wanted = Wanted { engine: &*self.engine, supply, asked: self.asked.as_deref(), image };
@@ -37,11 +36,9 @@ impl Attempt {
         let turn = supply.zip(self.spec.session);
         let begin = |step| {
             (self.tell)(Told::Step { step, at: Instant::now() });
-            if step == StartStep::Build {
-                builds.store(true, Ordering::Relaxed);
-                if let Some((supply, session)) = turn {
-                    supply.leave_turn(session);
-                }
+            if let Some((supply, session)) = turn.filter(|_| step == StartStep::Build) {
+                self.away.store(true, Ordering::Relaxed);
+                supply.leave_turn(session);
             }
         };
         let news = watch::Sender::new(None);
@@ -51,8 +48,9 @@ impl Attempt {
         };
         let tell = |progress| (self.tell)(Told::Progress(progress));
         paced(wanted.have(&begin, &note), follow, &tell).await?;
-        if let Some((supply, session)) = turn.filter(|_| builds.load(Ordering::Relaxed)) {
+        if let Some((supply, session)) = turn.filter(|_| self.away.load(Ordering::Relaxed)) {
             supply.take_turn(session).await;
+            self.away.store(false, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -176,6 +176,7 @@ impl Runtime {
             noted: AtomicBool::new(false),
             door: self.door(generation, ctx),
             claimed: false,
+            away: AtomicBool::new(false),
             for_image: Duration::ZERO,
         };
         let span = tracing::info_span!("start", session_id = %self.origin.session_id, %generation);

@@ -3,7 +3,10 @@
 
 mod breakable;
 mod endings;
+mod images;
+mod images_waits;
 mod lifecycle;
+mod maker;
 mod manager;
 mod mending;
 mod pool;

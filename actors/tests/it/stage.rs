@@ -9,6 +9,7 @@ use staithe_actors::{
     agent_session::messages::{Submit, SubmitFailed},
     event_stream::EventStream,
     event_stream::messages::Reference,
+    images::maker::ImageMaker,
     mail,
     runtime::Runtime,
     session::{
@@ -22,7 +23,7 @@ use staithe_actors::{
 use staithe_protocol::{Action, EventId, Phase, SessionId, Source, action::Run};
 use staithe_testkit::{FakeEngine, Machine, eventually, eventually_some};
 
-use crate::breakable::Breakable;
+use crate::{breakable::Breakable, maker::FakeMaker};
 
 pub(crate) const SECRET: &str = "s3cr3t\"quoted\"";
 pub(crate) const NUMBER: &str = "1234567";
@@ -55,11 +56,26 @@ impl Stage {
         machine: &Arc<Machine>,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::set_all(store, machine, None, change).await
+    }
+
+    /// With images that this one makes.
+    pub(crate) async fn making(maker: &Arc<FakeMaker>, change: impl FnOnce(&mut Settings)) -> Self {
+        let maker: Arc<dyn ImageMaker> = maker.clone();
+        Self::set_all(&Breakable::new(), &Machine::new(), Some(maker), change).await
+    }
+
+    async fn set_all(
+        store: &Arc<Breakable>,
+        machine: &Arc<Machine>,
+        maker: Option<Arc<dyn ImageMaker>>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let engine = FakeEngine::on(machine);
         let mut settings = settings();
         change(&mut settings);
         let (manager, registry) =
-            SessionManager::load(store.clone(), engine.clone(), None, settings).await.unwrap();
+            SessionManager::load(store.clone(), engine.clone(), maker, settings).await.unwrap();
         let (store, machine) = (store.clone(), machine.clone());
         Self { manager: manager.start(), registry, store, machine, engine }
     }
@@ -68,19 +84,20 @@ impl Stage {
         &self,
         key: Option<(&str, u8)>,
     ) -> Result<Created, CreateFailed> {
-        self.try_create_for("me", key).await
+        self.try_create_for("me", None, key).await
     }
 
     async fn try_create_for(
         &self,
         owner: &str,
+        image: Option<&str>,
         key: Option<(&str, u8)>,
     ) -> Result<Created, CreateFailed> {
         let key = key.map(|(key, of)| IdempotencyKey { key: key.into(), digest: [of; 32] });
         let create = CreateSession {
             owner: owner.into(),
             title: None,
-            image: None,
+            image: image.map(str::to_owned),
             labels: BTreeMap::new(),
             first_actions: Vec::new(),
             key,
@@ -94,7 +111,13 @@ impl Stage {
     }
 
     pub(crate) async fn create_for(&self, owner: &str) -> One {
-        let created = self.try_create_for(owner, None).await;
+        let created = self.try_create_for(owner, None, None).await;
+        self.open(created.unwrap_or_else(|error| panic!("{error}")).id).await
+    }
+
+    /// A session that asks for this image.
+    pub(crate) async fn create_of(&self, image: &str) -> One {
+        let created = self.try_create_for("me", Some(image), None).await;
         self.open(created.unwrap_or_else(|error| panic!("{error}")).id).await
     }
 
@@ -147,7 +170,7 @@ impl One {
         let snapshot = self.handle.snapshot.clone();
         eventually_some("the phase", move || {
             let view = snapshot.borrow().phase.clone();
-            if view.phase == phase { Ok(()) } else { Err(view) }
+            if view.phase == phase { Ok(()) } else { Err(Box::new(view)) }
         })
     }
 
@@ -191,7 +214,8 @@ impl One {
 
     /// The steps of all starts, in order.
     pub(crate) async fn steps(&self) -> Vec<String> {
-        let told = self.told().await;
+        let mut told = self.told().await;
+        told.retain(|extras| extras["progress"].is_null()); // the same step, going on
         told.iter().filter_map(|extras| extras["step"].as_str()).map(str::to_owned).collect()
     }
 

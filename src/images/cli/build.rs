@@ -32,7 +32,9 @@ pub(super) async fn run(wanted: &ImageBuild) -> Result<(), CommandFailed> {
         Some("buildkit") => BuilderChoice::Buildkit,
         Some("classic") => BuilderChoice::Classic,
         Some(other) => {
-            return Err(CommandFailed::Usage(format!("--builder: {other}: auto, buildkit or classic")));
+            return Err(CommandFailed::Usage(format!(
+                "--builder: {other}: auto, buildkit or classic"
+            )));
         }
     };
     let inputs = inputs_of(&config)?;
@@ -62,7 +64,8 @@ fn say_names(json: bool, names: &Names, more: &serde_json::Value) {
         say(&format!("{}\n{}\n{}", names.source, names.lock, names.versioned));
         return;
     }
-    let mut all = json!({ "source": names.source, "lock": names.lock, "versioned": names.versioned });
+    let mut all =
+        json!({ "source": names.source, "lock": names.lock, "versioned": names.versioned });
     if let (Some(all), Some(more)) = (all.as_object_mut(), more.as_object()) {
         all.extend(more.clone());
     }
@@ -74,7 +77,8 @@ fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, Comma
     let image = &config.sandbox.image;
     let inputs = &fields::normalised(inputs).map_err(MakeFailed::from)?;
     let base = ImageRef::parse(&inputs.base_image).map_err(MakeFailed::from)?;
-    let names = Names::of(&image.repository, inputs, &render::recipe_digest()).map_err(MakeFailed::from)?;
+    let names =
+        Names::of(&image.repository, inputs, &render::recipe_digest()).map_err(MakeFailed::from)?;
     let authorities = match image.ca_dir.as_os_str().is_empty() {
         true => Vec::new(),
         false => authorities(&image.ca_dir)?,
@@ -115,8 +119,7 @@ async fn make(workshop: &Workshop, inputs: &Inputs, anew: bool) -> Result<Made, 
             interrupted.cancel();
         }
     });
-    let teller =
-        Teller { progress: &|progress| bar.show(progress), line: &|line| bar.line(line) };
+    let teller = Teller { progress: &|progress| bar.show(progress), line: &|line| bar.line(line) };
     let outcome = workshop.make(inputs, Wish { anew }, &teller, &cancel).await;
     watch.abort();
     bar.end();

@@ -15,11 +15,7 @@ use staithe_image::{
 use super::{CommandFailed, configured, inputs_of, say, size, workshop};
 use crate::{
     cli::image::ImageExplain,
-    images::{
-        faults::MakeFailed,
-        upkeep,
-        workshop::Workshop,
-    },
+    images::{faults::MakeFailed, upkeep, workshop::Workshop},
 };
 
 /// Packages of a layer that are named in the terminal; `--json` and `--sbom` have all.
@@ -75,7 +71,11 @@ pub(super) async fn run(wanted: &ImageExplain) -> Result<(), CommandFailed> {
         image,
         records,
     };
-    if wanted.json { say(&in_json(&told).to_string()) } else { in_words(&told) }
+    if wanted.json {
+        say(&in_json(&told).to_string())
+    } else {
+        in_words(&told)
+    }
     Ok(())
 }
 
@@ -173,7 +173,9 @@ fn in_words(told: &Told) {
         None => say("It is not built yet: staithe image build"),
     }
     if told.base_changed {
-        say("Its base image has other content now than it was built on (see sandbox.image.rebuild).");
+        say(
+            "Its base image has other content now than it was built on (see sandbox.image.rebuild).",
+        );
     }
     say("\nWhat is in its name, by the stage that it counts from:");
     for part in &told.parts {

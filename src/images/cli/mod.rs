@@ -12,12 +12,15 @@ use staithe_image::inputs::Inputs;
 
 use super::{
     faults::MakeFailed,
-    workshop::{Workshop, Ways},
+    workshop::{Ways, Workshop},
 };
 use crate::{
     boot,
     cli::image::{Image, ImageCommand, ImageInputs},
-    config::{Config, image, load::{self, Overrides}},
+    config::{
+        Config, image,
+        load::{self, Overrides},
+    },
     telemetry,
 };
 
@@ -61,7 +64,8 @@ impl From<MakeFailed> for CommandFailed {
 
 /// Runs it.
 pub fn run(image: Image) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(command(image.command)),
         Err(error) => Err(CommandFailed::Failed(error.to_string())),
@@ -91,8 +95,8 @@ fn configured(flags: &ImageInputs) -> Result<Config, CommandFailed> {
     let usage = |error: String| CommandFailed::Usage(error);
     let dir = flags.data_dir.as_ref().map(|dir| ("server.data_dir", dir.display().to_string()));
     let overrides = Overrides(dir.into_iter().collect());
-    let mut config =
-        load::load(flags.config.as_deref(), &overrides).map_err(|error| usage(error.to_string()))?;
+    let mut config = load::load(flags.config.as_deref(), &overrides)
+        .map_err(|error| usage(error.to_string()))?;
     apply(flags, &mut config).map_err(usage)?;
     let faults = config.faults();
     if faults.is_empty() { Ok(config) } else { Err(usage(faults.join("\n"))) }
@@ -136,17 +140,15 @@ fn apply(flags: &ImageInputs, config: &mut Config) -> Result<(), String> {
 }
 
 fn inputs_of(config: &Config) -> Result<Inputs, CommandFailed> {
-    config
-        .sandbox
-        .image_inputs(&config.sandbox.base_container_image)
-        .map_err(CommandFailed::Usage)
+    config.sandbox.image_inputs(&config.sandbox.base_container_image).map_err(CommandFailed::Usage)
 }
 
 /// The engine's images, and how they are built here.
 async fn workshop(config: &Config) -> Result<Workshop, CommandFailed> {
     telemetry::init(&quiet(config)).map_err(|error| CommandFailed::Failed(format!("{error:#}")))?;
     let failed = |error: anyhow::Error| CommandFailed::Failed(format!("{error:#}"));
-    let data_dir = load::data_dir(config).map_err(|error| CommandFailed::Usage(error.to_string()))?;
+    let data_dir =
+        load::data_dir(config).map_err(|error| CommandFailed::Usage(error.to_string()))?;
     boot::make_dir(&data_dir).map_err(failed)?;
     let owner = boot::owner_of(&data_dir).map_err(failed)?;
     open(config, &data_dir, &owner).await
@@ -155,7 +157,9 @@ async fn workshop(config: &Config) -> Result<Workshop, CommandFailed> {
 async fn open(config: &Config, data_dir: &Path, owner: &str) -> Result<Workshop, CommandFailed> {
     let engine = boot::docker_engine(config, data_dir, owner).await?;
     let images = engine.images().ok_or_else(|| {
-        CommandFailed::Unavailable("this engine has no images; images need the engine docker".into())
+        CommandFailed::Unavailable(
+            "this engine has no images; images need the engine docker".into(),
+        )
     })?;
     Ok(Workshop::new(images, Ways::of(config, owner, data_dir)?))
 }

@@ -54,6 +54,31 @@ fn phases(effects: &[Effect]) -> Vec<Phase> {
 }
 
 #[test]
+fn progress_is_told_of_a_step_that_takes_long_and_of_no_other() {
+    let mut state = started();
+    let progress = staithe_protocol::Progress { number: 2, of: 7, ..Default::default() };
+    let news = News::Told(Told::Progress(progress.clone()));
+    for (step, told) in [
+        (StartStep::Find, false),
+        (StartStep::Image, true),
+        (StartStep::Build, true),
+        (StartStep::Create, false),
+    ] {
+        state.observe(&step_began(step));
+        assert_eq!(state.view().progress, None, "a new step begins anew");
+        let view = PhaseView {
+            step: Some(step),
+            progress: Some(progress.clone()),
+            ..PhaseView::of(Phase::Starting)
+        };
+        let expected = if told { vec![Effect::Publish(view)] } else { Vec::new() };
+        assert_eq!(state.observe(&news), expected);
+    }
+    state.observe(&up());
+    assert_eq!(state.observe(&news), []);
+}
+
+#[test]
 fn a_start_goes_through_its_steps_to_ready_and_lets_the_agent_in() {
     let mut state = resting(Phase::Stopped);
     let began = state.start().unwrap();

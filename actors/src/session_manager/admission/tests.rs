@@ -112,8 +112,35 @@ async fn the_first_ten_places_are_told_exactly_and_those_behind_by_tenths() {
     assert!(!news.iter().any(|(id, _)| *id == ids[15]) || news.contains(&(ids[15], 12)));
 }
 
+#[test]
+fn who_waits_for_an_image_lets_others_start_and_comes_back_before_those_who_have_not_begun() {
+    let mut admission = Admission::new(limits(9, 9, 1));
+    let [a, b, c] = ids();
+    for id in [a, b, c] {
+        admission.ask(id, "ann", Wish::Start).unwrap();
+    }
+    assert_eq!(admission.advance(), [a]);
+    admission.leave(a);
+    assert_eq!(admission.advance(), [b], "it keeps its place and frees its turn");
+    assert!(admission.come_back(a) && admission.come_back(a));
+    assert_eq!(admission.returned(), []);
+    admission.started(b);
+    assert_eq!(admission.returned(), [a]);
+    assert_eq!((admission.returned(), admission.advance()), (vec![], vec![]));
+    assert!(!admission.come_back(a) && !admission.come_back(b), "they have what they need");
+    admission.leave(b);
+    admission.started(a);
+    assert_eq!(admission.advance(), [c]);
+    admission.leave(c);
+    admission.come_back(c);
+    admission.ended(c);
+    assert_eq!(admission.returned(), [], "who has ended does not come back");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
+    Leave(prop::sample::Index),
+    Back(prop::sample::Index),
     Ask { user: u8, wish: Wish },
     Started(prop::sample::Index),
     Ended(prop::sample::Index),
@@ -125,6 +152,8 @@ fn step() -> impl Strategy<Value = Step> {
         prop_oneof![4 => Just(Wish::Start), 1 => Just(Wish::Resume), 1 => Just(Wish::Attach)];
     prop_oneof![
         3 => (0..3_u8, wish).prop_map(|(user, wish)| Step::Ask { user, wish }),
+        1 => any::<prop::sample::Index>().prop_map(Step::Leave),
+        1 => any::<prop::sample::Index>().prop_map(Step::Back),
         2 => any::<prop::sample::Index>().prop_map(Step::Started),
         2 => any::<prop::sample::Index>().prop_map(Step::Ended),
         1 => any::<prop::sample::Index>().prop_map(Step::Again),
@@ -136,6 +165,10 @@ fn step() -> impl Strategy<Value = Step> {
 enum Model {
     Waiting,
     Starting,
+    /// It waits for an image.
+    Away,
+    /// It waits for a turn to go on.
+    Returning,
     Running,
     Gone,
 }
@@ -150,7 +183,7 @@ struct World {
 impl World {
     fn holding(&self, of: impl Fn(&str) -> bool) -> usize {
         let holds = |(_, user, model): &&(SessionId, String, Model)| {
-            matches!(model, Model::Starting | Model::Running) && of(user)
+            !matches!(model, Model::Waiting | Model::Gone) && of(user)
         };
         self.sessions.iter().filter(holds).count()
     }
@@ -161,6 +194,12 @@ impl World {
 
     fn advance(&mut self) -> Result<(), TestCaseError> {
         let limits = self.admission.limits.clone();
+        for id in self.admission.returned() {
+            let at = self.sessions.iter().position(|(other, ..)| *other == id).unwrap();
+            prop_assert_eq!(self.sessions[at].2, Model::Returning);
+            self.sessions[at].2 = Model::Starting;
+            prop_assert!(self.starting() <= limits.max_starting);
+        }
         for id in self.admission.advance() {
             let at = self.sessions.iter().position(|(other, ..)| *other == id).unwrap();
             prop_assert_eq!(self.sessions[at].2, Model::Waiting);
@@ -177,6 +216,8 @@ impl World {
         for (_, user, model) in &self.sessions {
             let own = self.holding(|it| it == user) < limits.max_sessions_per_user;
             prop_assert!(!(*model == Model::Waiting && room && own));
+            let turn = self.starting() < limits.max_starting;
+            prop_assert!(!(*model == Model::Returning && turn));
         }
         Ok(())
     }
@@ -206,8 +247,25 @@ impl World {
                 let at = at.index(self.sessions.len());
                 let (id, _, model) = &mut self.sessions[at];
                 self.admission.started(*id);
-                if *model == Model::Starting {
+                if matches!(model, Model::Starting | Model::Away | Model::Returning) {
                     *model = Model::Running;
+                }
+            }
+            Step::Leave(at) if !self.sessions.is_empty() => {
+                let at = at.index(self.sessions.len());
+                let (id, _, model) = &mut self.sessions[at];
+                self.admission.leave(*id);
+                if *model == Model::Starting {
+                    *model = Model::Away;
+                }
+            }
+            Step::Back(at) if !self.sessions.is_empty() => {
+                let at = at.index(self.sessions.len());
+                let (id, _, model) = &mut self.sessions[at];
+                let waits = self.admission.come_back(*id);
+                assert_eq!(waits, matches!(model, Model::Away | Model::Returning));
+                if waits {
+                    *model = Model::Returning;
                 }
             }
             Step::Ended(at) if !self.sessions.is_empty() => {
@@ -246,7 +304,7 @@ proptest! {
         while let Some(at) = world
             .sessions
             .iter()
-            .position(|(_, _, model)| matches!(model, Model::Starting | Model::Running))
+            .position(|(_, _, model)| !matches!(model, Model::Waiting | Model::Gone))
         {
             world.end(at);
             world.advance()?;
