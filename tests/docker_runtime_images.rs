@@ -31,8 +31,9 @@ async fn server(dir: &Path, base: &str, lines: &str, more: &str) -> Server {
     Server::start_on(EngineKind::Docker, dir, &env).await
 }
 
-/// A build that goes on until the file is there; the server's own name makes it one of a kind.
+/// Lines that take so long; the process makes them new to the builder's cache.
 fn slow(seconds: u32, name: &str) -> String {
+    let name = format!("{name}-{}", std::process::id());
     format!(
         "i=0; while [ $i -lt {seconds} ]; do i=$((i+1)); echo at $i; sleep 1; done\necho {name} > /made"
     )
@@ -93,6 +94,7 @@ fn named(server: &Server) -> Vec<String> {
 async fn ten_sessions_wait_for_one_build_and_nine_may_leave() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(dir.path(), docker::IMAGE, &slow(20, "ten"), "").await;
+    let ten = format!("ten-{}", std::process::id());
     let made = join_all((0..10).map(|_| server.session())).await;
     let mut clients =
         join_all(made.iter().map(|(sid, token)| Client::connect(&server, sid, token, -1))).await;
@@ -106,12 +108,12 @@ async fn ten_sessions_wait_for_one_build_and_nine_may_leave() {
     }
     let (sid, _) = &made[9];
     server.phase(sid, "ready", BUILD).await;
-    assert_eq!(clients[9].run("a", "cat /made").await["content"], "ten");
+    assert_eq!(clients[9].run("a", "cat /made").await["content"], ten);
     assert!((metric(&server, "staithe_image_builds_total").await - 1.0).abs() < 0.1);
     // Whoever comes later, also after a stop, builds nothing.
     let (late, token) = server.session().await;
     let mut client = Client::connect(&server, &late, &token, -1).await;
-    assert_eq!(client.run("a", "cat /made").await["content"], "ten");
+    assert_eq!(client.run("a", "cat /made").await["content"], ten);
     let events = server.events(&late).await;
     assert!(events.iter().all(|event| event["extras"]["step"] != "build"), "{events:?}");
     assert!((metric(&server, "staithe_image_builds_total").await - 1.0).abs() < 0.1);
@@ -127,7 +129,7 @@ async fn a_build_that_nobody_waits_for_any_more_is_stopped_and_leaves_nothing() 
     for builder in ["classic", "buildkit"] {
         let dir = tempfile::tempdir().unwrap();
         let more = format!("[sandbox.image]\nbuilder = \"{builder}\"\n");
-        let lines = slow(600, &format!("nobody-{builder}-{}", std::process::id()));
+        let lines = slow(600, &format!("nobody-{builder}"));
         let server = server(dir.path(), docker::IMAGE, &lines, &more).await;
         let made = join_all((0..10).map(|_| server.session())).await;
         let (sid, token) = &made[0];
