@@ -126,6 +126,8 @@ pub(crate) struct Answers {
     pub wants_pause: bool,
     pub image: String,
     pub image_is_there: bool,
+    /// It is built here, not fetched.
+    pub image_is_built: bool,
     pub pull: Pull,
     /// Where it keeps its data, when that is seen from here.
     pub data_root: Option<(PathBuf, Option<Space>)>,

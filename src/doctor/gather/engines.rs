@@ -11,6 +11,7 @@ use staithe_engine::{
     EngineFailed,
     docker::{DockerEngine, Probed},
 };
+use staithe_image::{names::Names, render};
 use tokio::{net::UnixStream, process::Command, time::timeout};
 
 use super::{accounts, machine, scratch::Scratch};
@@ -57,7 +58,7 @@ async fn reach(config: &Config, address: &str) -> Reach {
             },
         }
     }
-    let image = config.sandbox.image();
+    let image = &image_of(config);
     if !address.starts_with("ssh://") {
         return answered(config, image, probe(config, image, Path::new("/")).await);
     }
@@ -72,6 +73,19 @@ async fn reach(config: &Config, address: &str) -> Reach {
             cause: format!("no temporary folder can be made for ssh: {error}"),
             remedy: "Set TMPDIR to a folder that can be written".to_owned(),
         }),
+    }
+}
+
+/// The image that sessions would be made of.
+fn image_of(config: &Config) -> String {
+    let sandbox = &config.sandbox;
+    let built = || {
+        let inputs = sandbox.image_inputs(sandbox.image()).ok()?;
+        Names::of(&sandbox.image.repository, &inputs, &render::recipe_digest()).ok()
+    };
+    match sandbox.builds_images().then(built).flatten() {
+        Some(names) => names.source,
+        None => sandbox.image().to_owned(),
     }
 }
 
@@ -98,6 +112,7 @@ fn answers(config: &Config, image: &str, probed: Probed) -> Answers {
         wants_pause: config.sandbox.suspend_by == SuspendBy::Pause,
         image: image.to_owned(),
         image_is_there: probed.image_is_there,
+        image_is_built: config.sandbox.builds_images(),
         pull: config.sandbox.docker.pull,
         data_root: probed.data_root.map(|root| {
             let space = machine::space(&root);

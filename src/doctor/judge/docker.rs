@@ -156,6 +156,9 @@ fn lack(lack: &str) -> Finding {
 fn image(answers: &Answers, podman: bool) -> Finding {
     let Answers { image, image_is_there, pull, .. } = answers;
     let program = if podman { "podman" } else { "docker" };
+    if answers.image_is_built {
+        return built_image(image, *image_is_there);
+    }
     match (image_is_there, pull) {
         (true, Pull::Always) => Finding::ok(
             "docker.image",
@@ -179,6 +182,17 @@ fn image(answers: &Answers, podman: bool) -> Finding {
             ),
         ),
     }
+}
+
+fn built_image(image: &str, is_there: bool) -> Finding {
+    if is_there {
+        return Finding::ok("docker.image", format!("{image} is built"));
+    }
+    Finding::warn(
+        "docker.image",
+        format!("{image} is not built: the first session builds it, which may take minutes"),
+        "Run `staithe image build` now, with the same configuration",
+    )
 }
 
 fn skew(ahead: i64) -> Finding {

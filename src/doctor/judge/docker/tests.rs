@@ -23,6 +23,7 @@ fn answers() -> Answers {
         wants_pause: false,
         image: "img:1".into(),
         image_is_there: true,
+        image_is_built: false,
         pull: Pull::Missing,
         data_root: None,
         ahead: None,
@@ -124,6 +125,12 @@ fn a_missing_image_means_what_the_policy_of_pulling_makes_of_it() {
     assert!(remedy(&image(false, Pull::Missing)).contains("docker pull img:1"));
     assert_eq!(image(false, Pull::Always).status, Status::Warn);
     assert_eq!(image(false, Pull::Never).status, Status::Fail);
+    let built = |image_is_there| {
+        let answers = Answers { image_is_built: true, image_is_there, ..answers() };
+        found(&answers, "docker.image")
+    };
+    assert_eq!(built(true).status, Status::Ok);
+    assert!(remedy(&built(false)).contains("staithe image build"));
     let mut podman = Answers { image_is_there: false, ..answers() };
     podman.facts[0].1 = "podman 4.3".into();
     assert!(remedy(&found(&podman, "docker.image")).contains("podman pull"));
