@@ -49,10 +49,7 @@ use crate::{
     },
     front::{EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
-    images::{
-        maker::Maker,
-        workshop::{Ways, Workshop},
-    },
+    images::{maker::Maker, ways::Ways, workshop::Workshop},
     routes, telemetry,
 };
 

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     faults::MakeFailed,
+    making::Teller,
     upkeep,
-    workshop::{Failed, Made, Teller, Wish, Workshop},
+    workshop::{Failed, Made, Wish, Workshop},
 };
 use crate::config::Sandbox;
 

@@ -5,15 +5,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use staithe_engine::{
     EngineFailed, LABEL_OWNER, Labels,
-    images::{BuildFailed, BuildNews, BuildOrder, Builder, ImageInfo, Images},
+    images::{BuildFailed, BuildOrder, Builder, ImageInfo, Images},
 };
 use staithe_image::{
     base::BaseFacts,
@@ -27,7 +27,6 @@ use staithe_image::{
     render::{self, Request},
     stages::{BuildFrom, Stage},
 };
-use staithe_protocol::Progress;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -36,78 +35,14 @@ use super::{
     faults::MakeFailed,
     lock::Lock,
     look,
+    making::{Making, Teller, Told},
     mask::Mask,
-    spool::Spool,
-    upkeep,
+    ways::Ways,
 };
-use crate::config::{BuilderChoice, Config, Pull, Rebuild};
+use crate::config::{BuilderChoice, Rebuild};
 
 /// Label: what was known of the base, as JSON. A build on a finished stage needs it.
 const LABEL_FACTS: &str = "staithe.image.facts";
-
-/// How images are built here, by value.
-#[derive(Clone, Debug)]
-pub struct Ways {
-    pub repository: String,
-    pub owner: String,
-    /// Holds logs and locks.
-    pub dir: PathBuf,
-    pub builder: BuilderChoice,
-    pub timeout: Duration,
-    /// Certificates of authorities, each with its file's name.
-    pub authorities: Vec<(String, Vec<u8>)>,
-    /// Finished stages are kept here.
-    pub cache_dir: Option<PathBuf>,
-    /// A missing base may be fetched.
-    pub fetch: bool,
-    pub rebuild: Rebuild,
-    pub keep: upkeep::Policy,
-    pub secrets: Vec<String>,
-}
-
-impl Ways {
-    /// As the configuration says. Reads the folder of certificates.
-    pub fn of(config: &Config, owner: &str, data_dir: &Path) -> Result<Self, MakeFailed> {
-        let image = &config.sandbox.image;
-        let set = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
-        Ok(Self {
-            repository: image.repository.clone(),
-            owner: owner.to_owned(),
-            dir: data_dir.join("images"),
-            builder: image.builder,
-            timeout: image.build_timeout.0,
-            authorities: match set(&image.ca_dir) {
-                Some(dir) => authorities(&dir)?,
-                None => Vec::new(),
-            },
-            cache_dir: set(&image.cache_dir),
-            fetch: config.sandbox.docker.pull != Pull::Never,
-            rebuild: image.rebuild,
-            keep: upkeep::Policy { keep: image.keep, keep_for: image.keep_for.0 },
-            secrets: config.secrets(),
-        })
-    }
-}
-
-/// Every `*.crt` and `*.pem` of a folder.
-pub(super) fn authorities(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, MakeFailed> {
-    let read = || -> io::Result<Vec<(String, Vec<u8>)>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(dir)? {
-            let path = entry?.path();
-            let certificate = path.extension().is_some_and(|end| end == "crt" || end == "pem");
-            if let (true, Some(name)) = (certificate, path.file_name()) {
-                found.push((name.to_string_lossy().into_owned(), fs::read(&path)?));
-            }
-        }
-        found.sort();
-        Ok(found)
-    };
-    read().map_err(|source| MakeFailed::File {
-        what: format!("sandbox.image.ca_dir: {}", dir.display()),
-        source,
-    })
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -139,106 +74,6 @@ pub struct Made {
 pub struct Failed {
     pub why: MakeFailed,
     pub log: Option<PathBuf>,
-}
-
-/// Told as a making goes on: how far it is, and each line that a step prints.
-pub struct Teller<'a> {
-    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
-    pub line: &'a (dyn Fn(&str) + Send + Sync),
-}
-
-/// One making under way.
-struct Making<'a> {
-    inputs: &'a Inputs,
-    names: &'a Names,
-    recipe: &'a str,
-    teller: &'a Teller<'a>,
-    cancel: &'a CancellationToken,
-    mask: Mask,
-    began: Instant,
-    told: Mutex<Told>,
-}
-
-struct Told {
-    course: Course,
-    spool: Spool,
-}
-
-impl Making<'_> {
-    fn with<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
-        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn note(&self, text: &str) {
-        let text = self.mask.apply(text.to_owned());
-        let progress = self.with(|told| {
-            told.spool.line(&text);
-            told.course.note(text);
-            told.course.progress(self.began.elapsed())
-        });
-        (self.teller.progress)(progress);
-    }
-
-    /// A step as a person wrote it: the extra lines stand in a form that keeps their quotes.
-    fn shown(&self, step: String) -> String {
-        if !step.contains("staithe-sbom record extra") {
-            return step;
-        }
-        let lines: Vec<&str> = self.inputs.extra_deps.split_whitespace().collect();
-        format!("RUN {}", lines.join(" "))
-    }
-
-    /// The tail and the step's text are the builder's own words.
-    fn as_shown(&self, failed: MakeFailed) -> MakeFailed {
-        let one = |text: String| self.mask.apply(text);
-        let all = |lines: Vec<String>| lines.into_iter().map(one).collect();
-        let MakeFailed::Build(failed) = failed else { return failed };
-        // Counted over the whole chain, as it was told all the time.
-        let Progress { number, of, .. } = self.with(|told| told.course.progress(Duration::ZERO));
-        MakeFailed::Build(match failed {
-            BuildFailed::Step { text, cause, tail, .. } => BuildFailed::Step {
-                number,
-                of,
-                text: one(self.shown(text)),
-                cause: exit_of(&cause).unwrap_or_else(|| one(cause)),
-                tail: all(tail),
-            },
-            BuildFailed::DiskFull { cause, tail } => {
-                BuildFailed::DiskFull { cause: one(cause), tail: all(tail) }
-            }
-            BuildFailed::TimedOut { limit, text, tail, .. } => BuildFailed::TimedOut {
-                limit,
-                number,
-                of,
-                text: one(self.shown(text)),
-                tail: all(tail),
-            },
-            other => other,
-        })
-    }
-
-    fn take(&self, news: BuildNews) {
-        let news = match news {
-            BuildNews::Line(line) => BuildNews::Line(self.mask.apply(line)),
-            BuildNews::Step { number, of, text } => {
-                BuildNews::Step { number, of, text: self.mask.apply(self.shown(text)) }
-            }
-        };
-        let progress = self.with(|told| {
-            match &news {
-                BuildNews::Line(line) => told.spool.line(line),
-                BuildNews::Step { number, of, text } => {
-                    told.spool.line(&format!("step {number} of {of}: {text}"));
-                }
-            }
-            told.course.take(&news);
-            told.course.progress(self.began.elapsed())
-        });
-        if let BuildNews::Line(line) = &news {
-            (self.teller.line)(line);
-        }
-        (self.teller.progress)(progress);
-    }
 }
 
 impl Workshop {
@@ -304,10 +139,7 @@ impl Workshop {
             cancel,
             mask: Mask::of(&self.ways.secrets, inputs),
             began: Instant::now(),
-            told: Mutex::new(Told {
-                course: Course::new(&names.source, 0, []),
-                spool: Spool::begin(&self.ways.dir.join("logs"), tag),
-            }),
+            told: Told::begin(&self.ways, &names),
         };
         let outcome = tokio::select! {
             outcome = self.carry_out(&making, wish) => outcome,
@@ -614,12 +446,4 @@ pub(super) fn tag_of(name: &str) -> &str {
 async fn late(cancel: &CancellationToken) {
     cancel.cancelled().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
-}
-
-/// The exit code of a step in the words of either builder, which repeat the whole step.
-fn exit_of(cause: &str) -> Option<String> {
-    let known = ["returned a non-zero code: ", "exit code: "];
-    let code = known.iter().find_map(|words| cause.rsplit_once(words))?.1;
-    let code: u32 = code.trim().parse().ok()?;
-    Some(format!("it ended with exit code {code}"))
 }

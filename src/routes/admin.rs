@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 use staithe_actors::{
+    images::messages::{GetMakings, MakingView},
     mail,
     runtime::messages::{GetLogs, GetStats},
     session::messages::{GetAdminView, PeekRuntime},
@@ -10,7 +11,7 @@ use staithe_actors::{
 };
 use staithe_protocol::{
     Phase, StartStep,
-    api::{AdminEngine, EngineFact, SessionBody},
+    api::{AdminBuild, AdminEngine, EngineFact, SessionBody},
 };
 
 use super::{body, sessions::cut};
@@ -129,7 +130,9 @@ pub async fn engine(front: web::Data<Front>, identity: Identity) -> Result<HttpR
     let engine = &front.engine;
     let fact =
         |(name, value): &(String, String)| EngineFact { name: name.clone(), value: value.clone() };
+    let makings = mail::ask(&front.manager, GetMakings).await?;
     Ok(HttpResponse::Ok().json(AdminEngine {
+        builds: makings.into_iter().map(build).collect(),
         kind: engine.kind.clone(),
         facts: engine.facts.iter().map(fact).collect(),
         lacks: engine.lacks.clone(),
@@ -139,6 +142,17 @@ pub async fn engine(front: web::Data<Front>, identity: Identity) -> Result<HttpR
         starting: count(&|session| session.phase.phase == Phase::Starting && !waits(session)),
         ready: count(&|session| session.phase.phase == Phase::Ready),
     }))
+}
+
+fn build(making: MakingView) -> AdminBuild {
+    AdminBuild {
+        image: making.image,
+        asked: making.asked,
+        state: making.stage.as_str().to_owned(),
+        waiters: making.waiters as u64,
+        since: making.since,
+        progress: making.progress,
+    }
 }
 
 /// `GET /api/admin/config`: what holds, secrets masked.

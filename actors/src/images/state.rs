@@ -29,6 +29,17 @@ pub enum Stage {
     Cancelled,
 }
 
+impl Stage {
+    /// Its word for operators.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Making => "making",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// What the shell around this core is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {

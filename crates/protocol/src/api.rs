@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AgentState, EventId, PhaseView, SessionId, StartStep, frames::Role};
+use crate::{AgentState, EventId, PhaseView, Progress, SessionId, StartStep, frames::Role};
 
 /// `POST /api/sessions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -182,6 +182,27 @@ pub struct AdminEngine {
     pub starting: u64,
     /// Sessions whose sandbox answers.
     pub ready: u64,
+    /// Images that are being built, in the order of asking.
+    #[serde(default)]
+    pub builds: Vec<AdminBuild>,
+}
+
+/// An image that is being built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AdminBuild {
+    /// The name that it gets.
+    pub image: String,
+    /// The image that was asked for, which it is built on.
+    pub asked: String,
+    /// `waiting` (as many are built as may), `making` or `cancelled` (and about to end).
+    pub state: String,
+    /// Sessions that wait for it.
+    pub waiters: u64,
+    /// When the first one asked, RFC 3339.
+    pub since: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
 }
 
 /// Something that an engine is.

@@ -20,7 +20,9 @@ use crate::{
     config::{BuilderChoice, Config},
     images::{
         faults::MakeFailed,
-        workshop::{Failed, Made, Teller, Wish, Workshop, authorities},
+        making::Teller,
+        ways::authorities,
+        workshop::{Failed, Made, Wish, Workshop},
     },
 };
 

@@ -10,10 +10,7 @@ use std::{fs, path::Path, process::ExitCode};
 use staithe_engine::{Engine, EngineFailed};
 use staithe_image::inputs::Inputs;
 
-use super::{
-    faults::MakeFailed,
-    workshop::{Ways, Workshop},
-};
+use super::{faults::MakeFailed, ways::Ways, workshop::Workshop};
 use crate::{
     boot,
     cli::image::{Image, ImageCommand, ImageInputs},

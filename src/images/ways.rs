@@ -1,0 +1,74 @@
+//! How images are built here, as the configuration says.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{faults::MakeFailed, upkeep};
+use crate::config::{BuilderChoice, Config, Pull, Rebuild};
+
+/// How images are built here, by value.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    pub repository: String,
+    pub owner: String,
+    /// Holds logs and locks.
+    pub dir: PathBuf,
+    pub builder: BuilderChoice,
+    pub timeout: Duration,
+    /// Certificates of authorities, each with its file's name.
+    pub authorities: Vec<(String, Vec<u8>)>,
+    /// Finished stages are kept here.
+    pub cache_dir: Option<PathBuf>,
+    /// A missing base may be fetched.
+    pub fetch: bool,
+    pub rebuild: Rebuild,
+    pub keep: upkeep::Policy,
+    pub secrets: Vec<String>,
+}
+
+impl Ways {
+    /// As the configuration says. Reads the folder of certificates.
+    pub fn of(config: &Config, owner: &str, data_dir: &Path) -> Result<Self, MakeFailed> {
+        let image = &config.sandbox.image;
+        let set = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
+        Ok(Self {
+            repository: image.repository.clone(),
+            owner: owner.to_owned(),
+            dir: data_dir.join("images"),
+            builder: image.builder,
+            timeout: image.build_timeout.0,
+            authorities: match set(&image.ca_dir) {
+                Some(dir) => authorities(&dir)?,
+                None => Vec::new(),
+            },
+            cache_dir: set(&image.cache_dir),
+            fetch: config.sandbox.docker.pull != Pull::Never,
+            rebuild: image.rebuild,
+            keep: upkeep::Policy { keep: image.keep, keep_for: image.keep_for.0 },
+            secrets: config.secrets(),
+        })
+    }
+}
+
+/// Every `*.crt` and `*.pem` of a folder.
+pub(super) fn authorities(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, MakeFailed> {
+    let read = || -> io::Result<Vec<(String, Vec<u8>)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let certificate = path.extension().is_some_and(|end| end == "crt" || end == "pem");
+            if let (true, Some(name)) = (certificate, path.file_name()) {
+                found.push((name.to_string_lossy().into_owned(), fs::read(&path)?));
+            }
+        }
+        found.sort();
+        Ok(found)
+    };
+    read().map_err(|source| MakeFailed::File {
+        what: format!("sandbox.image.ca_dir: {}", dir.display()),
+        source,
+    })
+}
