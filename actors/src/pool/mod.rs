@@ -7,7 +7,7 @@ mod make;
 pub mod messages;
 pub mod state;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, MessageResult,
@@ -16,8 +16,11 @@ use actix::{
 use futures_util::StreamExt;
 use staithe_engine::{Engine, LABEL_OWNER, LABEL_POOL, Labels, SandboxSpec};
 use staithe_link::{Link, LinkEvent};
-use staithe_protocol::{Fault, Generation, SandboxId};
-use tokio::sync::{mpsc, oneshot, watch};
+use staithe_protocol::{Fault, Generation, SandboxId, StartStep};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     images::supply::Supply,
@@ -129,8 +132,9 @@ impl Pool {
             start_timeout: self.origin.settings.start_timeout,
             cancelled: self.cancel.subscribe(),
         };
-        ctx.spawn(make.run().into_actor(self).map(|outcome, _, ctx| {
-            ctx.notify(HasMade { number, outcome });
+        let began = Instant::now();
+        ctx.spawn(make.run().into_actor(self).map(move |outcome, _, ctx| {
+            ctx.notify(HasMade { number, outcome, took: began.elapsed() });
         }));
     }
 
@@ -206,6 +210,7 @@ struct Begin;
 struct HasMade {
     number: Number,
     outcome: Result<Made, Fault>,
+    took: Duration,
 }
 
 /// Sent by the watch over one: it is of no use any more.
@@ -238,7 +243,8 @@ impl Handler<Begin> for Pool {
 impl Handler<HasMade> for Pool {
     type Result = ();
 
-    fn handle(&mut self, HasMade { number, outcome }: HasMade, ctx: &mut Self::Context) {
+    fn handle(&mut self, HasMade { number, outcome, took }: HasMade, ctx: &mut Self::Context) {
+        let mut work = Duration::ZERO;
         let pooled = match outcome {
             Ok(Made { pooled, link, events }) => {
                 let sandbox = pooled.claimed.sandbox.clone();
@@ -248,10 +254,13 @@ impl Handler<HasMade> for Pool {
             }
             Err(fault) => {
                 tracing::warn!(cause = %fault.cause, step = ?fault.step, "a sandbox of the pool could not be made");
+                if fault.step == Some(StartStep::Build) {
+                    work = took;
+                }
                 None
             }
         };
-        let effects = self.state.made(&number, pooled);
+        let effects = self.state.made(&number, pooled, work);
         self.perform(effects, ctx);
     }
 }

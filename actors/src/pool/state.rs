@@ -17,6 +17,8 @@ use crate::settings::PoolSize;
 
 /// After the first, second, … failure in a row.
 const PAUSES: [u64; 4] = [1, 4, 16, 60];
+/// A pause is so many times as long as what failed kept the machine busy, at least.
+const REST: u32 = 4;
 
 /// A sandbox's number in the pool; its label.
 pub type Number = String;
@@ -114,8 +116,13 @@ impl PoolState {
         vec![Effect::Make { number, image }]
     }
 
-    /// It was made, or could not be.
-    pub fn made(&mut self, number: &Number, outcome: Option<Pooled>) -> Vec<Effect> {
+    /// It was made, or could not be, after so much work for its image.
+    pub fn made(
+        &mut self,
+        number: &Number,
+        outcome: Option<Pooled>,
+        work: Duration,
+    ) -> Vec<Effect> {
         let Some(member) = self.members.get_mut(number) else { return Vec::new() };
         let image = member.image.clone();
         match outcome {
@@ -132,7 +139,7 @@ impl PoolState {
             }
             None => {
                 self.members.remove(number);
-                self.pause(&image)
+                self.pause(&image, work)
             }
         }
     }
@@ -144,7 +151,7 @@ impl PoolState {
         };
         let image = image.clone();
         let mut effects = self.remove(number);
-        effects.extend(self.pause(&image));
+        effects.extend(self.pause(&image, Duration::ZERO));
         effects
     }
 
@@ -220,9 +227,10 @@ impl PoolState {
         pooled.map(remove).into_iter().collect()
     }
 
-    fn pause(&mut self, image: &str) -> Vec<Effect> {
+    fn pause(&mut self, image: &str, work: Duration) -> Vec<Effect> {
         let Some(stock) = self.stock(image) else { return Vec::new() };
         let pause = Duration::from_secs(PAUSES[stock.failures.min(PAUSES.len() - 1)]);
+        let pause = pause.max(work * REST);
         stock.failures += 1;
         stock.pausing = true;
         vec![Effect::Pause { image: image.to_owned(), pause }]

@@ -16,7 +16,7 @@ use staithe_actors::{
 use staithe_engine::{LABEL_IMAGE, Labels};
 use staithe_protocol::{Phase, Progress, StartStep};
 use staithe_testkit::eventually;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     maker::{self, FakeMaker},
@@ -122,7 +122,8 @@ async fn an_image_that_is_there_is_not_built_again() {
     // Somebody who looked before it was there and asks now.
     let asked = HaveImage { asked: "debian".into() };
     let mut making = mail::ask(&stage.manager, asked).await.unwrap().expect("it is being made");
-    let outcome = making.wait_for(|making| making.outcome.is_some()).await.unwrap().clone();
+    let ended = making.wait_for(|making| making.outcome.is_some());
+    let outcome = timeout(Duration::from_mins(1), ended).await.expect("an end").unwrap().clone();
     assert_eq!((outcome.outcome, maker.calls().len()), (Some(Ok(())), 1));
     stage.end(&[&sessions[0], &plain]).await;
 }

@@ -33,9 +33,9 @@ fn it_is_filled_one_by_one_and_again_after_a_claim() {
     assert_eq!(state.fill("1".into()), make("1", "a"));
     assert_eq!(state.fill("2".into()), [], "one at a time");
     assert_eq!(state.claim("a", Some("c")), Claim::Empty, "it is not ready yet");
-    state.made(&"1".into(), Some(pooled("1", "c")));
+    state.made(&"1".into(), Some(pooled("1", "c")), Duration::ZERO);
     assert_eq!(state.fill("2".into()), make("2", "b"));
-    state.made(&"2".into(), Some(pooled("2", "c")));
+    state.made(&"2".into(), Some(pooled("2", "c")), Duration::ZERO);
     assert_eq!(state.fill("3".into()), []);
     assert_eq!(state.claim("a", Some("other")), Claim::OtherSettings);
     let claimed = pooled("1", "c").claimed;
@@ -50,30 +50,41 @@ fn failures_make_pauses_longer_and_hold_no_other_image_up() {
     for (n, seconds) in [1, 4, 16, 60, 60].into_iter().enumerate() {
         let number = format!("{n}");
         assert_eq!(state.fill(number.clone()), make(&number, "a"));
-        assert_eq!(state.made(&number, None), [pause("a", seconds)]);
+        assert_eq!(state.made(&number, None, Duration::ZERO), [pause("a", seconds)]);
         assert_eq!(state.fill("b".into()), make("b", "b"), "the other one goes on");
-        state.made(&"b".into(), Some(pooled("b", "c")));
+        state.made(&"b".into(), Some(pooled("b", "c")), Duration::ZERO);
         state.claim("b", Some("c"));
         state.pause_elapsed("a");
     }
     state.fill("9".into());
-    state.made(&"9".into(), Some(pooled("9", "c")));
+    state.made(&"9".into(), Some(pooled("9", "c")), Duration::ZERO);
     let died = state.died(&"9".into());
     let remove = Effect::Remove { number: "9".into(), pooled: pooled("9", "c") };
     assert_eq!(died, [remove, pause("a", 1)], "a success ends the row");
 }
 
 #[test]
+fn an_image_whose_build_fails_does_not_keep_the_machine_busy() {
+    let mut state = pool(&[("a", 1)]);
+    state.fill("1".into());
+    let work = Duration::from_mins(5);
+    assert_eq!(state.made(&"1".into(), None, work), [pause("a", 20 * 60)]);
+    state.pause_elapsed("a");
+    state.fill("2".into());
+    assert_eq!(state.made(&"2".into(), None, Duration::ZERO), [pause("a", 4)]);
+}
+
+#[test]
 fn a_drain_removes_all_also_what_was_still_being_made() {
     let mut state = pool(&[("a", 2)]);
     state.fill("1".into());
-    state.made(&"1".into(), Some(pooled("1", "c")));
+    state.made(&"1".into(), Some(pooled("1", "c")), Duration::ZERO);
     state.fill("2".into());
     let remove =
         |number: &str| Effect::Remove { number: number.into(), pooled: pooled(number, "c") };
     assert_eq!(state.drain(), [remove("1")]);
     assert_eq!(state.known(), ["2".to_owned()].into());
-    assert_eq!(state.made(&"2".into(), Some(pooled("2", "c"))), [remove("2")]);
+    assert_eq!(state.made(&"2".into(), Some(pooled("2", "c")), Duration::ZERO), [remove("2")]);
     assert_eq!(state.fill("3".into()), []);
     assert!(state.known().is_empty());
 }
@@ -114,7 +125,7 @@ proptest! {
                 Step::Made(well) => match making.take() {
                     Some(number) => {
                         let made = well.then(|| pooled(&number, "c"));
-                        state.made(&number, made)
+                        state.made(&number, made, Duration::ZERO)
                     }
                     None => vec![],
                 },
@@ -149,7 +160,7 @@ proptest! {
             state.pause_elapsed("a");
             state.pause_elapsed("b");
             if let Some(number) = making.take() {
-                state.made(&number, Some(pooled(&number, "c")));
+                state.made(&number, Some(pooled(&number, "c")), Duration::ZERO);
             }
             if let [Effect::Make { number, .. }] = state.fill(format!("end {at}")).as_slice() {
                 making = Some(number.clone());
