@@ -36,7 +36,6 @@ pub use event_stream::{
 };
 pub use mail::SendFailed;
 pub use record::SessionRecord;
-pub use runtime::connect::fault_of;
 pub use session::messages as session_messages;
 pub use session_manager::{
     SessionManager,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use staithe_actors::fault_of;
+use staithe_actors::images::maker::fault_of;
 use staithe_engine::images::BuildFailed;
 use staithe_image::{refs::RefDenied, render::RecipeDenied};
 use staithe_protocol::{Fault, StartStep};

@@ -13,7 +13,7 @@ use std::{
 
 use staithe_engine::{
     EngineFailed, LABEL_OWNER, Labels,
-    images::{BuildFailed, BuildOrder, Builder, ImageInfo, Images},
+    images::{BuildFailed, BuildNews, BuildOrder, Builder, ImageInfo, Images},
 };
 use staithe_image::{
     base::BaseFacts,
@@ -130,7 +130,6 @@ impl Workshop {
         // The same as is in the name.
         let inputs = &fields::normalised(inputs).map_err(|denied| early(denied.into()))?;
         let recipe = render::recipe_digest();
-        let tag = tag_of(&names.source);
         let making = Making {
             inputs,
             names: &names,
@@ -222,7 +221,7 @@ impl Workshop {
             return Ok(false);
         }
         making.note(&format!("looking for {name} in its registry"));
-        let tell = |words: String| making.note(&format!("fetching {name}: {words}"));
+        let tell = |words: String| making.take(BuildNews::Line(words));
         match self.pull(making, name, &tell).await? {
             Ok(there) => Ok(there),
             Err(error) => {
@@ -402,7 +401,7 @@ impl Workshop {
             return Err(base("it isn't here, and sandbox.docker.pull is \"never\"".into()).into());
         }
         making.note(&format!("fetching {image}"));
-        let tell = |words: String| making.note(&format!("fetching {image}: {words}"));
+        let tell = |words: String| making.take(BuildNews::Line(words));
         match self.pull(making, image, &tell).await? {
             Ok(true) => {}
             Ok(false) => return Err(base("there is none of that name".into()).into()),

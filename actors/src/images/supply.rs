@@ -150,7 +150,11 @@ impl Wanted<'_> {
         }
         begin(StartStep::Image);
         let began = Instant::now();
-        let far = |progress| tell(Progress { seconds: began.elapsed().as_secs(), ..progress });
+        // Its words change all the time: as a line they are told no more often than lines are.
+        let far = |progress: Progress| {
+            let seconds = began.elapsed().as_secs();
+            tell(Progress { seconds, lines: vec![progress.text], text: String::new(), ..progress });
+        };
         let span = tracing::info_span!("step", step = StartStep::Image.as_str());
         self.engine.ensure_image(self.image, &far).instrument(span).await.map_err(fault)
     }

@@ -70,6 +70,7 @@ pub struct DockerEngine(Arc<Inner>);
 struct Inner {
     config: DockerConfig,
     docker: Docker,
+    host: host::Host,
     facts: Facts,
     line: LineKind,
     isolation: Isolation,
@@ -128,6 +129,7 @@ impl DockerEngine {
             capabilities: probe::capabilities(&facts, &host, line, &config.sandbox),
             config,
             docker,
+            host,
             facts,
             line,
             run_root,

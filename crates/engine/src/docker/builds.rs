@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::{
     DockerEngine,
     call::{Failure, call},
+    client,
     create::uuid,
     images::{SILENCE, all_credentials},
 };
@@ -28,6 +29,7 @@ use classic::Classic;
 use left::Left;
 use step::{Step, is_full};
 
+mod apart;
 mod buildkit;
 mod classic;
 mod context;
@@ -103,9 +105,17 @@ impl DockerEngine {
         tell: Tell<'_, BuildNews>,
     ) -> Result<String, Ended> {
         let (context, broken) = context::stream(order.context.clone());
-        let body = body_try_stream(context);
-        let credentials = Some(all_credentials());
-        let mut stream = self.0.docker.build_image(options(order), credentials, Some(body)).boxed();
+        let (options, credentials) = (options(order), all_credentials());
+        let mut stream = match order.builder {
+            Builder::Classic => {
+                let body = Some(body_try_stream(context));
+                self.0.docker.build_image(options, Some(credentials), body).boxed()
+            }
+            Builder::BuildKit => {
+                let docker = client::again(&self.0.host, &self.0.run_root)?;
+                apart::stream(docker, options, credentials, context).boxed()
+            }
+        };
         let engine = |failure: Failure| Ended::Otherwise(engine_failed(failure, &order.name));
         let mut image = None;
         loop {
@@ -138,6 +148,12 @@ enum Ended {
     /// The builder gave up, with this.
     Failed(String),
     Otherwise(BuildFailed),
+}
+
+impl From<EngineFailed> for Ended {
+    fn from(failed: EngineFailed) -> Self {
+        Self::Otherwise(failed.into())
+    }
 }
 
 fn engine_failed(failure: Failure, name: &str) -> BuildFailed {

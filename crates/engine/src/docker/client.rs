@@ -17,6 +17,8 @@ use crate::EngineFailed;
 
 /// bollard's own limit in seconds: beyond every deadline of ours, so that ours hold.
 const NEVER: u64 = 24 * 3600;
+/// The socket whose connections go by ssh.
+const SSH_SOCKET: &str = "ssh.sock";
 
 /// A client, not connected yet. `own_dir` is for the socket of an ssh connection.
 pub(super) fn open(host: &Host, own_dir: &Path) -> Result<Docker, EngineFailed> {
@@ -54,10 +56,18 @@ pub(super) fn open(host: &Host, own_dir: &Path) -> Result<Docker, EngineFailed> 
     })
 }
 
+/// A further client beside one that was opened: it shares no connection with it.
+pub(super) fn again(host: &Host, own_dir: &Path) -> Result<Docker, EngineFailed> {
+    match host {
+        Host::Ssh { .. } => open(&Host::Unix(own_dir.join(SSH_SOCKET)), own_dir),
+        host => open(host, own_dir),
+    }
+}
+
 /// A socket of our own whose connections go through `ssh DESTINATION docker system dial-stdio`, as the
 /// docker client's do. One master connection is shared by all.
 fn forward(destination: &str, own_dir: &Path) -> std::io::Result<String> {
-    let path = own_dir.join("ssh.sock");
+    let path = own_dir.join(SSH_SOCKET);
     match std::fs::remove_file(&path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

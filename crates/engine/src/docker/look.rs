@@ -147,7 +147,21 @@ impl Looked {
         match call(self.engine.deadline(), stat).await {
             Ok(stat) => Ok(Some(stat)),
             Err(Failure::NotFound(_)) => Ok(None),
+            Err(failure @ Failure::Refused(_)) => self.refused(path, failure).await,
             Err(failure) => Err(failure.of("look into", path)),
+        }
+    }
+
+    /// Such an answer has no body. Asking for the file itself tells why: links in a circle lead nowhere.
+    async fn refused(
+        &self,
+        path: &str,
+        failure: Failure,
+    ) -> Result<Option<PathStatResponse>, EngineFailed> {
+        match self.read_tar(path, LOOK_MAX + AROUND).await {
+            Err(Failure::Refused(words)) if words.contains("too many links") => Ok(None),
+            Err(failure) => Err(failure.of("look into", path)),
+            Ok(_) => Err(failure.of("look into", path)),
         }
     }
 
@@ -169,19 +183,19 @@ impl Looked {
     }
 
     async fn read(&self, path: &str) -> Result<Vec<u8>, EngineFailed> {
-        let tar = self.download(path, LOOK_MAX + AROUND).await?;
-        let unreadable = |error: std::io::Error| Failure::Refused(error.to_string());
-        only_file(&tar).map_err(|error| unreadable(error).of("look into", path))
+        let tar = self.read_tar(path, LOOK_MAX + AROUND).await;
+        let content = tar.and_then(|tar| only_file(&tar).map_err(unreadable));
+        content.map_err(|failure| failure.of("look into", path))
     }
 
     async fn files(&self, path: &str) -> Result<BTreeMap<String, Vec<u8>>, EngineFailed> {
-        let tar = self.download(path, FOLDER_MAX).await?;
-        let unreadable = |error: std::io::Error| Failure::Refused(error.to_string());
-        files_right_in(&tar).map_err(|error| unreadable(error).of("look into", path))
+        let tar = self.read_tar(path, FOLDER_MAX).await;
+        let files = tar.and_then(|tar| files_right_in(&tar).map_err(unreadable));
+        files.map_err(|failure| failure.of("look into", path))
     }
 
     /// What the engine packs at a path, cut off after `most` bytes.
-    async fn download(&self, path: &str, most: usize) -> Result<Vec<u8>, EngineFailed> {
+    async fn read_tar(&self, path: &str, most: usize) -> Result<Vec<u8>, Failure> {
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
         let download = self.engine.0.docker.download_from_container(&self.container, Some(options));
         let whole = async {
@@ -195,8 +209,7 @@ impl Looked {
             }
             Ok(tar)
         };
-        let tar = call(self.engine.deadline(), whole).await;
-        tar.map_err(|failure| failure.of("look into", path))
+        call(self.engine.deadline(), whole).await
     }
 
     async fn remove(mut self) -> Result<(), EngineFailed> {
@@ -233,6 +246,11 @@ fn normal(folder: &str, path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
+fn unreadable(error: std::io::Error) -> Failure {
+    Failure::Refused(error.to_string())
 }
 
 /// The content of a tar's first file.

@@ -53,6 +53,16 @@ pub(super) fn stream(kind: &str, from: mpsc::Receiver<Bytes>) -> Answer {
         .expect("a status and a plain header")
 }
 
+/// The same; an error cuts the connection.
+pub(super) fn stream_or_cut(kind: &str, from: mpsc::Receiver<io::Result<Bytes>>) -> Answer {
+    let frames = ReceiverStream::new(from).map(|bytes| bytes.map(Frame::data));
+    Response::builder()
+        .status(200)
+        .header(header::CONTENT_TYPE, kind)
+        .body(StreamBody::new(frames).boxed_unsync())
+        .expect("a status and a plain header")
+}
+
 /// The connection becomes a stream of bytes.
 pub(super) fn upgraded() -> Answer {
     let mut answer = bytes(101, "application/vnd.docker.raw-stream", Bytes::new());

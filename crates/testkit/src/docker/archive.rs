@@ -13,6 +13,8 @@ use super::{
 
 /// Tar's unit.
 const BLOCK: usize = 512;
+/// The daemon's sign of a folder.
+const FOLDER: u32 = 1 << 31;
 
 impl World {
     pub(super) fn put_archive(&mut self, asked: &Recorded, body: &Bytes) -> Outcome {
@@ -33,18 +35,17 @@ impl World {
     pub(super) fn get_archive(&mut self, asked: &Recorded) -> Outcome {
         let wanted = asked.word("path").to_owned();
         let (files, path) = self.files(&asked.id, &wanted)?;
+        let inside = format!("{}/", path.trim_end_matches('/'));
+        if !files.contains_key(&path) && files.keys().any(|file| file.starts_with(&inside)) {
+            return Ok(stat_of(empty(200), &wanted, 4096, FOLDER | 0o755));
+        }
         let Some(content) = files.get(&path) else {
             let id = &asked.id;
             return refused(404, format!("Could not find the file {wanted} in container {id}"));
         };
         let name = wanted.rsplit('/').next().unwrap_or_default();
-        let stat = json!({
-            "name": name, "size": content.len(), "mode": 0o755, "mtime": "2024-01-01T00:00:00Z", "linkTarget": "",
-        });
-        let mut answer: Answer = bytes(200, "application/x-tar", tar(name, content));
-        let stat = base64(stat.to_string().as_bytes()).parse().expect("base64 is a plain header");
-        answer.headers_mut().insert("X-Docker-Container-Path-Stat", stat);
-        Ok(answer)
+        let answer = bytes(200, "application/x-tar", tar(name, content));
+        Ok(stat_of(answer, name, content.len(), 0o755))
     }
 
     /// Where a path of a container lies: in a volume that is mounted there, or in itself.
@@ -69,8 +70,18 @@ impl World {
     }
 }
 
+/// An answer with what the daemon tells of a file beside its content.
+fn stat_of(mut answer: Answer, name: &str, size: usize, mode: u32) -> Answer {
+    let stat = json!({
+        "name": name, "size": size, "mode": mode, "mtime": "2024-01-01T00:00:00Z", "linkTarget": "",
+    });
+    let stat = base64(stat.to_string().as_bytes()).parse().expect("base64 is a plain header");
+    answer.headers_mut().insert("X-Docker-Container-Path-Stat", stat);
+    answer
+}
+
 /// The plain files of a tar.
-fn entries(tar: &Bytes) -> Option<Vec<(String, Bytes)>> {
+pub(super) fn entries(tar: &Bytes) -> Option<Vec<(String, Bytes)>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(header) = tar.get(at..at + BLOCK) {

@@ -1,6 +1,6 @@
 //! Requests about containers.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -17,9 +17,9 @@ impl World {
     pub(super) fn create_container(&mut self, asked: &Recorded) -> Outcome {
         let body = &asked.body;
         let image = body["Image"].as_str().unwrap_or_default();
-        if self.image(image).is_none() {
+        let Some(image) = self.image(image).cloned() else {
             return refused(404, format!("No such image: {image}"));
-        }
+        };
         let id = self.id();
         let name = match asked.word("name").trim_start_matches('/') {
             "" => format!("nameless_{}", &id[..8]),
@@ -45,13 +45,14 @@ impl World {
             id: id.clone(),
             name,
             status: Status::Created,
+            image: image.id,
             body: body.clone(),
             exit_code: 0,
             out_of_memory: false,
             stdin: Vec::new(),
             log: Vec::new(),
             networks: [networks.to_owned()].into(),
-            files: BTreeMap::new(),
+            files: image.files,
             runner: None,
             pid: 0,
             starts: 0,
@@ -109,7 +110,7 @@ impl World {
         let started = if it.starts > 0 { TIME } else { "0001-01-01T00:00:00Z" };
         let body = json!({
             "Id": it.id, "Name": format!("/{}", it.name), "Created": TIME, "Driver": "overlay2",
-            "Path": "", "Args": [], "RestartCount": 0, "Platform": "linux", "Image": "sha256:0",
+            "Path": "", "Args": [], "RestartCount": 0, "Platform": "linux", "Image": it.image,
             "State": {
                 "Status": it.status.word(), "Running": it.status.lives(), "Paused": it.status == Status::Paused,
                 "Restarting": false, "OOMKilled": it.out_of_memory, "Dead": false, "Pid": it.pid,
@@ -230,7 +231,7 @@ fn taken(name: &str, by: &str) -> String {
 
 fn summary(it: &FakeContainer) -> Value {
     json!({
-        "Id": it.id, "Names": [format!("/{}", it.name)], "Image": it.body["Image"], "ImageID": "sha256:0",
+        "Id": it.id, "Names": [format!("/{}", it.name)], "Image": it.body["Image"], "ImageID": it.image,
         "Command": "", "Created": 1_700_000_000, "Labels": it.labels(), "State": it.status.word(),
         "Status": it.status.word(), "Ports": [], "Mounts": mounts(it),
         "HostConfig": { "NetworkMode": it.body["HostConfig"]["NetworkMode"].as_str().unwrap_or("default") },

@@ -16,8 +16,10 @@
 
 mod answers;
 mod archive;
+mod builds;
 mod containers;
 mod faults;
+mod images;
 mod networks;
 mod routes;
 mod serve;
@@ -38,10 +40,13 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::FakeRunner;
+use builds::Said;
 use faults::{Faults, Rule};
 use world::World;
 
+pub use builds::Then;
 pub use faults::Fault;
+pub use images::FakeImage;
 pub use routes::Recorded;
 pub use world::{FakeContainer, FakeNetwork, FakeVolume, Status};
 
@@ -75,6 +80,7 @@ struct Inner {
 struct Script {
     requests: Vec<Recorded>,
     faults: Faults,
+    builds: Option<Said>,
 }
 
 impl Inner {
@@ -188,6 +194,16 @@ impl FakeDockerd {
         self.inner.world().container(key).ok().cloned()
     }
 
+    /// All images.
+    pub fn images(&self) -> Vec<FakeImage> {
+        self.inner.world().images.clone()
+    }
+
+    /// Names of the images that were sent to a registry.
+    pub fn pushed(&self) -> Vec<String> {
+        self.inner.world().pushed.clone()
+    }
+
     /// All networks but the daemon's own.
     pub fn networks(&self) -> Vec<FakeNetwork> {
         self.inner.world().networks.values().cloned().collect()
@@ -241,13 +257,46 @@ impl FakeDockerd {
 
     /// An image that is there, with its configuration.
     pub fn add_image_with(&self, name: &str, config: Value) {
-        self.inner.world().images.insert(volumes::tagged(name, ""), config);
+        self.inner.world().add_image(name, config);
+    }
+
+    /// A file in an image that is there.
+    pub fn add_file(&self, image: &str, path: &str, content: &[u8]) {
+        if let Some(image) = self.inner.world().image_mut(image) {
+            image.files.insert(path.to_owned(), content.to_vec().into());
+        }
+    }
+
+    /// An image without a name that was made upon another; its id.
+    ///
+    /// # Panics
+    ///
+    /// When the other is not there.
+    pub fn add_nameless(&self, parent: &str, config: Value) -> String {
+        let mut world = self.inner.world();
+        let parent = world.image(parent).expect("the other image").id.clone();
+        let id = world.add_image("nameless", config);
+        let image = world.image_mut(&id).expect("it was made");
+        image.names.clear();
+        image.parent = parent;
+        id
+    }
+
+    /// What all builds say from now on, word by word, and how they go on then.
+    pub fn set_build(&self, words: &[Value], then: Then) {
+        let words = words.iter().map(builds::line).collect();
+        self.inner.script().builds = Some(Said { words, then });
+    }
+
+    /// The same with words that are no JSON.
+    pub fn set_build_text(&self, text: &str, then: Then) {
+        self.inner.script().builds = Some(Said { words: vec![text.to_owned()], then });
     }
 
     /// An image that can be pulled.
     pub fn offer_image(&self, name: &str) {
         let config = json!({ "Env": [], "Cmd": ["/bin/sh"], "User": "" });
-        self.inner.world().offered.insert(volumes::tagged(name, ""), config);
+        self.inner.world().offered.insert(images::tagged(name, ""), config);
     }
 
     /// What an exec prints, and its exit code, when its command has this word.

@@ -17,6 +17,8 @@ pub struct Recorded {
     /// `1.41` of `/v1.41/…`.
     pub version: Option<String>,
     pub query: BTreeMap<String, String>,
+    /// The same in its order, for names that come more than once.
+    pub pairs: Vec<(String, String)>,
     /// The body as JSON; null when it is none.
     pub body: Value,
     /// The body's length in bytes.
@@ -38,7 +40,8 @@ impl Recorded {
             route: format!("{method} {pattern}"),
             id: decoded(&id, false),
             version,
-            query: query_of(query),
+            query: pairs_of(query).into_iter().collect(),
+            pairs: pairs_of(query),
             body: serde_json::from_slice(body).unwrap_or(Value::Null),
             length: body.len(),
         }
@@ -101,7 +104,7 @@ fn pattern(path: &str) -> (String, String) {
     (pattern.trim_end_matches('/').to_owned(), rest[0].to_owned())
 }
 
-fn query_of(query: &str) -> BTreeMap<String, String> {
+fn pairs_of(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.map(|(name, value)| (decoded(name, true), decoded(value, true))).collect()

@@ -110,6 +110,7 @@ impl Inner {
             "GET /containers/{id}/logs" => return self.logs(asked),
             "POST /exec/{id}/start" => return self.start_exec(asked, upgrade),
             "GET /events" => return Ok(self.events(asked)),
+            "POST /build" => return Ok(self.build(asked)),
             _ => {}
         }
         let mut world = self.world();
@@ -150,6 +151,11 @@ impl Inner {
             "DELETE /volumes/{name}" => world.remove_volume(asked),
             "GET /images/json" => Ok(world.list_images(asked)),
             "GET /images/{name}/json" => world.inspect_image(asked),
+            "GET /images/{name}/history" => world.image_history(asked),
+            "POST /images/{name}/tag" => world.tag_image(asked),
+            "POST /images/{name}/push" => world.push(asked),
+            "GET /images/get" => world.save_images(asked),
+            "POST /images/load" => world.load_images(body),
             "POST /images/create" => world.pull(asked),
             "DELETE /images/{name}" => world.remove_image(asked),
             _ => refused(404, "page not found"),

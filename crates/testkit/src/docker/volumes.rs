@@ -1,13 +1,11 @@
-//! Requests about volumes and images.
+//! Requests about volumes.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::{
-    answers::{Answer, Outcome, empty, json, refused, stream},
+    answers::{Answer, Outcome, empty, json, refused},
     routes::Recorded,
     world::{FakeVolume, World, meets, named, words},
 };
@@ -71,85 +69,5 @@ impl World {
         self.volumes.remove(&asked.id);
         self.tell("volume", "destroy", &asked.id, &labels);
         Ok(empty(204))
-    }
-
-    /// An image's configuration, by its name with or without `:latest`.
-    pub(super) fn image(&self, name: &str) -> Option<&Value> {
-        self.images.get(&tagged(name, ""))
-    }
-
-    pub(super) fn inspect_image(&self, asked: &Recorded) -> Outcome {
-        let Some(config) = self.image(&asked.id) else {
-            return refused(404, format!("No such image: {}", asked.id));
-        };
-        let name = tagged(&asked.id, "");
-        Ok(json(
-            200,
-            &json!({
-                "Id": format!("sha256:{:064x}", name.len()), "RepoTags": [name], "RepoDigests": [], "Config": config,
-                "Os": "linux", "Architecture": "amd64", "Size": 1_000_000, "Created": "2024-01-01T00:00:00Z",
-                "RootFS": { "Type": "layers", "Layers": [] },
-            }),
-        ))
-    }
-
-    pub(super) fn list_images(&self, asked: &Recorded) -> Answer {
-        let wanted = asked.filter("reference");
-        let found = self.images.keys().filter(|name| {
-            wanted.is_empty() || wanted.iter().any(|wanted| tagged(wanted, "") == **name)
-        });
-        let shown = |name: &String| {
-            json!({
-                "Id": format!("sha256:{:064x}", name.len()), "ParentId": "", "RepoTags": [name], "RepoDigests": [],
-                "Created": 1_700_000_000, "Size": 1_000_000, "SharedSize": -1, "Labels": {}, "Containers": -1,
-            })
-        };
-        json(200, &found.map(shown).collect())
-    }
-
-    pub(super) fn remove_image(&mut self, asked: &Recorded) -> Outcome {
-        match self.images.remove(&tagged(&asked.id, "")) {
-            Some(_) => Ok(json(200, &json!([{ "Untagged": asked.id }]))),
-            None => refused(404, format!("No such image: {}", asked.id)),
-        }
-    }
-
-    /// Gets an image that is offered, in three steps that are told.
-    pub(super) fn pull(&mut self, asked: &Recorded) -> Outcome {
-        let name = tagged(asked.word("fromImage"), asked.word("tag"));
-        let Some(config) = self.offered.get(&name).cloned() else {
-            let plain = asked.word("fromImage");
-            let message = format!(
-                "pull access denied for {plain}, repository does not exist or may require 'docker login': denied"
-            );
-            return refused(404, message);
-        };
-        self.images.insert(name.clone(), config);
-        self.tell("image", "pull", &name, &BTreeMap::new());
-        let lines = [
-            json!({ "status": format!("Pulling from {name}"), "id": "1" }),
-            json!({
-                "status": "Downloading", "id": "a1b2", "progress": "[==>  ] 1MB/2MB",
-                "progressDetail": { "current": 1_000_000, "total": 2_000_000 },
-            }),
-            json!({ "status": format!("Status: Downloaded newer image for {name}") }),
-        ];
-        let (send, receive) = mpsc::channel(lines.len());
-        for line in lines {
-            send.try_send(Bytes::from(format!("{line}\r\n")))
-                .expect("there is room for all of them");
-        }
-        Ok(stream("application/json", receive))
-    }
-}
-
-/// A name with its tag.
-pub(super) fn tagged(name: &str, tag: &str) -> String {
-    let last = name.rsplit('/').next().unwrap_or_default();
-    match (tag, last.contains([':', '@'])) {
-        ("", true) => name.to_owned(),
-        ("", false) => format!("{name}:latest"),
-        (tag, _) if tag.contains(':') => format!("{name}@{tag}"),
-        (tag, _) => format!("{name}:{tag}"),
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 use super::{
     Boot,
     answers::{Refused, refused},
+    images::FakeImage,
 };
 use crate::FakeRunner;
 
@@ -47,6 +48,8 @@ pub struct FakeContainer {
     pub id: String,
     pub name: String,
     pub status: Status,
+    /// Its image's id.
+    pub image: String,
     /// The body that it was made with.
     pub body: Value,
     pub exit_code: i64,
@@ -141,8 +144,9 @@ pub(super) struct World {
     pub(super) containers: BTreeMap<String, FakeContainer>,
     pub(super) networks: BTreeMap<String, FakeNetwork>,
     pub(super) volumes: BTreeMap<String, FakeVolume>,
-    /// Images by name, with what their configuration says.
-    pub(super) images: BTreeMap<String, Value>,
+    pub(super) images: Vec<FakeImage>,
+    /// Names of images that were sent to a registry.
+    pub(super) pushed: Vec<String>,
     /// Images that can be pulled.
     pub(super) offered: BTreeMap<String, Value>,
     pub(super) execs: BTreeMap<String, Exec>,
@@ -165,7 +169,8 @@ impl World {
             containers: BTreeMap::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
-            images: BTreeMap::new(),
+            images: Vec::new(),
+            pushed: Vec::new(),
             offered: BTreeMap::new(),
             execs: BTreeMap::new(),
             programs: Vec::new(),
