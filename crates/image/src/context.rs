@@ -46,7 +46,8 @@ pub fn assemble(
 ) -> Context {
     let inputs = request.inputs;
     let mut entries = BTreeMap::new();
-    let mut put = |name: &str, mode, content| entries.insert(name.to_owned(), Entry { mode, content });
+    let mut put =
+        |name: &str, mode, content| entries.insert(name.to_owned(), Entry { mode, content });
     let bytes = |text: &str| Content::Bytes(text.as_bytes().to_vec());
     put("Dockerfile", 0o644, Content::Bytes(dockerfile.into_bytes()));
     for (name, executable, text) in render::SHIPPED {
@@ -126,8 +127,7 @@ impl Context {
         write(folder, MANIFEST, 0o644, &Content::Bytes(String::into_bytes(list)))
             .map_err(failed(&folder.join(MANIFEST)))?;
         for (name, entry) in &self.entries {
-            write(folder, name, entry.mode, &entry.content)
-                .map_err(failed(&folder.join(name)))?;
+            write(folder, name, entry.mode, &entry.content).map_err(failed(&folder.join(name)))?;
         }
         remove_empty(folder, folder).map_err(failed(folder))
     }

@@ -65,7 +65,8 @@ fn python(facts: &BaseFacts) -> &'static [&'static str] {
 }
 
 fn is_enterprise(facts: &BaseFacts) -> bool {
-    const ALL: [&str; 8] = ["rhel", "centos", "rocky", "almalinux", "ol", "amzn", "sles", "sle_hpc"];
+    const ALL: [&str; 8] =
+        ["rhel", "centos", "rocky", "almalinux", "ol", "amzn", "sles", "sle_hpc"];
     ALL.contains(&facts.os.as_str())
 }
 

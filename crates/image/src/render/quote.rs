@@ -43,13 +43,10 @@ pub(super) fn one_line<'a>(key: &str, value: &'a str) -> Result<&'a str, RecipeD
 }
 
 /// A value of letters, digits and these others, which isn't empty and begins with no sign.
-pub(super) fn simple<'a>(
-    key: &str,
-    value: &'a str,
-    others: &str,
-) -> Result<&'a str, RecipeDenied> {
+pub(super) fn simple<'a>(key: &str, value: &'a str, others: &str) -> Result<&'a str, RecipeDenied> {
     let fits = |character: char| character.is_ascii_alphanumeric() || others.contains(character);
-    let begins = value.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '_');
+    let begins =
+        value.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '_');
     if !begins || !value.chars().all(fits) {
         return bad(key, "has characters in it that can't be there, or is empty");
     }

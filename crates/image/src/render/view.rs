@@ -25,8 +25,6 @@ pub(super) struct View {
     system: &'static str,
     ca: bool,
     mounts: bool,
-    /// The base has a shell, so that something can be run in it.
-    shell: bool,
     /// Whom the base runs as, and whom the image does; empty: root.
     base_user: String,
     user: String,
@@ -90,13 +88,20 @@ impl View {
             system: facts.system.as_str(),
             ca: request.ca,
             mounts: request.mounts,
-            shell,
             base_user: restored(&facts.user)?,
             user,
             make_users,
             packages: packages::base_system(facts, wants.jupyter, wants.vscode),
-            browser: if wants.browser && packaged { packages::chromium(facts)? } else { Vec::new() },
-            helpers: packages::helpers(facts, wants.node_by_pip(inputs, facts) && !wants.jupyter, wants_xz(inputs)),
+            browser: if wants.browser && packaged {
+                packages::chromium(facts)?
+            } else {
+                Vec::new()
+            },
+            helpers: packages::helpers(
+                facts,
+                wants.node_by_pip(inputs, facts) && !wants.jupyter,
+                wants_xz(inputs),
+            ),
             own: own(request, &own_mirror),
             helper_before: mirror.set,
             before: own_mirror.set,
@@ -106,7 +111,11 @@ impl View {
             tools,
             archives: local_archives(inputs).into_iter().map(|(name, _)| name).collect(),
             pip: mirror.pip.clone(),
-            vscode: if wants.vscode { vscode(inputs, &mirror.pip, &mirror.npm)? } else { Vec::new() },
+            vscode: if wants.vscode {
+                vscode(inputs, &mirror.pip, &mirror.npm)?
+            } else {
+                Vec::new()
+            },
             args: args(inputs)?,
         })
     }
@@ -121,8 +130,7 @@ struct Wants {
 
 impl Wants {
     fn new(inputs: &Inputs, facts: &BaseFacts) -> Self {
-        let wants =
-            |plugin, thing| inputs.plugins.contains(&plugin) && !facts.has.contains(&thing);
+        let wants = |plugin, thing| inputs.plugins.contains(&plugin) && !facts.has.contains(&thing);
         Self {
             browser: wants(Plugin::Browser, Thing::Chromium),
             jupyter: wants(Plugin::Jupyter, Thing::Jupyter),
@@ -138,7 +146,8 @@ impl Wants {
 
     /// Only a base without any C library is given one: with another's, programs would meet the wrong one.
     fn tools(&self, inputs: &Inputs, facts: &BaseFacts) -> Result<Option<ToolsView>, RecipeDenied> {
-        if facts.system != System::None || facts.libc != Libc::None || inputs.tools_image.is_empty() {
+        if facts.system != System::None || facts.libc != Libc::None || inputs.tools_image.is_empty()
+        {
             return Ok(None);
         }
         let mut install = vec!["bash", "ca-certificates", "curl", "git", "ncurses-base", "procps"];
@@ -152,7 +161,13 @@ impl Wants {
         }
         if self.browser {
             install.extend(["chromium", "fonts-dejavu-core"]);
-            take.extend(["chromium", "chromium-common", "fontconfig-config", "fonts-dejavu-core", "libnss3"]);
+            take.extend([
+                "chromium",
+                "chromium-common",
+                "fontconfig-config",
+                "fonts-dejavu-core",
+                "libnss3",
+            ]);
         }
         if wants_xz(inputs) {
             install.push("xz-utils");
