@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of alpine:3.20: changes belong into the configuration, not here.
 
 FROM alpine:3.20 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && apk add --no-cache bash ca-certificates curl git procps py3-pip python3 ripgrep \

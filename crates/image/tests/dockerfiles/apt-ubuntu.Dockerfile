@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of ubuntu:24.04: changes belong into the configuration, not here.
 
 FROM ubuntu:24.04 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && apt-get update \

@@ -3,7 +3,6 @@
 # image itself, and they are never copied into it.
 
 FROM busybox:1.36 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-user root 0 0
 

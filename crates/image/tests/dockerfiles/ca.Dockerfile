@@ -3,7 +3,6 @@
 # image itself, and they are never copied into it.
 
 FROM debian:12 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && apt-get update \

@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of rocky:9.4: changes belong into the configuration, not here.
 
 FROM rocky:9.4 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && manager="$(command -v dnf || command -v microdnf || command -v yum)" \

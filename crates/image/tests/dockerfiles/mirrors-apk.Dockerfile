@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of alpine:3.20: changes belong into the configuration, not here.
 
 FROM alpine:3.20 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN cp -p /etc/apk/repositories /tmp/staithe-apk \
  && sed -E 's|https?://[^/ ]+|http://mirror.test|' /tmp/staithe-apk >/etc/apk/repositories \

@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of debian:12: changes belong into the configuration, not here.
 
 FROM debian:12 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN mkdir /tmp/staithe-apt \
  && for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do case "${file##*/}" in sources.list | debian.sources | ubuntu.sources) [ ! -f "$file" ] || sed -E 's|https?://[^/ ]+|http://mirror.test/a\|b\&c|' "$file" >"/tmp/staithe-apt/${file##*/}" ;; *) [ ! -f "$file" ] || cp "$file" /tmp/staithe-apt/ ;; esac; done \

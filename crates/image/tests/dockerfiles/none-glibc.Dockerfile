@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of slim:1: changes belong into the configuration, not here.
 
 FROM slim:1 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-user root 0 0
 

@@ -2,7 +2,6 @@
 # Build it with --platform linux/arm64/v8.
 
 FROM debian:12 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && apt-get update \

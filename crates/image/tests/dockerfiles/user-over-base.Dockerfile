@@ -2,7 +2,6 @@
 
 FROM node:22 AS system
 USER 0
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && apt-get update \

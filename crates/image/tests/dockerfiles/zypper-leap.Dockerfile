@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of opensuse/leap:15.6: changes belong into the configuration, not here.
 
 FROM opensuse/leap:15.6 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && zypper --non-interactive --gpg-auto-import-keys refresh \

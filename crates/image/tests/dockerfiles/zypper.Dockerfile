@@ -1,7 +1,6 @@
 # Made by Staithe 0.1.0 of opensuse/tumbleweed:20250101: changes belong into the configuration, not here.
 
 FROM opensuse/tumbleweed:20250101 AS system
-
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && zypper --non-interactive --gpg-auto-import-keys refresh \
