@@ -22,7 +22,7 @@ RUN VSCODE_VERSION=4.112.0 \
     VSCODE_HEX=b326342728208be0b3ddfbdd4bc7cbcf486fc791de374e6a24faa533b4133426c718232041c1fdb5d4bb2f2b5a3304b9b1bb118977d1645f57656497b7399ae1 \
     /staithe-build/make-vscode
 COPY make-root /staithe-build/
-RUN /staithe-build/make-root bash curl git ncurses-base procps ripgrep python3 python3-minimal libpython3-stdlib media-types chromium chromium-common fontconfig-config fonts-dejavu-core libnss3
+RUN /staithe-build/make-root bash curl git ncurses-base procps ripgrep media-types python3 chromium chromium-common fontconfig-config fonts-dejavu-core libnss3
 USER 65534
 
 FROM system AS deps
