@@ -31,5 +31,6 @@ USER 65534
 
 FROM system AS deps
 COPY --from=staithe-tools /staithe-root/ /
+ENV PATH="${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin"
 
 FROM deps AS final

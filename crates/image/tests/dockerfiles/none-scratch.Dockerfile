@@ -24,6 +24,7 @@ USER 65534
 
 FROM system AS deps
 COPY --from=staithe-tools /staithe-root/ /
+ENV PATH="${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin"
 
 FROM deps AS final
 RUN ["/bin/sh", "-ec", "/opt/staithe/bin/staithe-sbom begin\n/bin/sh -ec \"$1\"\n/opt/staithe/bin/staithe-sbom record extra", "extra", "id"]

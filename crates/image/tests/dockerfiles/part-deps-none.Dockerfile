@@ -21,3 +21,4 @@ USER 65534
 
 FROM staithe:v AS deps
 COPY --from=staithe-tools /staithe-root/ /
+ENV PATH="${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin"
