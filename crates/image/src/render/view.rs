@@ -165,7 +165,7 @@ fn own(request: &Request<'_>, mirror: &Mirror) -> String {
     }
     let mut outer = Vec::new();
     if request.ca && request.mounts {
-        outer.push(". /staithe-build/with-ca".to_owned());
+        outer.push(". /run/staithe-ca/with-ca".to_owned());
     }
     outer.push("/opt/staithe/bin/staithe-sbom begin".to_owned());
     outer.extend(mirror.set.iter().cloned());
