@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What the makers share. Sourced.
 set -eu
 

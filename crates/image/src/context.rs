@@ -129,8 +129,8 @@ impl Context {
         // First of all, so that a run that breaks off can be repeated.
         let mut names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
         names.push(MANIFEST);
-        let list = names.iter().map(|name| format!("{name}\n")).collect();
-        write(folder, MANIFEST, 0o644, &Content::Bytes(String::into_bytes(list)))
+        let list = names.join("\n") + "\n";
+        write(folder, MANIFEST, 0o644, &Content::Bytes(list.into_bytes()))
             .map_err(failed(&folder.join(MANIFEST)))?;
         for (name, entry) in &self.entries {
             write(folder, name, entry.mode, &entry.content).map_err(failed(&folder.join(name)))?;

@@ -5,10 +5,13 @@
 //! the result is copied.
 
 mod denied;
+mod downloads;
+mod mirrors;
 mod packages;
 mod quote;
 mod shipped;
 mod view;
+mod wants;
 
 use tera::{Context, Tera};
 
@@ -17,8 +20,8 @@ pub use self::{
     shipped::{NODE_VERSION, VSCODE_VERSION, recipe_digest},
 };
 pub(crate) use self::{
+    downloads::{jupyter_lock, local_archives, node_lock},
     shipped::{SHIPPED, TEMPLATE},
-    view::{jupyter_lock, local_archives, node_lock},
 };
 use crate::{
     base::BaseFacts,
