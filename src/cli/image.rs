@@ -39,7 +39,7 @@ pub enum ImageCommand {
     Ls(ImageList),
     /// Remove images, each by one of its names.
     Rm(ImageRemove),
-    /// Remove images that are not needed any more, as sandbox.image.keep and keep_for say.
+    /// Remove images that are not needed any more, as the keys `keep` and `keep_for` of sandbox.image say.
     Prune(ImagePrune),
     /// Tell why an image has its name, what was changed since others were built, what is in it.
     Explain(ImageExplain),
@@ -135,6 +135,7 @@ pub struct ImagePrune {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "--help prints the text as it is")]
 pub struct ImageExplain {
     /// An image that is there; by default the one that the inputs lead to.
     #[arg(value_name = "IMAGE")]

@@ -116,6 +116,15 @@ pub(crate) struct SocketOwner {
     pub listed: bool,
 }
 
+/// The image that sessions would be made of.
+#[derive(Clone, Debug)]
+pub(crate) struct SandboxImage {
+    pub name: String,
+    pub is_there: bool,
+    /// It is built here, not fetched.
+    pub is_built: bool,
+}
+
 /// What docker said of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Answers {
@@ -124,10 +133,7 @@ pub(crate) struct Answers {
     /// Whether it can pause, and whether the configuration wants that.
     pub can_pause: bool,
     pub wants_pause: bool,
-    pub image: String,
-    pub image_is_there: bool,
-    /// It is built here, not fetched.
-    pub image_is_built: bool,
+    pub image: SandboxImage,
     pub pull: Pull,
     /// Where it keeps its data, when that is seen from here.
     pub data_root: Option<(PathBuf, Option<Space>)>,

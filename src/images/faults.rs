@@ -35,9 +35,7 @@ impl MakeFailed {
                 "Correct the configuration (staithe config check)".to_owned(),
                 Vec::new(),
             ),
-            Self::Recipe(denied) => {
-                ("sandbox.image_not_possible", denied.remedy().to_owned(), Vec::new())
-            }
+            Self::Recipe(denied) => ("sandbox.image_not_possible", denied.remedy(), Vec::new()),
             Self::File { .. } => (
                 "sandbox.image_build_failed",
                 "Let the server's user read and write it, and free space there".to_owned(),

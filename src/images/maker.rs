@@ -58,7 +58,7 @@ impl Maker {
         match upkeep::prune(&workshop, &current, false).await {
             Ok(removed) if removed.is_empty() => {}
             Ok(removed) => {
-                tracing::info!(?removed, "images that are not needed any more are removed")
+                tracing::info!(?removed, "images that are not needed any more are removed");
             }
             Err(error) => tracing::warn!(%error, "old images can't be removed"),
         }

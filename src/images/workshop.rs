@@ -155,7 +155,7 @@ impl Workshop {
             told.spool.path().map(Path::to_owned)
         });
         match outcome {
-            Ok((id, from)) => Ok(Made { id, from, took, names }),
+            Ok((id, from)) => Ok(Made { names, id, from, took }),
             Err(why) => Err(Failed { why, log }),
         }
     }
@@ -182,14 +182,11 @@ impl Workshop {
             anew = true;
         }
         let from = if anew { Some(BuildFrom::Scratch) } else { self.begin_from(making).await? };
-        let id = match from {
-            Some(from) => self.build(making, from, anew).await?,
-            None => {
-                let found = self.there(&making.names.source).await?;
-                return Ok((found.map(|found| found.id).unwrap_or_default(), None));
-            }
-        };
-        Ok((id, from))
+        if let Some(from) = from {
+            return Ok((self.build(making, from, anew).await?, Some(from)));
+        }
+        let found = self.there(&making.names.source).await?;
+        Ok((found.map(|found| found.id).unwrap_or_default(), None))
     }
 
     /// What the build begins from; none: the image is there.
@@ -282,7 +279,7 @@ impl Workshop {
         from: BuildFrom,
         anew: bool,
     ) -> Result<String, MakeFailed> {
-        let builder = self.builder()?;
+        let how = How { builder: self.builder()?, anew };
         let ground = match from {
             BuildFrom::Scratch => self.base(making).await?,
             BuildFrom::Versioned => self.stage_image(making, &making.names.versioned).await?,
@@ -297,7 +294,7 @@ impl Workshop {
                 from,
                 base: &base,
                 stages: std::slice::from_ref(stage),
-                mounts: builder == Builder::BuildKit,
+                mounts: how.builder == Builder::BuildKit,
                 ca: !self.ways.authorities.is_empty(),
             };
             let dockerfile = render::render(&request)?;
@@ -307,9 +304,9 @@ impl Workshop {
         let expected: Vec<u32> = files.iter().map(|file| file.1).collect();
         let mut orders = Vec::new();
         for (stage, _, context) in files {
-            orders.push(self.order(making, builder, stage, &ground, context, anew)?);
+            orders.push(self.order(making, how, stage, &ground, context)?);
         }
-        let labels = match (builder, orders.first()) {
+        let labels = match (how.builder, orders.first()) {
             (Builder::Classic, Some(order)) => {
                 u32::try_from(order.labels.len()).unwrap_or_default()
             }
@@ -335,11 +332,10 @@ impl Workshop {
     fn order(
         &self,
         making: &Making<'_>,
-        builder: Builder,
+        how: How,
         stage: Stage,
         ground: &Ground,
         context: Context,
-        anew: bool,
     ) -> Result<BuildOrder, MakeFailed> {
         let mut all: Labels = labels::labels(stage, making.inputs, making.recipe, &ground.base_id)?;
         all.insert(LABEL_OWNER.to_owned(), self.ways.owner.clone());
@@ -347,7 +343,7 @@ impl Workshop {
         all.insert(LABEL_FACTS.to_owned(), facts);
         Ok(BuildOrder {
             name: making.names.of_stage(stage).to_owned(),
-            builder,
+            builder: how.builder,
             context: Arc::new(move |out| context.write_tar(out)),
             labels: all,
             build_args: if stage == Stage::Final {
@@ -356,7 +352,7 @@ impl Workshop {
                 BTreeMap::new()
             },
             platform: making.inputs.platform.clone(),
-            anew,
+            anew: how.anew,
             limit: self.ways.timeout,
             cancel: making.cancel.clone(),
         })
@@ -428,6 +424,13 @@ impl Workshop {
         let base_id = labels::read(&found.labels).map(|made| made.base_id).unwrap_or_default();
         Ok(Ground { name: name.to_owned(), base_id, facts })
     }
+}
+
+/// How the stages of a build are built.
+#[derive(Clone, Copy)]
+struct How {
+    builder: Builder,
+    anew: bool,
 }
 
 /// What a build stands on.

@@ -149,10 +149,10 @@ impl Wanted<'_> {
             return Ok(());
         }
         begin(StartStep::Image);
-        let began = Instant::now();
+        let since = Instant::now();
         // Its words change all the time: as a line they are told no more often than lines are.
         let far = |progress: Progress| {
-            let seconds = began.elapsed().as_secs();
+            let seconds = since.elapsed().as_secs();
             tell(Progress { seconds, lines: vec![progress.text], text: String::new(), ..progress });
         };
         let span = tracing::info_span!("step", step = StartStep::Image.as_str());

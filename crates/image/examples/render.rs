@@ -11,13 +11,9 @@ fn main() {
         platform: String::new(),
         plugins: plugins.split(',').filter(|p| !p.is_empty()).map(|p| p.parse().unwrap()).collect(),
         extra_deps: std::env::var("EXTRA").unwrap_or_default(),
-<<<<<<< HEAD
-        build_args: Default::default(),
-=======
         build_args: std::env::var("MYARG")
             .map(|v| [("MYARG".to_owned(), v)].into())
             .unwrap_or_default(),
->>>>>>> recipes
         system: SystemChoice::Auto,
         user: std::env::var("IMAGE_USER").unwrap_or_default(),
         tools_image: tools.clone(),
@@ -60,11 +56,7 @@ fn main() {
         from: BuildFrom::Scratch,
         base: &std::env::var("FROM").unwrap_or(base.clone()),
         stages: &all,
-<<<<<<< HEAD
-        mounts: false,
-=======
         mounts: std::env::var("MOUNTS").is_ok(),
->>>>>>> recipes
         ca: !ca.is_empty(),
     };
     let dockerfile = render(&request).unwrap();

@@ -18,7 +18,7 @@ use super::{accounts, machine, scratch::Scratch};
 use crate::{
     boot,
     config::{Config, SuspendBy},
-    doctor::facts::{Answers, Docker, Local, Reach, Trouble},
+    doctor::facts::{Answers, Docker, Local, Reach, SandboxImage, Trouble},
 };
 
 /// How long docker may take to say what it is.
@@ -110,9 +110,11 @@ fn answers(config: &Config, image: &str, probed: Probed) -> Answers {
         lacks: probed.capabilities.lacks,
         can_pause: probed.capabilities.pause,
         wants_pause: config.sandbox.suspend_by == SuspendBy::Pause,
-        image: image.to_owned(),
-        image_is_there: probed.image_is_there,
-        image_is_built: config.sandbox.builds_images(),
+        image: SandboxImage {
+            name: image.to_owned(),
+            is_there: probed.image_is_there,
+            is_built: config.sandbox.builds_images(),
+        },
         pull: config.sandbox.docker.pull,
         data_root: probed.data_root.map(|root| {
             let space = machine::space(&root);

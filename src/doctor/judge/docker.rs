@@ -3,7 +3,7 @@
 use crate::{
     config::Pull,
     doctor::{
-        facts::{Answers, Denied, Docker, Reach, SocketOwner, Trouble},
+        facts::{Answers, Denied, Docker, Reach, SandboxImage, SocketOwner, Trouble},
         finding::{Finding, Status},
     },
 };
@@ -154,12 +154,12 @@ fn lack(lack: &str) -> Finding {
 }
 
 fn image(answers: &Answers, podman: bool) -> Finding {
-    let Answers { image, image_is_there, pull, .. } = answers;
+    let SandboxImage { name: image, is_there, is_built } = &answers.image;
     let program = if podman { "podman" } else { "docker" };
-    if answers.image_is_built {
-        return built_image(image, *image_is_there);
+    if *is_built {
+        return built_image(image, *is_there);
     }
-    match (image_is_there, pull) {
+    match (is_there, answers.pull) {
         (true, Pull::Always) => Finding::ok(
             "docker.image",
             format!("{image} is there; each start looks for a newer one"),

@@ -81,10 +81,8 @@ fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, Comma
     let base = ImageRef::parse(&inputs.base_image).map_err(MakeFailed::from)?;
     let names =
         Names::of(&image.repository, inputs, &render::recipe_digest()).map_err(MakeFailed::from)?;
-    let authorities = match image.ca_dir.as_os_str().is_empty() {
-        true => Vec::new(),
-        false => authorities(&image.ca_dir)?,
-    };
+    let authorities =
+        if image.ca_dir.as_os_str().is_empty() { Vec::new() } else { authorities(&image.ca_dir)? };
     let facts = base::guess(&base).with_system(inputs.system);
     let request = Request {
         inputs,
@@ -102,7 +100,7 @@ fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, Comma
     Ok(names)
 }
 
-/// The two variables that scripts around OpenHands' builder read.
+/// The two variables that scripts around the reference's builder read.
 fn config_sh(names: &Names) -> String {
     let tag = |name: &str| name.rsplit(':').next().unwrap_or_default().to_owned();
     format!(

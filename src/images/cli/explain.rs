@@ -72,9 +72,9 @@ pub(super) async fn run(wanted: &ImageExplain) -> Result<(), CommandFailed> {
         records,
     };
     if wanted.json {
-        say(&in_json(&told).to_string())
+        say(&in_json(&told).to_string());
     } else {
-        in_words(&told)
+        in_words(&told);
     }
     Ok(())
 }

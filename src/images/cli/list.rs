@@ -75,9 +75,10 @@ pub(super) async fn rm(wanted: &ImageRemove) -> Result<(), CommandFailed> {
                 "{image} is no image that this installation built: staithe image ls"
             )));
         };
-        match found.names.contains(image) {
-            true => names.push(image.clone()),
-            false => names.extend(found.names.clone()),
+        if found.names.contains(image) {
+            names.push(image.clone());
+        } else {
+            names.extend(found.names.clone());
         }
     }
     for name in names {

@@ -43,7 +43,8 @@ enum CommandFailed {
 
 impl From<EngineFailed> for CommandFailed {
     fn from(error: EngineFailed) -> Self {
-        let fault = staithe_actors::images::maker::fault_of(staithe_protocol::StartStep::Build, &error);
+        let fault =
+            staithe_actors::images::maker::fault_of(staithe_protocol::StartStep::Build, &error);
         let words = format!("{}\n  -> {}", fault.cause, fault.remedy);
         match error {
             EngineFailed::Unavailable { .. } => Self::Unavailable(words),

@@ -21,9 +21,7 @@ fn answers() -> Answers {
         lacks: Vec::new(),
         can_pause: true,
         wants_pause: false,
-        image: "img:1".into(),
-        image_is_there: true,
-        image_is_built: false,
+        image: SandboxImage { name: "img:1".into(), is_there: true, is_built: false },
         pull: Pull::Missing,
         data_root: None,
         ahead: None,
@@ -117,21 +115,20 @@ fn what_it_lacks_is_a_warning_unless_nothing_can_start() {
 
 #[test]
 fn a_missing_image_means_what_the_policy_of_pulling_makes_of_it() {
-    let image = |image_is_there, pull| {
-        found(&Answers { image_is_there, pull, ..answers() }, "docker.image")
+    let named = |is_there, is_built| SandboxImage { name: "img:1".into(), is_there, is_built };
+    let image = |is_there, pull| {
+        found(&Answers { image: named(is_there, false), pull, ..answers() }, "docker.image")
     };
     assert_eq!(image(true, Pull::Missing).status, Status::Ok);
     assert!(image(true, Pull::Always).found.contains("newer"));
     assert!(remedy(&image(false, Pull::Missing)).contains("docker pull img:1"));
     assert_eq!(image(false, Pull::Always).status, Status::Warn);
     assert_eq!(image(false, Pull::Never).status, Status::Fail);
-    let built = |image_is_there| {
-        let answers = Answers { image_is_built: true, image_is_there, ..answers() };
-        found(&answers, "docker.image")
-    };
+    let built =
+        |is_there| found(&Answers { image: named(is_there, true), ..answers() }, "docker.image");
     assert_eq!(built(true).status, Status::Ok);
     assert!(remedy(&built(false)).contains("staithe image build"));
-    let mut podman = Answers { image_is_there: false, ..answers() };
+    let mut podman = Answers { image: named(false, false), ..answers() };
     podman.facts[0].1 = "podman 4.3".into();
     assert!(remedy(&found(&podman, "docker.image")).contains("podman pull"));
 }
