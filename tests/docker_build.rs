@@ -357,6 +357,33 @@ async fn a_build_that_is_cancelled_ends_at_once_with_all_its_processes() {
     }
 }
 
+/// The first builder ends no step that copies: its image comes when nobody listens any more.
+#[tokio::test]
+async fn a_build_that_is_cancelled_while_it_copies_leaves_nothing() {
+    for builder in BUILDERS {
+        let site = Site::new().await;
+        let dockerfile =
+            format!("FROM {BUSYBOX}\nENV MARK={}\nCOPY big /big\nRUN true\n", site.stage.owner);
+        let files = vec![
+            ("Dockerfile".to_owned(), dockerfile.into_bytes()),
+            ("big".to_owned(), vec![b'x'; 40 << 20]),
+        ];
+        let order = BuildOrder { context: context(files), ..site.order(builder, BUSYBOX, "") };
+        let cancel = order.cancel.clone();
+        let tell = move |news| match news {
+            BuildNews::Step { text, .. } if text.starts_with("COPY") => cancel.cancel(),
+            _ => {}
+        };
+        let outcome = site.images.build(order.clone(), &tell).await;
+        assert!(matches!(outcome, Err(BuildFailed::Cancelled)), "{builder:?}: {outcome:?}");
+        // One that goes on to its end takes longer than what was left of the other.
+        let cancel = CancellationToken::new();
+        site.build(BuildOrder { anew: true, cancel, ..order.clone() }).await.unwrap();
+        site.images.remove(&order.name).await.unwrap();
+        assert_eq!(site.left(), Vec::<String>::new(), "{builder:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_build_that_takes_too_long_says_where_it_was() {
     for builder in BUILDERS {

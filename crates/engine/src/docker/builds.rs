@@ -58,10 +58,14 @@ impl DockerEngine {
         let _busy = self.busy().await?;
         let mut left = Left::begin(&self.left_dir(), &uuid())?;
         let outcome = self.bounded(order, &mut left, tell).await;
-        if outcome.is_err() {
-            self.take_away(left).await;
-        } else {
-            left.forget();
+        match &outcome {
+            Ok(_) => left.forget(),
+            Err(failed) => {
+                if was_interrupted(failed) {
+                    self.await_late(&mut left).await;
+                }
+                self.take_away(left).await;
+            }
         }
         outcome
     }
@@ -154,6 +158,11 @@ impl From<EngineFailed> for Ended {
     fn from(failed: EngineFailed) -> Self {
         Self::Otherwise(failed.into())
     }
+}
+
+/// Whether the builder itself has not given up, and may be at work yet.
+fn was_interrupted(failed: &BuildFailed) -> bool {
+    matches!(failed, BuildFailed::Cancelled | BuildFailed::TimedOut { .. })
 }
 
 fn engine_failed(failure: Failure, name: &str) -> BuildFailed {

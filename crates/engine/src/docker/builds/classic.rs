@@ -73,6 +73,14 @@ impl Classic {
         self.line(one_line(&line))
     }
 
+    /// What the step under way copies files upon, and where to.
+    pub(super) fn copying(&self) -> Option<(String, String)> {
+        let mut words = self.at.text.split_whitespace();
+        let verb = words.next()?.to_uppercase();
+        (verb == "COPY" || verb == "ADD")
+            .then(|| Some((self.current.clone()?, words.next_back()?.to_owned())))?
+    }
+
     /// What the engine gave up with.
     pub(super) fn failing(mut self) -> (Option<BuildNews>, Step) {
         let news = self.end_of_line();

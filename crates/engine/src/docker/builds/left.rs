@@ -1,5 +1,5 @@
 //! What a build of the first builder leaves when it does not come to its end: images without a name and
-//! containers, by the ids that the builder told.
+//! containers, by the ids that the builder told. An engine that is started again keeps both.
 //!
 //! They carry no label of ours, so they are written down as they appear, in a file under `DATA/builds/`. A
 //! failed build takes its own away; when the engine is away, or this server was killed meanwhile, the next
@@ -43,18 +43,21 @@ pub(in crate::docker) struct Left {
     path: PathBuf,
     images: Vec<Made>,
     containers: Vec<String>,
+    /// What the step under way copies files upon, and where to. The builder ends no such step early.
+    copying: Option<(String, String)>,
 }
 
 impl Left {
     pub(super) fn begin(dir: &Path, build: &str) -> Result<Self, EngineFailed> {
         let path = dir.join(format!("{build}.{SUFFIX}"));
         File::create_new(&path).map_err(|error| io_failed("build", build, error))?;
-        Ok(Self { path, images: Vec::new(), containers: Vec::new() })
+        Ok(Self { path, images: Vec::new(), containers: Vec::new(), copying: None })
     }
 
     /// Writes down what is new.
     pub(super) fn note(&mut self, reader: &Reader) {
         let Reader::Classic(classic) = reader else { return };
+        self.copying = classic.copying();
         let images = classic.made.iter().skip(self.images.len()).cloned().collect::<Vec<_>>();
         let is_new = |id: &&String| !self.containers.contains(id);
         let containers = classic.containers.iter().filter(is_new).cloned().collect::<Vec<_>>();
@@ -79,7 +82,7 @@ impl Left {
 
     fn read(path: PathBuf) -> io::Result<Self> {
         let (images, containers) = read_lines(&fs::read_to_string(&path)?);
-        Ok(Self { path, images, containers })
+        Ok(Self { path, images, containers, copying: None })
     }
 }
 
@@ -122,6 +125,41 @@ impl DockerEngine {
         });
         let locked = locked.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         locked.map_err(|error| io_failed("build", "an image", error))
+    }
+
+    /// Waits a little for the image of a step that copies files: nobody tells of it any more. A step that
+    /// copies for longer leaves it.
+    pub(super) async fn await_late(&self, left: &mut Left) {
+        let Some((parent, target)) = left.copying.clone() else { return };
+        let Ok(before) = self.nameless().await else { return };
+        let before: Vec<_> = before.into_iter().map(|image| image.id).collect();
+        for _ in 0..TRIES {
+            sleep(BETWEEN).await;
+            let Ok(now) = self.nameless().await else { return };
+            for image in now.into_iter().filter(|image| !before.contains(&image.id)) {
+                let made = Made { id: short(&image.id).to_owned(), parent: Some(parent.clone()) };
+                // Another build may make one upon the same at this moment.
+                if is_that(&image, &made) && self.copies_to(&image.id, &target).await {
+                    left.images.push(made);
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn copies_to(&self, image: &str, target: &str) -> bool {
+        let history = call(self.deadline(), self.0.docker.image_history(image)).await;
+        let newest = history.ok().and_then(|history| history.into_iter().next());
+        newest.is_some_and(|step| step.created_by.trim_end().ends_with(&format!(" in {target}")))
+    }
+
+    /// All images without a name, also those between a named one and its base.
+    async fn nameless(&self) -> Result<Vec<ImageSummary>, EngineFailed> {
+        let options = ListImagesOptionsBuilder::default().all(true).build();
+        let list = call(self.deadline(), self.0.docker.list_images(Some(options))).await;
+        let mut all = list.map_err(|failure| failure.of("list", "images"))?;
+        all.retain(is_unnamed);
+        Ok(all)
     }
 
     /// Takes away what a build left. What can't be is left to the next pass.
@@ -178,9 +216,7 @@ impl DockerEngine {
     /// Removes images that a build made, the newest first, but those that got a name meanwhile. True when
     /// something of them is in use.
     async fn remove_made(&self, made: &[Made]) -> Result<bool, EngineFailed> {
-        let options = ListImagesOptionsBuilder::default().all(true).build();
-        let list = call(self.deadline(), self.0.docker.list_images(Some(options))).await;
-        let all = list.map_err(|failure| failure.of("list", "images"))?;
+        let all = self.nameless().await?;
         let mut used = false;
         for made in made.iter().rev() {
             let Some(found) = all.iter().find(|image| is_that(image, made)) else { continue };
@@ -232,12 +268,15 @@ fn is_unnamed(image: &ImageSummary) -> bool {
 
 /// Whether this is what a build made: a step can print any id, so its parent must be the build's as well.
 fn is_that(image: &ImageSummary, made: &Made) -> bool {
-    let is = |full: &str, short: &str| full.trim_start_matches("sha256:").starts_with(short);
     let parent = match &made.parent {
-        Some(parent) => is(&image.parent_id, parent),
+        Some(parent) => short(&image.parent_id).starts_with(parent),
         None => image.parent_id.is_empty(),
     };
-    is(&image.id, &made.id) && parent && is_unnamed(image)
+    short(&image.id).starts_with(&made.id) && parent && is_unnamed(image)
+}
+
+fn short(id: &str) -> &str {
+    id.trim_start_matches("sha256:")
 }
 
 #[cfg(test)]
