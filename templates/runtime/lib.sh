@@ -12,7 +12,7 @@ die() {
 # fetch WHERE FILE: an archive beside this file, or an address.
 fetch() {
   case $1 in
-    http://* | https://*) curl --fail --silent --show-error --location --retry 3 --output "$2" "$1" ;;
+    *://*) curl --fail --silent --show-error --location --retry 3 --output "$2" "$1" ;;
     *) cp "/staithe-build/$1" "$2" ;;
   esac
 }

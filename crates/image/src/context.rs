@@ -11,7 +11,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use crate::render::{self, Request};
+use crate::{
+    render::{self, Request},
+    stages::Stage,
+};
 
 /// Names what this program wrote into a folder, so that the next run can take it away.
 const MANIFEST: &str = ".staithe-build";
@@ -55,8 +58,11 @@ pub fn assemble(
     }
     put("jupyter.lock", 0o644, bytes(render::jupyter_lock(inputs)));
     put("node.lock", 0o644, bytes(&render::node_lock(inputs)));
-    for (name, path) in render::local_archives(inputs) {
-        put(&name, 0o644, Content::File(path));
+    // Only where they are unpacked: other parts of a chain need not wait for them.
+    if request.stages.contains(&Stage::Deps) {
+        for (name, path) in render::local_archives(inputs, request.facts) {
+            put(&name, 0o644, Content::File(path));
+        }
     }
     if request.ca {
         let mut ca_files: Vec<_> = ca_files.iter().collect();
@@ -125,6 +131,13 @@ impl Context {
         for name in &there {
             let path = folder.join(name);
             fs::remove_file(&path).map_err(failed(&path))?;
+            // Its folder too, once nothing is in it.
+            let above = path.ancestors().skip(1).take_while(|above| *above != folder);
+            for above in above {
+                if fs::remove_dir(above).is_err() {
+                    break;
+                }
+            }
         }
         // First of all, so that a run that breaks off can be repeated.
         let mut names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
@@ -135,7 +148,7 @@ impl Context {
         for (name, entry) in &self.entries {
             write(folder, name, entry.mode, &entry.content).map_err(failed(&folder.join(name)))?;
         }
-        remove_empty(folder, folder).map_err(failed(folder))
+        Ok(())
     }
 }
 
@@ -171,20 +184,6 @@ fn files_in(top: &Path, folder: &Path, all: &mut Vec<String>) -> io::Result<()> 
         }
     }
     all.sort();
-    Ok(())
-}
-
-/// Takes away folders that nothing is in any more.
-fn remove_empty(top: &Path, folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            remove_empty(top, &entry.path())?;
-        }
-    }
-    if folder != top && fs::read_dir(folder)?.next().is_none() {
-        fs::remove_dir(folder)?;
-    }
     Ok(())
 }
 

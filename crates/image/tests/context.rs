@@ -16,6 +16,7 @@ use staithe_image::{
     context::{Context, FolderFailed, assemble},
     inputs::{Download, Plugin, System},
     render::render,
+    stages::Stage,
 };
 use tempfile::tempdir;
 
@@ -121,6 +122,15 @@ fn an_archive_of_this_machine_is_in_the_tar_under_a_name_of_ours() {
 }
 
 #[test]
+fn an_archive_is_sent_only_with_the_part_that_unpacks_it() {
+    for stage in [Stage::System, Stage::Deps, Stage::Final] {
+        let case = archive(Path::new("/srv/code.tgz")).with(|case| case.stages = vec![stage]);
+        let there = assembled(&case, &[]).entries().contains_key("archives/vscode.tgz");
+        assert_eq!(there, stage == Stage::Deps, "{stage:?}");
+    }
+}
+
+#[test]
 fn an_archive_that_is_not_there_is_named_in_the_error() {
     let dir = tempdir().expect("a folder");
     let context = assembled(&archive(&dir.path().join("gone.tgz")), &[]);
@@ -154,6 +164,15 @@ fn what_an_earlier_run_wrote_and_this_one_does_not_is_taken_away() {
     assembled(&vscode(), &[]).write_folder(other.path()).expect("it is written");
     assert_eq!(tree(dir.path()), tree(other.path()));
     assert!(!dir.path().join("ca").exists());
+}
+
+#[test]
+fn an_empty_folder_of_others_stays() {
+    let dir = tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("empty")).expect("a folder");
+    assembled(&vscode(), &[]).write_folder(dir.path()).expect("it is written");
+    assembled(&vscode(), &[]).write_folder(dir.path()).expect("it is written");
+    assert!(dir.path().join("empty").is_dir());
 }
 
 #[test]

@@ -7,7 +7,10 @@ use super::{
     quote,
     shipped::{JUPYTER_LOCK, NODE_LOCK, NODE_VERSION, VSCODE_CHECKSUM, VSCODE_VERSION},
 };
-use crate::inputs::{Download, Inputs, Plugin};
+use crate::{
+    base::{BaseFacts, Thing},
+    inputs::{Download, Inputs, Plugin},
+};
 
 /// `NAME=value` words for the maker of the VS Code server.
 pub(super) fn vscode(
@@ -54,8 +57,8 @@ fn archive_name(key: &str, source: &str) -> String {
 }
 
 /// Archives that are files of this machine, with their names in the context.
-pub(crate) fn local_archives(inputs: &Inputs) -> Vec<(String, PathBuf)> {
-    if !inputs.plugins.contains(&Plugin::Vscode) {
+pub(crate) fn local_archives(inputs: &Inputs, facts: &BaseFacts) -> Vec<(String, PathBuf)> {
+    if !inputs.plugins.contains(&Plugin::Vscode) || facts.has.contains(&Thing::Vscode) {
         return Vec::new();
     }
     [("node", &inputs.node), ("vscode", &inputs.vscode)]

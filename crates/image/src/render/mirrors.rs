@@ -50,6 +50,13 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// Only those that are said by a variable.
+    pub(super) fn without_packages(&self) -> Self {
+        Self { pip: self.pip.clone(), npm: self.npm.clone(), ..Self::default() }
+    }
+}
+
 /// apt reads a changed copy of its sources: other people's sources in it stay as they are.
 fn apt_mirror(sed: &str) -> Vec<String> {
     let copy = format!(

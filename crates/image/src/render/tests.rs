@@ -1,3 +1,5 @@
+//! What is denied, and what is quoted how. The recipes themselves are in `tests/dockerfiles`.
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -121,6 +123,8 @@ fn a_download_without_a_checksum_is_denied() {
 #[test]
 fn a_value_that_would_leave_its_line_is_denied() {
     let evil = "x\nRUN evil".to_owned();
+    let said = denied_value(|inputs| "a\0b".clone_into(&mut inputs.extra_deps));
+    assert!(said.contains("zero byte"), "{said}");
     let said = denied_value(|inputs| inputs.base_image = evil.clone());
     assert!(said.contains("line break"), "{said}");
     let said = denied_value(|inputs| inputs.mirrors.pypi = format!("http://{evil}"));

@@ -30,6 +30,8 @@ pub(super) struct View {
     user: String,
     /// Arguments of `staithe-user`.
     make_users: Vec<String>,
+    /// They are made where the tools have brought a shell.
+    make_users_late: bool,
     packages: Vec<&'static str>,
     browser: Vec<&'static str>,
     helpers: Vec<&'static str>,
@@ -64,9 +66,10 @@ impl View {
         let tools = wants.tools(inputs, facts)?;
         let shell = facts.has.contains(&Thing::Sh) || facts.system != System::None;
         wants.check(inputs, facts, shell, tools.is_some())?;
-        let (user, make_users) = user(inputs, facts, shell)?;
+        let (user, make_users) = user(inputs, facts, shell || tools.is_some())?;
         let mirror = Mirror::new(inputs, if tools.is_some() { System::Apt } else { facts.system })?;
-        let own_mirror = if tools.is_some() { Mirror::default() } else { mirror.clone() };
+        // With a tools image, packages are that one's.
+        let own_mirror = if tools.is_some() { mirror.without_packages() } else { mirror.clone() };
         let packaged = facts.system != System::None;
         Ok(Self {
             version: quote::one_line("the version", &inputs.version)?.to_owned(),
@@ -82,6 +85,7 @@ impl View {
             base_user: restored(&facts.user)?,
             user,
             make_users,
+            make_users_late: !shell,
             packages: packages::base_system(facts, wants.jupyter, wants.vscode),
             browser: if wants.browser && packaged {
                 packages::chromium(facts)?
@@ -99,7 +103,10 @@ impl View {
             after: own_mirror.unset,
             makes: wants.made(),
             tools,
-            archives: downloads::local_archives(inputs).into_iter().map(|(name, _)| name).collect(),
+            archives: downloads::local_archives(inputs, facts)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect(),
             pip: mirror.pip.clone(),
             vscode: if wants.vscode {
                 downloads::vscode(inputs, &mirror.pip, &mirror.npm)?

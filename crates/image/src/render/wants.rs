@@ -95,6 +95,10 @@ impl Wants {
         if self.vscode && facts.libc == Libc::Musl {
             return Err(RecipeDenied::VscodeOnMusl);
         }
+        if inputs.extra_deps.contains('\0') {
+            let key = "the extra lines".to_owned();
+            return Err(RecipeDenied::BadValue { key, problem: "have a zero byte in them" });
+        }
         if !inputs.extra_deps.trim().is_empty() && !shell && !tools {
             return Err(RecipeDenied::NoShell { what: "running extra lines" });
         }

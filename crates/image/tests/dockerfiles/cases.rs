@@ -177,7 +177,11 @@ fn systems() -> Vec<Case> {
         Case::new("none-bare", "busybox:1.36", System::None, &[Plugin::AgentSkills]),
         Case::new("none-tools", "busybox:1.36", System::None, &DEV).has(&[Thing::Sh]).tools(),
         Case::new("none-tools-all", "busybox:1.36", System::None, &ALL).tools().user("dev:1000"),
-        Case::new("none-scratch", "scratch", System::None, &DEV).has(&[]).tools().extra("id"),
+        Case::new("none-scratch", "scratch", System::None, &DEV)
+            .has(&[])
+            .tools()
+            .user("dev:1000")
+            .extra("id"),
         Case::new("none-glibc", "slim:1", System::None, &DEV)
             .has(&[Thing::Sh, Thing::Python])
             .with(|case| case.facts.libc = Libc::Glibc),
@@ -219,7 +223,10 @@ fn downloads() -> Vec<Case> {
         Case::new("mirrors-apk", "alpine:3.20", System::Apk, &[Plugin::Jupyter])
             .with(mirrors)
             .extra("apk add jq"),
-        Case::new("mirrors-tools", "busybox:1.36", System::None, &DEV).tools().with(mirrors),
+        Case::new("mirrors-tools", "busybox:1.36", System::None, &DEV)
+            .tools()
+            .with(mirrors)
+            .extra("pip list"),
         Case::new("archives", "debian:12", System::Apt, &DEV).with(|case| {
             case.inputs.node = download("/srv/its node's.tar.xz");
             case.inputs.vscode = download("/srv/code.tgz");

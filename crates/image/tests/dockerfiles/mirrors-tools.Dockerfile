@@ -34,3 +34,4 @@ COPY --from=staithe-tools /staithe-root/ /
 ENV PATH="${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin"
 
 FROM deps AS final
+RUN ["/bin/sh", "-ec", "/opt/staithe/bin/staithe-sbom begin\nexport PIP_INDEX_URL='http://mirror.test/simple?it'\\''s=so'\nexport npm_config_registry='http://mirror.test/npm'\n/bin/sh -ec \"$1\"\n/opt/staithe/bin/staithe-sbom record extra", "extra", "pip list"]
