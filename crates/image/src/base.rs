@@ -14,9 +14,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseFacts {
     pub system: System,
-    /// The program that installs packages, such as `microdnf`; empty: the system's usual one, or none.
-    #[serde(default)]
-    pub installer: String,
     pub libc: Libc,
     /// Programs that are there already.
     pub has: BTreeSet<Thing>,
@@ -75,10 +72,7 @@ impl BaseFacts {
             SystemChoice::Zypper => System::Zypper,
             SystemChoice::None => System::None,
         };
-        if system != self.system {
-            self.installer.clear();
-            self.system = system;
-        }
+        self.system = system;
         self
     }
 }
@@ -92,14 +86,11 @@ pub fn facts(found: &BTreeMap<String, Option<Vec<u8>>>, user: &str) -> BaseFacts
     let word = |key: &str| release.get(key).cloned().unwrap_or_default();
     let (os, like) = (word("ID"), word("ID_LIKE"));
 
-    let installers =
-        || INSTALLERS.iter().filter(|(.., paths)| paths.iter().any(|path| there(path)));
+    let installers = || INSTALLERS.iter().filter(|(_, paths)| paths.iter().any(|path| there(path)));
     // Some systems carry another one's tool: then the one that is named wins.
     let named = [os.as_str()].into_iter().chain(like.split_whitespace()).find_map(family);
-    let own = named.and_then(|named| installers().find(|(system, ..)| *system == named));
-    let (system, installer) = own
-        .or_else(|| installers().next())
-        .map_or((System::None, ""), |(system, installer, _)| (*system, *installer));
+    let own = named.and_then(|named| installers().find(|(system, _)| *system == named));
+    let system = own.or_else(|| installers().next()).map_or(System::None, |(system, _)| *system);
 
     let mut has: BTreeSet<Thing> =
         PLACES.iter().filter(|(_, path)| there(path)).map(|(thing, _)| *thing).collect();
@@ -120,7 +111,6 @@ pub fn facts(found: &BTreeMap<String, Option<Vec<u8>>>, user: &str) -> BaseFacts
     }
     BaseFacts {
         system,
-        installer: installer.to_owned(),
         libc: libc(&there, system),
         has,
         user: user.to_owned(),
@@ -179,7 +169,6 @@ pub fn guess(image: &ImageRef) -> BaseFacts {
     let shell = system != System::None || last.contains("busybox");
     BaseFacts {
         system,
-        installer: String::new(),
         libc,
         has: shell.then_some(Thing::Sh).into_iter().collect(),
         user: String::new(),

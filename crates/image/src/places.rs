@@ -11,14 +11,12 @@ pub const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// The paths whose content [`facts`](crate::base::facts) needs; of the others it needs only that they are there.
 pub const READ: &[&str] = &OS_RELEASE;
 
-/// How packages are installed, by the program that does; the better one first.
-pub(crate) const INSTALLERS: &[(System, &str, &[&str])] = &[
-    (System::Apt, "apt-get", &["/usr/bin/apt-get"]),
-    (System::Dnf, "dnf", &["/usr/bin/dnf", "/usr/bin/dnf5"]),
-    (System::Dnf, "microdnf", &["/usr/bin/microdnf"]),
-    (System::Dnf, "yum", &["/usr/bin/yum"]),
-    (System::Apk, "apk", &["/sbin/apk", "/usr/sbin/apk", "/usr/bin/apk"]),
-    (System::Zypper, "zypper", &["/usr/bin/zypper"]),
+/// How packages are installed, by the programs that do.
+pub(crate) const INSTALLERS: &[(System, &[&str])] = &[
+    (System::Apt, &["/usr/bin/apt-get"]),
+    (System::Dnf, &["/usr/bin/dnf", "/usr/bin/microdnf", "/usr/bin/yum"]),
+    (System::Apk, &["/sbin/apk", "/usr/sbin/apk", "/usr/bin/apk"]),
+    (System::Zypper, &["/usr/bin/zypper"]),
 ];
 
 /// Places of glibc, by loader or by library; with and without one `/usr`.
@@ -126,7 +124,7 @@ pythons!(6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 
 /// Every path that [`facts`](crate::base::facts) asks for.
 pub fn look_at() -> Vec<&'static str> {
-    let installers = INSTALLERS.iter().flat_map(|(.., paths)| paths.iter());
+    let installers = INSTALLERS.iter().flat_map(|(_, paths)| paths.iter());
     let pythons =
         PYTHONS.iter().flat_map(|python| [&python.program].into_iter().chain(python.ensurepip));
     let things = PLACES.iter().map(|(_, path)| path);
