@@ -215,4 +215,15 @@ mod tests {
         let (_, classic) = news(&["Step 1/2 : FROM nothing:1", "\n", " ---> 73ba71c0bfc2\n"]);
         assert_eq!(classic.at.base, None);
     }
+
+    #[test]
+    fn a_step_that_copies_is_known_by_what_it_copies_upon_and_where_to() {
+        let copying = |words: &[&str]| news(words).1.copying();
+        let base = ["Step 1/3 : FROM a:1", " ---> 73ba71c0bfc2\n"];
+        let copies = [base[0], base[1], "Step 2/3 : COPY --chown=1 big other /to/"];
+        let expected = Some(("73ba71c0bfc2".to_owned(), "/to/".to_owned()));
+        assert_eq!(copying(&copies), expected);
+        assert_eq!(copying(&[base[0], base[1], "Step 2/3 : RUN cp big /to"]), None);
+        assert_eq!(copying(&base), None);
+    }
 }
