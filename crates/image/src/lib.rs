@@ -4,5 +4,7 @@
 //! context goes out. Read [`inputs`] first, then [`base`].
 
 pub mod base;
+pub mod context;
 pub mod inputs;
+pub mod render;
 pub mod stages;

@@ -1,0 +1,24 @@
+# Made by Staithe 0.1.0 of slim:1: changes belong into the configuration, not here.
+
+FROM slim:1 AS system
+COPY bin/ /opt/staithe/bin/
+RUN /opt/staithe/bin/staithe-user root 0 0
+
+FROM system AS staithe-jupyter
+COPY lib.sh /staithe-build/
+COPY jupyter.lock make-jupyter /staithe-build/
+RUN /staithe-build/make-jupyter
+
+FROM system AS staithe-vscode
+COPY lib.sh /staithe-build/
+COPY node.lock make-vscode /staithe-build/
+RUN VSCODE_VERSION=4.112.0 \
+    VSCODE_KIND=sha512 \
+    VSCODE_HEX=b326342728208be0b3ddfbdd4bc7cbcf486fc791de374e6a24faa533b4133426c718232041c1fdb5d4bb2f2b5a3304b9b1bb118977d1645f57656497b7399ae1 \
+    /staithe-build/make-vscode
+
+FROM system AS deps
+COPY --from=staithe-jupyter /staithe-root/ /
+COPY --from=staithe-vscode /staithe-root/ /
+
+FROM deps AS final

@@ -1,0 +1,36 @@
+# Made by Staithe 0.1.0 of opensuse/tumbleweed:20250101: changes belong into the configuration, not here.
+
+FROM opensuse/tumbleweed:20250101 AS system
+COPY bin/ /opt/staithe/bin/
+RUN /opt/staithe/bin/staithe-sbom begin \
+ && zypper --non-interactive --gpg-auto-import-keys refresh \
+ && zypper --non-interactive install -y --no-recommends bash ca-certificates-mozilla curl git-core libstdc++6 procps python3 python3-pip ripgrep \
+ && zypper clean --all \
+ && /opt/staithe/bin/staithe-sbom record system
+RUN /opt/staithe/bin/staithe-sbom begin \
+ && zypper --non-interactive --gpg-auto-import-keys refresh \
+ && zypper --non-interactive install -y --no-recommends chromium dejavu-fonts \
+ && zypper clean --all \
+ && /opt/staithe/bin/staithe-sbom record browser
+
+FROM system AS staithe-jupyter
+COPY lib.sh /staithe-build/
+COPY jupyter.lock make-jupyter /staithe-build/
+RUN /staithe-build/make-jupyter
+
+FROM system AS staithe-vscode
+COPY lib.sh /staithe-build/
+RUN zypper --non-interactive --gpg-auto-import-keys refresh \
+ && zypper --non-interactive install -y --no-recommends findutils gzip tar \
+ && zypper clean --all
+COPY node.lock make-vscode /staithe-build/
+RUN VSCODE_VERSION=4.112.0 \
+    VSCODE_KIND=sha512 \
+    VSCODE_HEX=b326342728208be0b3ddfbdd4bc7cbcf486fc791de374e6a24faa533b4133426c718232041c1fdb5d4bb2f2b5a3304b9b1bb118977d1645f57656497b7399ae1 \
+    /staithe-build/make-vscode
+
+FROM system AS deps
+COPY --from=staithe-jupyter /staithe-root/ /
+COPY --from=staithe-vscode /staithe-root/ /
+
+FROM deps AS final
