@@ -1,6 +1,6 @@
 //! The Dockerfile of a runtime image. Pure.
 //!
-//! The template and the scripts that its steps run are in `templates/runtime`; [`View`](view::View) is all
+//! The template and the scripts that its steps run are in `templates/runtime`; `view::View` is all
 //! that the template gets. Steps that need tools of their own (pip, npm) run in helper stages, of which only
 //! the result is copied.
 

@@ -48,9 +48,7 @@ impl Mirror {
         }
         Ok(mirror)
     }
-}
 
-impl Mirror {
     /// Only those that are said by a variable.
     pub(super) fn without_packages(&self) -> Self {
         Self { pip: self.pip.clone(), npm: self.npm.clone(), ..Self::default() }
