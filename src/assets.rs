@@ -15,8 +15,14 @@ use crate::{auth::keys::hex, front::Front};
 struct Static;
 
 #[derive(RustEmbed)]
-#[folder = "templates/"]
-struct Templates;
+#[folder = "templates/layouts/"]
+#[prefix = "layouts/"]
+struct Layouts;
+
+#[derive(RustEmbed)]
+#[folder = "templates/pages/"]
+#[prefix = "pages/"]
+struct Pages;
 
 /// The languages of the interface; the first is the default.
 pub const LANGUAGES: [&str; 2] = ["en", "zh-CN"];
@@ -41,11 +47,15 @@ impl Assets {
     /// Parses everything once.
     pub fn load() -> Result<Self, AssetsFailed> {
         let mut templates = Tera::default();
-        let files: Vec<(String, String)> = Templates::iter()
-            .filter(|name| std::path::Path::new(&**name).extension().is_some_and(|e| e == "html"))
-            .filter_map(|name| {
-                let file = Templates::get(&name)?;
-                Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
+        let layouts = Layouts::iter().filter_map(|name| Some((Layouts::get(&name)?, name)));
+        let pages = Pages::iter().filter_map(|name| Some((Pages::get(&name)?, name)));
+        let files: Vec<(String, String)> = layouts
+            .chain(pages)
+            .filter(|(_, name)| {
+                std::path::Path::new(&**name).extension().is_some_and(|e| e == "html")
+            })
+            .map(|(file, name)| {
+                (name.into_owned(), String::from_utf8_lossy(&file.data).into_owned())
             })
             .collect();
         templates

@@ -184,7 +184,7 @@ async fn a_build_tells_its_steps_and_lines_in_order_and_makes_what_was_ordered()
 
         let found = site.images.inspect(&order.name).await.unwrap().unwrap();
         assert_eq!((found.id.as_str(), found.user.as_str()), (id.as_str(), "1234"));
-        assert_eq!(found.names, [order.name.clone()]);
+        assert_eq!(found.names, std::slice::from_ref(&order.name));
         assert_eq!(found.labels[LABEL_OWNER], site.stage.owner);
         assert_eq!(found.platform, site.images.platform());
         let mark = format!("MARK={}", site.stage.owner);
@@ -230,8 +230,8 @@ async fn a_context_larger_than_what_may_be_held_is_streamed() {
         assert!(most.load(Ordering::SeqCst) > 0, "it was watched");
         let grown = most.load(Ordering::SeqCst).saturating_sub(before);
         assert!(grown < 64 << 20, "{builder:?}: {grown} bytes more");
-        let size = site.images.inspect(&name).await.unwrap().unwrap().size;
-        assert_eq!(size, SIZE, "{builder:?}: nothing of it is missing");
+        let bytes = site.images.inspect(&name).await.unwrap().unwrap().size;
+        assert_eq!(bytes, SIZE, "{builder:?}: nothing of it is missing");
         // A large file is there, and not read.
         let found = site.images.look_into(&name, &["/big"], true).await.unwrap();
         assert_eq!(found["/big"], Found::File(None));
@@ -462,8 +462,8 @@ async fn a_pass_takes_nothing_of_a_build_that_goes_on() {
         ended.cancel();
         outcome
     };
-    let (built, ()) = tokio::join!(build, passes);
-    built.unwrap();
+    let (outcome, ()) = tokio::join!(build, passes);
+    outcome.unwrap();
     assert!(site.images.inspect(&site.name("built")).await.unwrap().is_some());
 }
 

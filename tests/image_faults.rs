@@ -111,7 +111,7 @@ async fn a_build_that_takes_too_long_is_ended_and_says_where_it_was() {
     let fake = FakeDockerd::start();
     let limit = [("STAITHE__SANDBOX__IMAGE__BUILD_TIMEOUT", "2s")];
     let server = server(&fake, dir.path(), &limit).await;
-    fake.set_build(&step(2, "RUN forever", &["on and on"]), Then::Hangs);
+    fake.set_build(&step(1, "RUN forever", &["on and on"]), Then::Hangs);
     let fault = fault(&server).await;
     assert_eq!(fault["code"], "sandbox.image_build_timed_out", "{fault}");
     assert!(fault["cause"].as_str().unwrap().contains("RUN forever"), "{fault}");
@@ -127,7 +127,7 @@ async fn a_daemon_that_goes_away_in_mid_build_is_waited_for_and_else_told() {
     let server = server(&fake, dir.path(), &[]).await;
     let wanted = |frame: &Value| frame["event"]["extras"]["progress"]["text"] == "RUN slow";
     // It is back in time: the session builds again by itself.
-    fake.set_build(&step(2, "RUN slow", &[]), Then::Hangs);
+    fake.set_build(&step(1, "RUN slow", &[]), Then::Hangs);
     let (id, token) = server.session().await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
     client.until(PROMPT, wanted).await;
@@ -141,7 +141,7 @@ async fn a_daemon_that_goes_away_in_mid_build_is_waited_for_and_else_told() {
     let dir = tempfile::tempdir().unwrap();
     let other = FakeDockerd::start();
     let server = self::server(&other, dir.path(), &[]).await;
-    other.set_build(&step(2, "RUN slow", &[]), Then::Hangs);
+    other.set_build(&step(1, "RUN slow", &[]), Then::Hangs);
     let (id, token) = server.session().await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
     client.until(PROMPT, wanted).await;
@@ -163,7 +163,7 @@ async fn operators_see_what_is_built_and_for_how_many() {
     let dir = tempfile::tempdir().unwrap();
     let fake = FakeDockerd::start();
     let server = server(&fake, dir.path(), &[]).await;
-    fake.set_build(&step(2, "RUN slow", &["a line"]), Then::Hangs);
+    fake.set_build(&step(1, "RUN slow", &["a line"]), Then::Hangs);
     let made = futures_util::future::join_all((0..3).map(|_| server.session())).await;
     for (id, token) in &made {
         let mut client = Client::connect(&server, id, token, -1).await;

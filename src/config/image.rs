@@ -218,6 +218,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_versions_are_those_that_are_pinned() {
+        let shipped: toml::Table = crate::config::load::SHIPPED.parse().expect("TOML");
+        let version =
+            |of: &str| shipped["sandbox"]["image"][of]["version"].as_str().map(str::to_owned);
+        assert_eq!(version("node").as_deref(), Some(staithe_image::render::NODE_VERSION));
+        assert_eq!(version("vscode").as_deref(), Some(staithe_image::render::VSCODE_VERSION));
+    }
+
+    #[test]
     fn platforms_have_two_or_three_parts() {
         for good in ["", "linux/amd64", "linux/arm/v7"] {
             assert_eq!(platform(good), Ok(()), "{good}");

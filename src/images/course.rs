@@ -2,16 +2,15 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use staithe_engine::images::BuildNews;
+use staithe_engine::images::{BuildNews, Builder};
 use staithe_protocol::Progress;
 
 /// Adds up what the stages tell.
 #[derive(Clone, Debug)]
 pub(super) struct Course {
     image: String,
-    /// Steps at the end of each stage that only write labels: the classic builder counts them, nobody wants to
-    /// see them.
-    labels: u32,
+    /// The expectation is right, and what the builder counts beyond it are the labels that it writes at the end.
+    exact: bool,
     /// Steps that each stage is expected to have, from the one that runs on.
     expected: VecDeque<u32>,
     /// Steps of the stages that are done.
@@ -23,10 +22,10 @@ pub(super) struct Course {
 
 impl Course {
     /// A build of stages with about so many steps each.
-    pub(super) fn new(image: &str, labels: u32, expected: impl IntoIterator<Item = u32>) -> Self {
+    pub(super) fn new(image: &str, exact: bool, expected: impl IntoIterator<Item = u32>) -> Self {
         Self {
             image: image.to_owned(),
-            labels,
+            exact,
             expected: expected.into_iter().collect(),
             done: 0,
             number: 0,
@@ -50,7 +49,8 @@ impl Course {
     pub(super) fn take(&mut self, news: &BuildNews) {
         match news {
             BuildNews::Step { number, of, text } => {
-                let of = of.saturating_sub(self.labels);
+                let expected = self.expected.front().copied().unwrap_or(*of);
+                let of = if self.exact { expected.min(*of) } else { *of };
                 if *number > of {
                     return;
                 }
@@ -88,13 +88,18 @@ fn cut(text: String) -> String {
     }
 }
 
-/// The steps that builders count in a Dockerfile.
-pub(super) fn steps(dockerfile: &str) -> u32 {
-    let counts = |line: &&str| {
-        let word = line.split_whitespace().next().unwrap_or_default();
-        ["FROM", "RUN", "COPY", "ADD", "WORKDIR"].contains(&word)
+/// The steps that a builder counts in a Dockerfile: the classic one counts every instruction, `BuildKit` those
+/// that make a layer.
+pub(super) fn steps(dockerfile: &str, builder: Builder) -> u32 {
+    let instruction = |line: &str| {
+        let word = line.split(' ').next().unwrap_or_default();
+        match builder {
+            Builder::BuildKit => ["FROM", "RUN", "COPY", "ADD", "WORKDIR"].contains(&word),
+            // What goes on is indented.
+            Builder::Classic => word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase()),
+        }
     };
-    u32::try_from(dockerfile.lines().filter(counts).count()).unwrap_or(u32::MAX)
+    u32::try_from(dockerfile.lines().filter(|line| instruction(line)).count()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -107,7 +112,7 @@ mod tests {
 
     #[test]
     fn stages_add_up_and_never_go_back() {
-        let mut course = Course::new("i", 0, [3, 2]);
+        let mut course = Course::new("i", false, [3, 2]);
         let mut seen = Vec::new();
         for news in [step(1, 4), step(4, 4)] {
             course.take(&news);
@@ -123,7 +128,7 @@ mod tests {
 
     #[test]
     fn steps_that_only_write_labels_are_not_seen() {
-        let mut course = Course::new("i", 2, [9]);
+        let mut course = Course::new("i", true, [2]);
         for number in 1..=4 {
             course.take(&step(number, 4));
         }
@@ -132,8 +137,15 @@ mod tests {
     }
 
     #[test]
+    fn each_builder_counts_in_its_own_way() {
+        let dockerfile = "# one\nFROM a AS b\nUSER 0\nRUN x \\\n && y\nENV A=1\nCOPY a b\n";
+        assert_eq!(steps(dockerfile, Builder::Classic), 5);
+        assert_eq!(steps(dockerfile, Builder::BuildKit), 3);
+    }
+
+    #[test]
     fn only_the_last_lines_of_a_step_are_kept() {
-        let mut course = Course::new("i", 0, [1]);
+        let mut course = Course::new("i", false, [1]);
         course.take(&step(1, 1));
         for number in 0..9 {
             course.take(&BuildNews::Line(format!("{number}{}", "é".repeat(300))));

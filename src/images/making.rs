@@ -41,7 +41,7 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn begin(ways: &Ways, names: &Names) -> Mutex<Self> {
         Mutex::new(Self {
-            course: Course::new(&names.source, 0, []),
+            course: Course::new(&names.source, false, []),
             spool: Spool::begin(&ways.dir.join("logs"), tag_of(&names.source)),
         })
     }

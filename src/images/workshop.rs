@@ -291,14 +291,17 @@ impl Workshop {
             let request = Request {
                 inputs: making.inputs,
                 facts: &ground.facts,
-                from,
                 base: &base,
                 stages: std::slice::from_ref(stage),
                 mounts: how.builder == Builder::BuildKit,
                 ca: !self.ways.authorities.is_empty(),
             };
             let dockerfile = render::render(&request)?;
-            files.push((*stage, steps(&dockerfile), self.context(&request, dockerfile)));
+            files.push((
+                *stage,
+                steps(&dockerfile, how.builder),
+                self.context(&request, dockerfile),
+            ));
             making.names.of_stage(*stage).clone_into(&mut base);
         }
         let expected: Vec<u32> = files.iter().map(|file| file.1).collect();
@@ -306,14 +309,9 @@ impl Workshop {
         for (stage, _, context) in files {
             orders.push(self.order(making, how, stage, &ground, context)?);
         }
-        let labels = match (how.builder, orders.first()) {
-            (Builder::Classic, Some(order)) => {
-                u32::try_from(order.labels.len()).unwrap_or_default()
-            }
-            _ => 0,
-        };
         making.with(|told| {
-            told.course = Course::new(&making.names.source, labels, expected);
+            told.course =
+                Course::new(&making.names.source, how.builder == Builder::Classic, expected);
         });
         let mut id = String::new();
         for order in orders {

@@ -30,6 +30,8 @@ pub(super) const LOG_TAIL: usize = 50;
 /// Between two tries while the engine is away; it doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// How often a build that the engine cut is begun again.
+const CUTS: u32 = 2;
 /// How often a lost race for the name is run again.
 const RACES: u32 = 3;
 
@@ -90,13 +92,18 @@ impl Attempt {
     pub(super) async fn run(mut self) -> Result<Connected, Fault> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
+        let mut cuts = 0;
         loop {
             let fault = match self.twice().await {
                 Ok(connected) => return Ok(connected),
                 Err(fault) => fault,
             };
             let late = began.elapsed() + pause > self.start_timeout + self.for_image;
-            if late || *self.cancelled.borrow() || !self.engine_is_away(&fault).await {
+            // A build may be cut and begun again, but not for ever: it may be what ends the engine.
+            let cut = fault.step == Some(StartStep::Build) && fault.code == ENGINE_CUT;
+            cuts += u32::from(cut);
+            let again = if cut { cuts <= CUTS } else { self.engine_is_away(&fault).await };
+            if late || *self.cancelled.borrow() || !again {
                 return Err(fault);
             }
             tracing::warn!(cause = %fault.cause, ?pause, "the engine is away and is tried again");

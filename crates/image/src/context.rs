@@ -84,6 +84,12 @@ impl Context {
         &self.entries
     }
 
+    /// A further file, in place of one of that name.
+    pub fn add(&mut self, name: &str, bytes: Vec<u8>) {
+        let entry = Entry { mode: 0o644, content: Content::Bytes(bytes) };
+        self.entries.insert(name.to_owned(), entry);
+    }
+
     /// Writes it as a tar, the same bytes every time.
     pub fn write_tar(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);

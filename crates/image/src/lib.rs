@@ -13,6 +13,17 @@
 
 pub mod base;
 pub mod context;
+pub mod decision;
+pub mod explain;
+pub mod fields;
 pub mod inputs;
+pub mod labels;
+pub mod names;
+pub mod places;
+pub mod refs;
 pub mod render;
+pub mod retention;
+#[cfg(test)]
+mod samples;
+pub mod sbom;
 pub mod stages;

@@ -23,11 +23,7 @@ pub(crate) use self::{
     downloads::{jupyter_lock, local_archives, node_lock},
     shipped::{SHIPPED, TEMPLATE},
 };
-use crate::{
-    base::BaseFacts,
-    inputs::Inputs,
-    stages::{BuildFrom, Stage},
-};
+use crate::{base::BaseFacts, inputs::Inputs, stages::Stage};
 
 /// One Dockerfile that is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +31,6 @@ pub struct Request<'a> {
     pub inputs: &'a Inputs,
     /// Of the inputs' base image, whatever this Dockerfile begins from.
     pub facts: &'a BaseFacts,
-    /// Which part of the whole build it belongs to.
-    pub from: BuildFrom,
     /// The image after `FROM`.
     pub base: &'a str,
     /// The parts that are made, in order; each becomes a stage of the Dockerfile.

@@ -87,7 +87,6 @@ fn write(config: &Config, inputs: &Inputs, folder: &Path) -> Result<Names, Comma
     let request = Request {
         inputs,
         facts: &facts,
-        from: BuildFrom::Scratch,
         base: &inputs.base_image,
         stages: BuildFrom::Scratch.stages(),
         mounts: image.builder != BuilderChoice::Classic,

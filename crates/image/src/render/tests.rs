@@ -1,5 +1,6 @@
 //! What is denied, and what is quoted how. The recipes themselves are in `tests/dockerfiles`.
 
+use crate::stages::BuildFrom;
 use std::collections::BTreeSet;
 
 use super::*;
@@ -43,9 +44,8 @@ fn debian() -> BaseFacts {
 }
 
 fn rendered(inputs: &Inputs, facts: &BaseFacts) -> Result<String, RecipeDenied> {
-    let from = BuildFrom::Scratch;
-    let stages = from.stages();
-    render(&Request { inputs, facts, from, base: "base:1", stages, mounts: false, ca: false })
+    let stages = BuildFrom::Scratch.stages();
+    render(&Request { inputs, facts, base: "base:1", stages, mounts: false, ca: false })
 }
 
 #[track_caller]
@@ -160,7 +160,6 @@ fn the_base_after_from_is_a_name_of_an_image() {
         let request = Request {
             inputs: &inputs,
             facts: &facts,
-            from: BuildFrom::Lock,
             base: wrong,
             stages: BuildFrom::Lock.stages(),
             mounts: false,

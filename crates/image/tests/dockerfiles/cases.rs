@@ -23,15 +23,9 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn request(&self) -> Request<'_> {
-        let from = match self.stages.first() {
-            Some(Stage::Deps) => BuildFrom::Versioned,
-            Some(Stage::Final) => BuildFrom::Lock,
-            _ => BuildFrom::Scratch,
-        };
         Request {
             inputs: &self.inputs,
             facts: &self.facts,
-            from,
             base: &self.base,
             stages: &self.stages,
             mounts: self.mounts,
