@@ -169,7 +169,8 @@ async fn a_failing_line_is_told_with_what_it_printed_and_the_next_try_begins_the
     for builder in ["classic", "buildkit"] {
         let dir = tempfile::tempdir().unwrap();
         let more = format!("[sandbox.image]\nbuilder = \"{builder}\"\n");
-        let lines = "for i in $(seq 80); do echo line $i; done\necho the token is hush-hush-hush >&2; exit 7";
+        let lines =
+            "for i in $(seq 80); do echo line $i; done\necho the token is hush-hush-hush; exit 7";
         let more = format!("[sandbox.secret_env]\nTOKEN = \"hush-hush-hush\"\n{more}");
         let server = server(dir.path(), docker::IMAGE, lines, &more).await;
         let fault = fault(&server).await;

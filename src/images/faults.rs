@@ -48,8 +48,11 @@ impl MakeFailed {
 }
 
 fn of_build(failed: &BuildFailed, log: Option<&Path>) -> Fault {
-    let whole = log
-        .map_or_else(String::new, |log| format!("; all that it printed is in {}", log.display()));
+    // Where that is on the machine is not for everybody to know.
+    let name = log.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let whole = name.map_or_else(String::new, |name| {
+        format!("; all that it printed is in images/logs/{name} of the server's data directory")
+    });
     let (code, remedy, tail) = match failed {
         BuildFailed::Engine(error) => return fault_of(StartStep::Build, error),
         BuildFailed::Step { tail, .. } => (
