@@ -85,7 +85,8 @@ fn at_least_one(good: bool) -> Result<(), String> {
     if good { Ok(()) } else { Err("must be at least 1".into()) }
 }
 
-fn reference(name: &str) -> Result<(), String> {
+/// The name of an image.
+pub fn reference(name: &str) -> Result<(), String> {
     ImageRef::parse(name).map(drop).map_err(|error| error.to_string())
 }
 

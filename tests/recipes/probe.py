@@ -71,7 +71,7 @@ def main():
     )
     token = {"Authorization": "token secret"}
     api = f"http://127.0.0.1:{GATEWAY}/api"
-    answers = {"gateway_seconds": waited(api + "/kernels", **token)}
+    answers = {"gateway_seconds": waited(api, **token)}
     made = urllib.request.Request(api + "/kernels", data=b'{"name": "python3"}', headers=token, method="POST")
     with urllib.request.urlopen(made, timeout=LIMIT) as answer:
         kernel = json.load(answer)["id"]

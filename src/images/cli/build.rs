@@ -40,6 +40,12 @@ pub(super) async fn run(wanted: &ImageBuild) -> Result<(), CommandFailed> {
         }
     };
     let inputs = inputs_of(&config)?;
+    if !config.sandbox.builds_images() {
+        eprintln!(
+            "note: with this configuration sessions use an image as it is; they get a built one where \
+             sandbox.plugins or sandbox.runtime_extra_deps asks for it and runtime_container_image is empty"
+        );
+    }
     if let Some(folder) = &wanted.build_folder {
         let names = write(&config, &inputs, folder)?;
         say_names(wanted.json, &names, &json!({ "folder": folder }));

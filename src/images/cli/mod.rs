@@ -138,7 +138,10 @@ fn apply(flags: &ImageInputs, config: &mut Config) -> Result<(), String> {
 }
 
 fn inputs_of(config: &Config) -> Result<Inputs, CommandFailed> {
-    config.sandbox.image_inputs(&config.sandbox.base_container_image).map_err(CommandFailed::Usage)
+    let base = &config.sandbox.base_container_image;
+    image::reference(base)
+        .map_err(|error| CommandFailed::Usage(format!("sandbox.base_container_image: {error}")))?;
+    config.sandbox.image_inputs(base).map_err(CommandFailed::Usage)
 }
 
 /// The engine's images, and how they are built here.
