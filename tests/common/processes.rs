@@ -59,6 +59,11 @@ pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);
 }
 
+/// SIGINT.
+pub fn interrupt(pid: u32) {
+    signal(pid, Signal::INT);
+}
+
 /// SIGTERM.
 pub fn terminate(pid: u32) {
     signal(pid, Signal::TERM);
