@@ -243,7 +243,8 @@ fn image_maker(
     };
     let ways = Ways::of(config, owner, data_dir)?;
     let workshop = Arc::new(Workshop::new(images, ways));
-    Ok(Some(Arc::new(Maker::new(workshop, config.sandbox.clone()))))
+    let maker = Maker::new(workshop, &config.sandbox).map_err(anyhow::Error::msg)?;
+    Ok(Some(Arc::new(maker)))
 }
 
 pub(crate) fn local_engine(config: &Config, data_dir: &Path) -> anyhow::Result<Arc<dyn Engine>> {

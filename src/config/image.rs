@@ -67,6 +67,14 @@ impl Config {
         }
         check("sandbox.image.user", user(&image.user));
         check("sandbox.platform", platform(&sandbox.platform));
+        for (name, mirror) in [
+            ("apt", &image.mirrors.apt),
+            ("apk", &image.mirrors.apk),
+            ("pypi", &image.mirrors.pypi),
+            ("npm", &image.mirrors.npm),
+        ] {
+            check(&format!("sandbox.image.mirrors.{name}"), address(mirror));
+        }
         check("sandbox.image.node", download(&image.node));
         check("sandbox.image.vscode", download(&image.vscode));
         check("sandbox.image.ca_dir", folder(&image.ca_dir));
@@ -94,6 +102,29 @@ fn repository(name: &str) -> Result<(), String> {
     let parsed = ImageRef::parse(name).map_err(|error| error.to_string())?;
     if parsed.tag.is_some() || parsed.digest.is_some() {
         return Err("a name without tag and digest is needed: each image gets its own tag".into());
+    }
+    Ok(())
+}
+
+/// Whether a name fits a pattern in which `*` stands for any characters.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(first) else { return false };
+    (0..=name.len()).any(|skip| name.is_char_boundary(skip) && fits(rest, &name[skip..]))
+}
+
+/// An address without credentials: it stands in the image's history.
+fn address(text: &str) -> Result<(), String> {
+    let place = text.split_once("://").map_or("", |(_, rest)| rest);
+    let plain = text.starts_with("http://") || text.starts_with("https://");
+    if text.is_empty() {
+        return Ok(());
+    }
+    if !plain
+        || text.contains('?')
+        || place.split('/').next().is_some_and(|host| host.contains('@'))
+    {
+        return Err("an http(s) address without user, password and query is needed: it stands in the image's history".into());
     }
     Ok(())
 }
@@ -225,6 +256,16 @@ mod tests {
             |of: &str| shipped["sandbox"]["image"][of]["version"].as_str().map(str::to_owned);
         assert_eq!(version("node").as_deref(), Some(staithe_image::render::NODE_VERSION));
         assert_eq!(version("vscode").as_deref(), Some(staithe_image::render::VSCODE_VERSION));
+    }
+
+    #[test]
+    fn mirrors_carry_no_credentials() {
+        for good in ["", "http://mirror.example/debian", "https://h:8443/simple/"] {
+            assert_eq!(address(good), Ok(()), "{good}");
+        }
+        for bad in ["mirror", "https://me:word@h/", "https://h/?token=x", "ftp://h/"] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

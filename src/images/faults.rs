@@ -21,9 +21,20 @@ pub enum MakeFailed {
     Recipe(#[from] RecipeDenied),
     #[error(transparent)]
     Build(#[from] BuildFailed),
-    /// A file of this machine.
-    #[error("{what}: {source}")]
+    /// Something of this machine, named without its path: clients read it.
+    #[error("{what} can't be used")]
     File { what: String, source: std::io::Error },
+}
+
+/// An error with all that is behind it.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        words = format!("{words}: {inner}");
+        source = inner.source();
+    }
+    words
 }
 
 impl MakeFailed {
@@ -43,7 +54,7 @@ impl MakeFailed {
             ),
             Self::Build(failed) => return of_build(failed, log),
         };
-        fault(code, self.to_string(), remedy, tail)
+        fault(code, chain(self), remedy, tail)
     }
 }
 
@@ -82,7 +93,7 @@ fn of_build(failed: &BuildFailed, log: Option<&Path>) -> Fault {
             Vec::new(),
         ),
     };
-    fault(code, failed.to_string(), remedy, tail)
+    fault(code, chain(failed), remedy, tail)
 }
 
 fn fault(code: &str, cause: String, remedy: String, log_tail: Vec<String>) -> Fault {

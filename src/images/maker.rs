@@ -13,17 +13,22 @@ use staithe_protocol::{Fault, Progress};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    faults::MakeFailed,
+    faults::{MakeFailed, chain},
     making::Teller,
-    upkeep,
+    upkeep::{self, Pruned},
     workshop::{Failed, Made, Wish, Workshop},
 };
-use crate::config::Sandbox;
+use crate::config::{Sandbox, image::fits};
 
 /// See the module.
 pub struct Maker {
     workshop: Arc<Workshop>,
-    sandbox: Sandbox,
+    /// All but the base; read once, so that a name is the same as long as the server runs.
+    inputs: Inputs,
+    /// The image of sessions that ask for none.
+    usual: String,
+    /// Further images that may be built upon: whatever they hold is run by a build.
+    allowed: Vec<String>,
     /// What is built anew once in this run, whatever is there.
     force: bool,
     /// What was.
@@ -31,19 +36,27 @@ pub struct Maker {
 }
 
 impl Maker {
-    pub fn new(workshop: Arc<Workshop>, sandbox: Sandbox) -> Self {
-        let force = sandbox.force_rebuild_runtime;
-        Self { workshop, sandbox, force, forced: Mutex::default() }
+    /// Reads what the configuration names.
+    pub fn new(workshop: Arc<Workshop>, sandbox: &Sandbox) -> Result<Self, String> {
+        let usual = sandbox.image().to_owned();
+        Ok(Self {
+            workshop,
+            inputs: sandbox.image_inputs(&usual)?,
+            usual,
+            allowed: sandbox.allowed_images.clone(),
+            force: sandbox.force_rebuild_runtime,
+            forced: Mutex::default(),
+        })
     }
 
-    /// What the image on this base is made from; none when nothing is built on it: its name can't be read,
-    /// or it is one of ours.
+    /// What the image on this base is made from; none when nothing is built on it: it is one of ours, its name
+    /// can't be read, or no operator named it.
     fn inputs(&self, asked: &str) -> Option<Inputs> {
         let base = ImageRef::parse(asked).ok()?;
-        if base.repository() == self.workshop.ways().repository {
-            return None;
-        }
-        self.sandbox.image_inputs(asked).ok()
+        let ours = base.repository() == self.workshop.ways().repository;
+        let named = asked == self.usual || self.allowed.iter().any(|pattern| fits(pattern, asked));
+        let inputs = || Inputs { base_image: asked.to_owned(), ..self.inputs.clone() };
+        (named && !ours).then(inputs)
     }
 
     fn must_be_forced(&self, asked: &str) -> bool {
@@ -51,16 +64,26 @@ impl Maker {
         self.force && !forced.contains(asked)
     }
 
+    /// What the configuration leads to.
+    fn configured(&self) -> Vec<String> {
+        let names = self.inputs(&self.usual).and_then(|inputs| self.workshop.names(&inputs).ok());
+        names.map_or_else(Vec::new, |names| vec![names.source, names.lock, names.versioned])
+    }
+
     async fn after(workshop: Arc<Workshop>, current: BTreeSet<String>, made: Made) {
         if let Err(error) = workshop.keep(&made).await {
-            tracing::warn!(%error, "an image can't be kept in the folder");
+            tracing::warn!(error = chain(&error), "an image can't be kept in the folder");
         }
-        match upkeep::prune(&workshop, &current, false).await {
-            Ok(removed) if removed.is_empty() => {}
-            Ok(removed) => {
-                tracing::info!(?removed, "images that are not needed any more are removed");
+        match upkeep::prune(&workshop, current, false).await {
+            Ok(Pruned { gone, stuck }) => {
+                if !gone.is_empty() {
+                    tracing::info!(?gone, "images that are not needed any more are removed");
+                }
+                for (name, why) in stuck {
+                    tracing::warn!(name, why, "an old image can't be removed");
+                }
             }
-            Err(error) => tracing::warn!(%error, "old images can't be removed"),
+            Err(error) => tracing::warn!(error = chain(&error), "old images can't be listed"),
         }
     }
 }
@@ -90,9 +113,7 @@ impl ImageMaker for Maker {
         tell: &(dyn Fn(Progress) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<(), Fault> {
-        let failed = |why: MakeFailed| why.fault(None);
-        let inputs =
-            self.sandbox.image_inputs(asked).map_err(MakeFailed::Inputs).map_err(failed)?;
+        let Some(inputs) = self.inputs(asked) else { return Ok(()) };
         let wish = Wish { anew: self.must_be_forced(asked) };
         let teller = Teller { progress: tell, line: &|_| {} };
         tracing::info!(base = asked, "an image is being built");
@@ -103,12 +124,13 @@ impl ImageMaker for Maker {
                 let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
                 forced.insert(asked.to_owned());
                 drop(forced);
-                let current = BTreeSet::from([made.names.source.clone()]);
+                let mut current: BTreeSet<String> = self.configured().into_iter().collect();
+                current.insert(made.names.source.clone());
                 tokio::spawn(Self::after(self.workshop.clone(), current, made));
                 Ok(())
             }
             Err(Failed { why, log }) => {
-                tracing::warn!(base = asked, error = %why, "an image could not be built");
+                tracing::warn!(base = asked, error = chain(&why), "an image could not be built");
                 Err(why.fault(log.as_deref()))
             }
         }

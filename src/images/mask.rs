@@ -21,7 +21,9 @@ impl Mask {
             &inputs.node.source,
             &inputs.vscode.source,
         ];
+        let queries = addresses.into_iter().filter_map(|address| Some(address.split_once('?')?.1));
         let credentials = addresses.into_iter().filter_map(|address| credentials(address));
+        let credentials = credentials.chain(queries.map(str::to_owned));
         let mut all: Vec<String> = secrets.iter().cloned().chain(credentials).collect();
         all.retain(|secret| secret.len() >= SHORTEST);
         // A secret that holds another one goes first.

@@ -11,7 +11,7 @@ use staithe_image::{
     retention::{self, Removal, Stored},
 };
 
-use super::workshop::Workshop;
+use super::{faults::chain, workshop::Workshop};
 
 /// How many images are kept, and for how long; zero: no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +28,36 @@ pub async fn ours(workshop: &Workshop) -> Result<Vec<ImageInfo>, EngineFailed> {
     Ok(found)
 }
 
-/// Removes what the policy lets go, unless it is only to be told. Images in use and those of `current` stay.
+/// What a prune did.
+#[derive(Clone, Debug, Default)]
+pub struct Pruned {
+    pub gone: Vec<Removal>,
+    /// Names that could not be removed, and why: somebody may have begun to use them.
+    pub stuck: Vec<(String, String)>,
+}
+
+/// Removes what the policy lets go, unless it is only to be told. Images in use, those that are being made here, and
+/// those of `current` stay.
 pub async fn prune(
     workshop: &Workshop,
-    current: &BTreeSet<String>,
+    mut current: BTreeSet<String>,
     only_tell: bool,
-) -> Result<Vec<Removal>, EngineFailed> {
+) -> Result<Pruned, EngineFailed> {
     let stored: Vec<Stored> = ours(workshop).await?.into_iter().filter_map(stored).collect();
     let used: BTreeSet<String> = workshop.images().used().await?.into_iter().collect();
     let Policy { keep, keep_for } = workshop.ways().keep;
     let policy = retention::Policy { keep: if keep == 0 { usize::MAX } else { keep }, keep_for };
-    let plan = retention::plan(&stored, &policy, now(), &used, current);
-    if !only_tell {
-        for removal in &plan {
-            workshop.images().remove(&removal.name).await?;
+    current.extend(workshop.under_way());
+    let mut pruned = Pruned::default();
+    for removal in retention::plan(&stored, &policy, now(), &used, &current) {
+        let removed =
+            if only_tell { Ok(()) } else { workshop.images().remove(&removal.name).await };
+        match removed {
+            Ok(()) => pruned.gone.push(removal),
+            Err(error) => pruned.stuck.push((removal.name, chain(&error))),
         }
     }
-    Ok(plan)
+    Ok(pruned)
 }
 
 fn stored(image: ImageInfo) -> Option<Stored> {

@@ -22,8 +22,8 @@ pub struct Ways {
     pub authorities: Vec<(String, Vec<u8>)>,
     /// Finished stages are kept here.
     pub cache_dir: Option<PathBuf>,
-    /// A missing base may be fetched.
-    pub fetch: bool,
+    /// When a base is fetched.
+    pub fetch: Pull,
     pub rebuild: Rebuild,
     pub keep: upkeep::Policy,
     pub secrets: Vec<String>,
@@ -45,7 +45,7 @@ impl Ways {
                 None => Vec::new(),
             },
             cache_dir: set(&image.cache_dir),
-            fetch: config.sandbox.docker.pull != Pull::Never,
+            fetch: config.sandbox.docker.pull,
             rebuild: image.rebuild,
             keep: upkeep::Policy { keep: image.keep, keep_for: image.keep_for.0 },
             secrets: config.secrets(),
@@ -68,7 +68,7 @@ pub(super) fn authorities(dir: &Path) -> Result<Vec<(String, Vec<u8>)>, MakeFail
         Ok(found)
     };
     read().map_err(|source| MakeFailed::File {
-        what: format!("sandbox.image.ca_dir: {}", dir.display()),
+        what: "the folder of sandbox.image.ca_dir".into(),
         source,
     })
 }

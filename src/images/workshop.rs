@@ -6,8 +6,8 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -32,14 +32,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     course::{Course, steps},
-    faults::MakeFailed,
+    faults::{MakeFailed, chain},
     lock::Lock,
     look,
     making::{Making, Teller, Told},
     mask::Mask,
     ways::Ways,
 };
-use crate::config::{BuilderChoice, Rebuild};
+use crate::config::{BuilderChoice, Pull, Rebuild};
 
 /// Label: what was known of the base, as JSON. A build on a finished stage needs it.
 const LABEL_FACTS: &str = "staithe.image.facts";
@@ -49,6 +49,25 @@ const LABEL_FACTS: &str = "staithe.image.facts";
 pub struct Workshop {
     images: Arc<dyn Images>,
     ways: Ways,
+    /// Names of images that are being made here: no prune takes what they stand on.
+    under_way: Mutex<Vec<String>>,
+}
+
+/// Names under way, until it is dropped.
+struct UnderWay<'a> {
+    all: &'a Mutex<Vec<String>>,
+    names: [String; 3],
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in &self.names {
+            if let Some(place) = all.iter().position(|other| other == name) {
+                all.swap_remove(place);
+            }
+        }
+    }
 }
 
 /// What is wanted of a making.
@@ -78,7 +97,19 @@ pub struct Failed {
 
 impl Workshop {
     pub fn new(images: Arc<dyn Images>, ways: Ways) -> Self {
-        Self { images, ways }
+        Self { images, ways, under_way: Mutex::default() }
+    }
+
+    fn begin(&self, names: &Names) -> UnderWay<'_> {
+        let names = [&names.source, &names.lock, &names.versioned].map(String::clone);
+        let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(names.iter().cloned());
+        UnderWay { all: &self.under_way, names }
+    }
+
+    /// Names of images that are being made by this process.
+    pub fn under_way(&self) -> Vec<String> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn images(&self) -> &dyn Images {
@@ -130,6 +161,7 @@ impl Workshop {
         // The same as is in the name.
         let inputs = &fields::normalised(inputs).map_err(|denied| early(denied.into()))?;
         let recipe = render::recipe_digest();
+        let _under_way = self.begin(&names);
         let making = Making {
             inputs,
             names: &names,
@@ -138,6 +170,7 @@ impl Workshop {
             cancel,
             mask: Mask::of(&self.ways.secrets, inputs),
             began: Instant::now(),
+            limit: self.ways.timeout,
             told: Told::begin(&self.ways, &names),
         };
         let outcome = tokio::select! {
@@ -147,13 +180,11 @@ impl Workshop {
         };
         let took = making.began.elapsed();
         let outcome = outcome.map_err(|why| making.as_shown(why));
-        let log = making.with(|told| {
-            told.spool.line(&match &outcome {
-                Ok((id, _)) => format!("done after {} s: {id}", took.as_secs()),
-                Err(error) => format!("failed after {} s: {error}", took.as_secs()),
-            });
-            told.spool.path().map(Path::to_owned)
-        });
+        let last = match &outcome {
+            Ok((id, _)) => format!("done after {} s: {id}", took.as_secs()),
+            Err(error) => format!("failed after {} s: {}", took.as_secs(), chain(error)),
+        };
+        let log = making.end(&last).await;
         match outcome {
             Ok((id, from)) => Ok(Made { names, id, from, took }),
             Err(why) => Err(Failed { why, log }),
@@ -169,31 +200,26 @@ impl Workshop {
         let waits = || making.note("another process builds this image: waiting for it");
         let locked = Lock::take(&self.ways.dir.join("locks"), tag, making.cancel, waits).await;
         let locked = locked.map_err(|source| MakeFailed::File {
-            what: format!("{}", self.ways.dir.display()),
+            what: "the folder images in the server's data directory".into(),
             source,
         })?;
         let Some(_lock) = locked else { return Err(BuildFailed::Cancelled.into()) };
-        let mut anew = wish.anew;
-        if !anew && let Some(found) = self.there(&making.names.source).await? {
-            if !self.base_changed(making.inputs, &found).await? {
-                return Ok((found.id, None));
-            }
-            making.note("the base image was changed: everything is built anew");
-            anew = true;
-        }
-        let from = if anew { Some(BuildFrom::Scratch) } else { self.begin_from(making).await? };
-        if let Some(from) = from {
-            return Ok((self.build(making, from, anew).await?, Some(from)));
-        }
-        let found = self.there(&making.names.source).await?;
-        Ok((found.map(|found| found.id).unwrap_or_default(), None))
+        let Some(from) = self.begin_from(making, wish.anew).await? else {
+            let found = self.there(&making.names.source).await?;
+            return Ok((found.map(|found| found.id).unwrap_or_default(), None));
+        };
+        Ok((self.build(making, from, wish.anew).await?, Some(from)))
     }
 
     /// What the build begins from; none: the image is there.
-    async fn begin_from(&self, making: &Making<'_>) -> Result<Option<BuildFrom>, MakeFailed> {
+    async fn begin_from(
+        &self,
+        making: &Making<'_>,
+        anew: bool,
+    ) -> Result<Option<BuildFrom>, MakeFailed> {
         let mut known = Known::default();
         loop {
-            match decision::next(&known, false) {
+            match decision::next(&known, anew) {
                 Next::Use => return Ok(None),
                 Next::Build(from) => return Ok(Some(from)),
                 Next::Look(look) => {
@@ -207,26 +233,28 @@ impl Workshop {
     /// Whether one of the three images can be had: here, from the folder, or from the registry in its name.
     async fn look_for(&self, making: &Making<'_>, look: Look) -> Result<bool, MakeFailed> {
         let name = making.names.of_stage(look.stage());
-        if self.there(name).await?.is_some() {
-            return Ok(true);
-        }
-        if self.take_from_cache(making, name).await {
-            return Ok(self.there(name).await?.is_some());
-        }
-        let remote = ImageRef::parse(name)?.is_remote();
-        if !look.may_pull() || !remote || !self.ways.fetch {
-            return Ok(false);
-        }
-        making.note(&format!("looking for {name} in its registry"));
-        let tell = |words: String| making.take(BuildNews::Line(words));
-        match self.pull(making, name, &tell).await? {
-            Ok(there) => Ok(there),
-            Err(error) => {
+        if self.there(name).await?.is_none() && !self.take_from_cache(making, name).await {
+            let remote = ImageRef::parse(name)?.is_remote();
+            if !look.may_pull() || !remote || self.ways.fetch == Pull::Never {
+                return Ok(false);
+            }
+            making.note(&format!("looking for {name} in its registry"));
+            if let Err(error) = self.pull(making, name).await? {
                 // Then it is built: slower, and as good.
-                tracing::warn!(name, %error, "a finished stage could not be fetched");
-                Ok(false)
+                tracing::warn!(
+                    name,
+                    error = chain(&error),
+                    "a finished stage could not be fetched"
+                );
             }
         }
+        let Some(found) = self.there(name).await? else { return Ok(false) };
+        let stale = self.base_changed(making.inputs, &found).await?;
+        if stale {
+            making
+                .note(&format!("{name} was built on other content of its base: it is built anew"));
+        }
+        Ok(!stale)
     }
 
     /// Fetches, unless it is cancelled.
@@ -234,10 +262,10 @@ impl Workshop {
         &self,
         making: &Making<'_>,
         name: &str,
-        tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Result<bool, EngineFailed>, MakeFailed> {
+        let tell = |words: String| making.take(BuildNews::Line(words));
         tokio::select! {
-            pulled = self.images.pull(name, tell) => Ok(pulled),
+            pulled = self.images.pull(name, &tell) => Ok(pulled),
             () = making.cancel.cancelled() => Err(BuildFailed::Cancelled.into()),
         }
     }
@@ -248,7 +276,7 @@ impl Workshop {
         match self.images.load(&path).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "a kept image can't be taken in");
+                tracing::warn!(path = %path.display(), error = chain(&error), "a kept image can't be taken in");
                 false
             }
         }
@@ -265,7 +293,7 @@ impl Workshop {
             let Some(path) = self.cache_file(name) else { return Ok(()) };
             let dir = path.parent().map_or(Ok(()), fs::create_dir_all);
             dir.map_err(|source| MakeFailed::File {
-                what: format!("sandbox.image.cache_dir: {}", path.display()),
+                what: "the folder of sandbox.image.cache_dir".into(),
                 source,
             })?;
             self.images.save(&[name], &path).await.map_err(BuildFailed::from)?;
@@ -281,7 +309,7 @@ impl Workshop {
     ) -> Result<String, MakeFailed> {
         let how = How { builder: self.builder()?, anew };
         let ground = match from {
-            BuildFrom::Scratch => self.base(making).await?,
+            BuildFrom::Scratch => self.base_in_time(making).await?,
             BuildFrom::Versioned => self.stage_image(making, &making.names.versioned).await?,
             BuildFrom::Lock => self.stage_image(making, &making.names.lock).await?,
         };
@@ -313,9 +341,10 @@ impl Workshop {
             told.course =
                 Course::new(&making.names.source, how.builder == Builder::Classic, expected);
         });
-        let mut id = String::new();
-        for order in orders {
-            let left = self.ways.timeout.saturating_sub(making.began.elapsed());
+        let (began, mut id) = (Instant::now(), String::new());
+        for (order, stage) in orders.into_iter().zip(from.stages()) {
+            making.with(|told| told.stage = *stage);
+            let left = self.ways.timeout.saturating_sub(began.elapsed());
             let order = BuildOrder { limit: left.max(Duration::from_secs(1)), ..order };
             id = self.images.build(order, &|news| making.take(news)).await?;
             making.with(|told| told.course.stage_done());
@@ -375,6 +404,15 @@ impl Workshop {
         })
     }
 
+    async fn base_in_time(&self, making: &Making<'_>) -> Result<Ground, MakeFailed> {
+        let base = tokio::time::timeout(self.ways.timeout, self.base(making));
+        base.await.unwrap_or_else(|_| {
+            let text = format!("fetching {}", making.inputs.base_image);
+            let (number, of, tail) = (0, 0, Vec::new());
+            Err(BuildFailed::TimedOut { limit: self.ways.timeout, number, of, text, tail }.into())
+        })
+    }
+
     /// The base image, fetched when it isn't there.
     async fn base(&self, making: &Making<'_>) -> Result<Ground, MakeFailed> {
         let found = self.had(making, &making.inputs.base_image).await?;
@@ -387,23 +425,28 @@ impl Workshop {
     }
 
     async fn had(&self, making: &Making<'_>, image: &str) -> Result<ImageInfo, MakeFailed> {
-        if let Some(found) = self.there(image).await? {
-            return Ok(found);
-        }
+        let wanted = &making.inputs.platform;
+        let fits = |found: &ImageInfo| found.platform.starts_with(wanted.as_str());
+        let here = self.there(image).await?.filter(fits);
         let base = |cause: String| BuildFailed::Base { image: image.to_owned(), cause };
-        if !self.ways.fetch {
-            return Err(base("it isn't here, and sandbox.docker.pull is \"never\"".into()).into());
+        match (here, self.ways.fetch) {
+            (Some(found), Pull::Missing | Pull::Never) => return Ok(found),
+            (None, Pull::Never) => {
+                let cause = "it isn't here, and sandbox.docker.pull is \"never\"";
+                return Err(base(cause.into()).into());
+            }
+            (_, Pull::Always) | (None, Pull::Missing) => {}
         }
         making.note(&format!("fetching {image}"));
-        let tell = |words: String| making.take(BuildNews::Line(words));
-        match self.pull(making, image, &tell).await? {
+        match self.pull(making, image).await? {
             Ok(true) => {}
             Ok(false) => return Err(base("there is none of that name".into()).into()),
             Err(EngineFailed::Image { cause, .. }) => return Err(base(cause).into()),
             Err(error) => return Err(BuildFailed::from(error).into()),
         }
-        let found = self.there(image).await?;
-        found.ok_or_else(|| base("it was fetched and isn't there".into()).into())
+        let found = self.there(image).await?.filter(fits);
+        let cause = || base(format!("it was fetched, and there is none for {wanted}"));
+        Ok(found.ok_or_else(cause)?)
     }
 
     /// A finished stage, with what was known of the base when it was made.

@@ -20,6 +20,7 @@ use staithe_protocol::{
 use super::body;
 use crate::{
     auth::{Identity, Need},
+    config::image::fits,
     error::ApiError,
     front::{Front, session_id},
 };
@@ -99,13 +100,6 @@ fn check_image(front: &Front, image: Option<&str>) -> Result<(), ApiError> {
         return Ok(());
     }
     denied("session.image_not_allowed", "the operator does not allow this image")
-}
-
-/// Whether a name is as the pattern says, in which `*` stands for any characters.
-fn fits(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(name) = name.strip_prefix(first) else { return false };
-    (0..=name.len()).any(|skip| name.is_char_boundary(skip) && fits(rest, &name[skip..]))
 }
 
 fn idempotency_key(

@@ -107,7 +107,7 @@ async fn follow(
 
 fn nobody_makes(asked: &str) -> Fault {
     Fault {
-        code: "image.maker_gone".into(),
+        code: "sandbox.image_maker_gone".into(),
         step: Some(StartStep::Build),
         cause: format!(
             "the part of the server that has images built ended while it built on {asked}"

@@ -116,11 +116,11 @@ impl Ended {
 
 fn crashed(image: &str, error: &JoinError) -> Fault {
     let cause = format!("what makes the image {image} crashed: {error}");
-    fault("image.maker_crashed", cause)
+    fault("sandbox.image_maker_crashed", cause)
 }
 
 fn cancelled() -> Fault {
-    fault("image.cancelled", "the making of the image was cancelled".into())
+    fault("sandbox.image_build_cancelled", "the making of the image was cancelled".into())
 }
 
 fn fault(code: &str, cause: String) -> Fault {

@@ -164,7 +164,7 @@ async fn an_image_is_not_made_twice_at_a_time_when_it_is_wanted_while_a_cancelle
     eventually("it waits", || text(&late).is_some_and(|text| text.starts_with("waiting"))).await;
     let stages: Vec<_> = makings(&stage).await.iter().map(|making| making.stage).collect();
     assert_eq!(stages, [At::Cancelled, At::Waiting]);
-    maker.fail("debian", "image.cancelled");
+    maker.fail("debian", "sandbox.image_build_cancelled");
     eventually("it is made anew", || maker.calls().len() == 2).await;
     maker.finish("debian");
     late.reach(Phase::Ready).await;
@@ -219,7 +219,7 @@ async fn a_maker_that_panics_is_a_fault_to_who_waits_and_nothing_else() {
         session.reach(Phase::Failed).await;
         let fault = fault(session);
         let what = (fault.code.as_str(), fault.step);
-        assert_eq!(what, ("image.maker_crashed", Some(StartStep::Build)));
+        assert_eq!(what, ("sandbox.image_maker_crashed", Some(StartStep::Build)));
     }
     mail::ask(sessions[0].addr(), StartSession).await.unwrap().unwrap();
     eventually("it is tried again", || maker.calls().len() == 2).await;

@@ -35,7 +35,7 @@ async fn the_part_that_has_images_made_may_die_and_who_waited_asks_its_successor
         sleep(Duration::from_secs(10)).await;
         assert_eq!(maker.calls().len(), 1, "nothing begins before the old maker has ended");
         if ends {
-            maker.fail("debian", "image.cancelled");
+            maker.fail("debian", "sandbox.image_build_cancelled");
         } else {
             sleep(Duration::from_secs(11)).await; // it is cut off
         }
@@ -144,7 +144,7 @@ async fn a_drain_cancels_what_is_made_and_waits_until_the_maker_has_ended() {
         let end = async {
             eventually("it is cancelled", || maker.cancelled() == 1).await;
             sleep(Duration::from_secs(5)).await;
-            maker.fail("debian", "image.cancelled");
+            maker.fail("debian", "sandbox.image_build_cancelled");
             tokio::time::Instant::now()
         };
         let (ended, drained) = tokio::join!(end, async {

@@ -151,7 +151,7 @@ impl ImageMaker for FakeMaker {
                     if script.stubborn {
                         continue;
                     }
-                    return Err(fault("image.cancelled"));
+                    return Err(fault("sandbox.image_build_cancelled"));
                 }
             };
             match order {

@@ -12,15 +12,17 @@ use staithe_image::{
     render::{self, Request},
     stages::BuildFrom,
 };
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{CommandFailed, bar::Bar, configured, inputs_of, say, workshop};
+use super::{CommandFailed, bar::Bar, configured, configured_names, inputs_of, say, workshop};
 use crate::{
     cli::image::ImageBuild,
     config::{BuilderChoice, Config},
     images::{
-        faults::MakeFailed,
+        faults::{MakeFailed, chain},
         making::Teller,
+        upkeep,
         ways::authorities,
         workshop::{Failed, Made, Wish, Workshop},
     },
@@ -52,19 +54,45 @@ pub(super) async fn run(wanted: &ImageBuild) -> Result<(), CommandFailed> {
         return Ok(());
     }
     let workshop = workshop(&config).await?;
-    let made = make(&workshop, &inputs, wanted.force_rebuild).await?;
-    if let Err(error) = workshop.keep(&made).await {
-        eprintln!("staithe: the image is built, and can't be kept in the folder: {error}");
+    let cancel = asked_to_end();
+    let made = make(&workshop, &inputs, wanted.force_rebuild, &cancel).await?;
+    let after = async {
+        if let Err(error) = workshop.keep(&made).await {
+            let words = chain(&error);
+            eprintln!("staithe: the image is built, and can't be kept in the folder: {words}");
+        }
+        if wanted.push { push(&workshop, &made.names).await } else { Ok(()) }
+    };
+    tokio::select! {
+        outcome = after => outcome?,
+        () = cancel.cancelled() => return Err(CommandFailed::Interrupted),
     }
-    if wanted.push {
-        push(&workshop, &made.names).await?;
-    }
-    let more = json!({ "id": made.id, "built_from": made.from, "seconds": made.took.as_secs() });
-    if made.from.is_none() && !wanted.json {
+    if made.from.is_some() {
+        let mut current = configured_names(&workshop, &wanted.inputs)?;
+        current.insert(made.names.source.clone());
+        let pruned = upkeep::prune(&workshop, current, false).await?;
+        pruned.gone.iter().for_each(|it| eprintln!("not needed any more, removed: {}", it.name));
+    } else if !wanted.json {
         eprintln!("it was there already; --force-rebuild builds it anew");
     }
+    let more = json!({ "id": made.id, "built_from": made.from, "seconds": made.took.as_secs() });
     say_names(wanted.json, &made.names, &more);
     Ok(())
+}
+
+/// Cancelled by SIGINT or SIGTERM, at any time from now on.
+fn asked_to_end() -> CancellationToken {
+    let cancel = CancellationToken::new();
+    let asked = cancel.clone();
+    tokio::spawn(async move {
+        let Ok(mut term) = signal(SignalKind::terminate()) else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        asked.cancel();
+    });
+    cancel
 }
 
 fn say_names(json: bool, names: &Names, more: &serde_json::Value) {
@@ -115,18 +143,15 @@ fn config_sh(names: &Names) -> String {
     )
 }
 
-async fn make(workshop: &Workshop, inputs: &Inputs, anew: bool) -> Result<Made, CommandFailed> {
+async fn make(
+    workshop: &Workshop,
+    inputs: &Inputs,
+    anew: bool,
+    cancel: &CancellationToken,
+) -> Result<Made, CommandFailed> {
     let bar = Bar::begin();
-    let cancel = CancellationToken::new();
-    let interrupted = cancel.clone();
-    let watch = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupted.cancel();
-        }
-    });
     let teller = Teller { progress: &|progress| bar.show(progress), line: &|line| bar.line(line) };
-    let outcome = workshop.make(inputs, Wish { anew }, &teller, &cancel).await;
-    watch.abort();
+    let outcome = workshop.make(inputs, Wish { anew }, &teller, cancel).await;
     bar.end();
     outcome.map_err(|Failed { why, log }| match why {
         MakeFailed::Build(BuildFailed::Cancelled) => CommandFailed::Interrupted,
@@ -149,8 +174,13 @@ async fn push(workshop: &Workshop, names: &Names) -> Result<(), CommandFailed> {
         )));
     }
     for name in [&names.versioned, &names.lock, &names.source] {
+        // A build that began at a later stage has not got the earlier ones.
+        if workshop.images().inspect(name).await?.is_none() {
+            eprintln!("not here, so not sent: {name}");
+            continue;
+        }
         eprintln!("sending {name}");
-        workshop.images().push(name, &|_| {}).await?;
+        workshop.images().push(name, &|words| eprintln!("  {words}")).await?;
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use serde_json::json;
 use staithe_engine::images::ImageInfo;
 use staithe_image::{labels, retention::Why};
 
-use super::{CommandFailed, configured, inputs_of, say, size, workshop};
+use super::{CommandFailed, configured, configured_names, inputs_of, say, size, workshop};
 use crate::{
     cli::image::{ImageList, ImagePrune, ImageRemove},
-    images::upkeep,
+    images::upkeep::{self, Pruned},
 };
 
 pub(super) async fn ls(wanted: &ImageList) -> Result<(), CommandFailed> {
@@ -66,17 +66,12 @@ pub(super) async fn rm(wanted: &ImageRemove) -> Result<(), CommandFailed> {
     let workshop = workshop(&configured(&wanted.inputs)?).await?;
     let ours = upkeep::ours(&workshop).await?;
     let mut names = Vec::new();
-    for image in &wanted.images {
-        let found = ours.iter().find(|it| {
-            it.names.contains(image) || it.id == *image || it.id == format!("sha256:{image}")
-        });
-        let Some(found) = found else {
-            return Err(CommandFailed::Usage(format!(
-                "{image} is no image that this installation built: staithe image ls"
-            )));
-        };
-        if found.names.contains(image) {
-            names.push(image.clone());
+    for wanted in &wanted.images {
+        let found = one_of(&ours, wanted).map_err(CommandFailed::Usage)?;
+        if found.names.contains(wanted) {
+            names.push(wanted.clone());
+        } else if found.names.is_empty() {
+            names.push(found.id.clone());
         } else {
             names.extend(found.names.clone());
         }
@@ -88,23 +83,42 @@ pub(super) async fn rm(wanted: &ImageRemove) -> Result<(), CommandFailed> {
     Ok(())
 }
 
+/// The image of a name or id, or of the beginning of an id that no other has.
+fn one_of<'a>(ours: &'a [ImageInfo], wanted: &str) -> Result<&'a ImageInfo, String> {
+    let id = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+    let named = |it: &&ImageInfo| {
+        let digits = it.id.strip_prefix("sha256:").unwrap_or(&it.id);
+        it.names.iter().any(|name| name == wanted) || (id.len() >= 6 && digits.starts_with(id))
+    };
+    let found: Vec<&ImageInfo> = ours.iter().filter(named).collect();
+    match found[..] {
+        [one] => Ok(one),
+        [] => Err(format!("{wanted} is no image that this installation built: staithe image ls")),
+        _ => Err(format!("{wanted} is the beginning of several ids")),
+    }
+}
+
 pub(super) async fn prune(wanted: &ImagePrune) -> Result<(), CommandFailed> {
     let config = configured(&wanted.inputs)?;
     let workshop = workshop(&config).await?;
-    let current = BTreeSet::from([workshop.names(&inputs_of(&config)?)?.source]);
-    let removed = upkeep::prune(&workshop, &current, wanted.dry_run).await?;
+    let mut current = configured_names(&workshop, &wanted.inputs)?;
+    current.insert(workshop.names(&inputs_of(&config)?)?.source);
+    let Pruned { gone, stuck } = upkeep::prune(&workshop, current, wanted.dry_run).await?;
     if wanted.json {
-        let all: Vec<_> =
-            removed.iter().map(|it| json!({ "name": it.name, "why": it.why })).collect();
+        let all: Vec<_> = gone.iter().map(|it| json!({ "name": it.name, "why": it.why })).collect();
         say(&serde_json::Value::from(all).to_string());
+    } else {
+        for removal in &gone {
+            say(&format!("{}  ({})", removal.name, words(removal.why)));
+        }
+        let what = if wanted.dry_run { "would be removed" } else { "removed" };
+        eprintln!("{} {what}", gone.len());
+    }
+    if stuck.is_empty() {
         return Ok(());
     }
-    for removal in &removed {
-        say(&format!("{}  ({})", removal.name, words(removal.why)));
-    }
-    let what = if wanted.dry_run { "would be removed" } else { "removed" };
-    eprintln!("{} {what}", removed.len());
-    Ok(())
+    let stuck: Vec<String> = stuck.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    Err(CommandFailed::Failed(format!("could not be removed: {}", stuck.join("; "))))
 }
 
 fn words(why: Why) -> &'static str {

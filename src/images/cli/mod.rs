@@ -5,7 +5,7 @@ mod build;
 mod explain;
 mod list;
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{collections::BTreeSet, fs, path::Path, process::ExitCode};
 
 use staithe_engine::{Engine, EngineFailed};
 use staithe_image::inputs::Inputs;
@@ -142,6 +142,20 @@ fn inputs_of(config: &Config) -> Result<Inputs, CommandFailed> {
     image::reference(base)
         .map_err(|error| CommandFailed::Usage(format!("sandbox.base_container_image: {error}")))?;
     config.sandbox.image_inputs(base).map_err(CommandFailed::Usage)
+}
+
+/// Names that the configuration leads to by itself, without what the command line says: no prune takes them.
+fn configured_names(
+    workshop: &Workshop,
+    flags: &ImageInputs,
+) -> Result<BTreeSet<String>, CommandFailed> {
+    let files = ImageInputs {
+        config: flags.config.clone(),
+        data_dir: flags.data_dir.clone(),
+        ..ImageInputs::default()
+    };
+    let names = workshop.names(&inputs_of(&configured(&files)?)?)?;
+    Ok([names.source, names.lock, names.versioned].into())
 }
 
 /// The engine's images, and how they are built here.
