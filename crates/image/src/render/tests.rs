@@ -154,6 +154,28 @@ fn users_are_a_name_and_numbers() {
 }
 
 #[test]
+fn steps_run_as_root_with_its_group_and_the_bases_user_is_restored_as_it_was() {
+    let table: &[(&str, &[&str])] = &[
+        ("", &[]),
+        ("0:0", &[]),
+        // Alone it would be looked up in a list of users.
+        ("0", &["0:0"]),
+        ("root", &["0:0"]),
+        ("4711", &["0:0", "4711", "0:0", "4711"]),
+        ("node", &["0:0", "node", "0:0", "node"]),
+        ("4711:20", &["0:0", "4711:20", "0:0", "4711:20"]),
+        ("0:20", &["0:0", "0:20", "0:0", "0:20"]),
+    ];
+    for (user, expected) in table {
+        let inputs = Inputs { extra_deps: "id".to_owned(), ..inputs(&[]) };
+        let facts = BaseFacts { user: (*user).to_owned(), ..debian() };
+        let text = rendered(&inputs, &facts).expect("it can be built");
+        let users: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("USER ")).collect();
+        assert_eq!(users, *expected, "{user:?}");
+    }
+}
+
+#[test]
 fn the_base_after_from_is_a_name_of_an_image() {
     let (inputs, facts) = (inputs(&[]), debian());
     for wrong in ["", "a b", "a\nRUN b", "$A", "--platform=x", "a AS b"] {

@@ -7,7 +7,7 @@ COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-user root 0 0
 
 FROM debian:12 AS staithe-tools
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY with-ca /run/staithe-ca/
 COPY ca/ /run/staithe-ca/given/

@@ -1,14 +1,14 @@
 # Made by Staithe 0.1.0 of debian:12: changes belong into the configuration, not here.
 
 FROM registry.test:5000/staithe:v0.1.0_debian AS staithe-jupyter
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY jupyter.lock make-jupyter /staithe-build/
 RUN /staithe-build/make-jupyter
 USER 1000:1000
 
 FROM registry.test:5000/staithe:v0.1.0_debian AS staithe-vscode
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY node.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.112.0 \
@@ -22,6 +22,6 @@ COPY --from=staithe-jupyter /staithe-root/ /
 COPY --from=staithe-vscode /staithe-root/ /
 
 FROM deps AS final
-USER 0
+USER 0:0
 RUN ["/bin/sh", "-ec", "/opt/staithe/bin/staithe-sbom begin\n/bin/sh -ec \"$1\"\n/opt/staithe/bin/staithe-sbom record extra", "extra", "id"]
 USER 1000:1000

@@ -5,7 +5,7 @@ COPY bin/ /opt/staithe/bin/
 USER 1000:1000
 
 FROM debian:12 AS staithe-tools
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -26,12 +26,12 @@ USER 65534
 FROM system AS deps
 COPY --from=staithe-tools /staithe-root/ /
 ENV PATH="${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin"
-USER 0
+USER 0:0
 RUN /opt/staithe/bin/staithe-user root 0 0 \
  && /opt/staithe/bin/staithe-user dev 1000 1000
 USER 1000:1000
 
 FROM deps AS final
-USER 0
+USER 0:0
 RUN ["/bin/sh", "-ec", "/opt/staithe/bin/staithe-sbom begin\n/bin/sh -ec \"$1\"\n/opt/staithe/bin/staithe-sbom record extra", "extra", "id"]
 USER 1000:1000

@@ -7,7 +7,7 @@ RUN /opt/staithe/bin/staithe-user root 0 0 \
 USER 1000:1000
 
 FROM debian:12 AS staithe-tools
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \

@@ -1,7 +1,7 @@
 # Made by Staithe 0.1.0 of busybox:1.36: changes belong into the configuration, not here.
 
 FROM debian:12 AS staithe-tools
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \

@@ -1,14 +1,14 @@
 # Made by Staithe 0.1.0 of debian:12: changes belong into the configuration, not here.
 
 FROM staithe:v0.1.0_debian AS staithe-jupyter
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY jupyter.lock make-jupyter /staithe-build/
 RUN /staithe-build/make-jupyter
 USER 1000:1000
 
 FROM staithe:v0.1.0_debian AS staithe-vscode
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY node.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.112.0 \

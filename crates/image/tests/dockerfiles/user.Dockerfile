@@ -13,14 +13,14 @@ RUN /opt/staithe/bin/staithe-user dev 1000 1000
 USER 1000:1000
 
 FROM system AS staithe-jupyter
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY jupyter.lock make-jupyter /staithe-build/
 RUN /staithe-build/make-jupyter
 USER 1000:1000
 
 FROM system AS staithe-vscode
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 COPY node.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.112.0 \
