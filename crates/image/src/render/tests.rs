@@ -1,7 +1,7 @@
 //! What is denied, and what is quoted how. The recipes themselves are in `tests/dockerfiles`.
 
 use crate::stages::BuildFrom;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::*;
 use crate::{
@@ -222,8 +222,21 @@ fn shipped_files_name_no_host_but_what_is_in_comments_of_none() {
 }
 
 #[test]
-fn the_digest_is_of_what_is_shipped() {
-    let digest = recipe_digest();
-    assert_eq!(digest.len(), 64);
-    assert_eq!(digest, recipe_digest());
+fn the_digest_is_of_every_file_that_is_shipped() {
+    assert_eq!(recipe_digest().len(), 64);
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/runtime");
+    let mut there = BTreeSet::new();
+    for folder in ["", "bin/"] {
+        for entry in fs::read_dir(top.join(folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = format!("{folder}{}", entry.file_name().display());
+            if entry.path().is_file() && !name.starts_with('.') {
+                there.insert((name, fs::read_to_string(entry.path()).expect("text")));
+            }
+        }
+    }
+    let counted = shipped::counted().into_iter().filter(|(name, _)| *name != "vscode");
+    let counted: BTreeSet<_> =
+        counted.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    assert_eq!(there, counted);
 }

@@ -18,7 +18,7 @@ RUN mkdir /tmp/staithe-apt \
 COPY jupyter.lock make-jupyter /staithe-build/
 RUN PIP_INDEX_URL='http://mirror.test/simple?it'\''s=so' \
     /staithe-build/make-jupyter
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN PIP_INDEX_URL='http://mirror.test/simple?it'\''s=so' \
     npm_config_registry='http://mirror.test/npm' \
     VSCODE_VERSION=4.112.0 \
