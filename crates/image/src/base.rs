@@ -19,7 +19,7 @@ pub struct BaseFacts {
     pub has: BTreeSet<Thing>,
     /// Whom it runs as; empty: root, or not known.
     pub user: String,
-    /// `ID` and `VERSION_ID` of its os-release, such as `debian` and `12`; empty: not known.
+    /// `ID` and `VERSION_ID` of its os-release, such as `debian` and `12`, and nothing that doesn't look so; empty: not known.
     pub os: String,
     pub os_version: String,
     /// Somebody looked into it; else the facts are a guess by its name.
@@ -83,8 +83,8 @@ pub fn facts(found: &BTreeMap<String, Option<Vec<u8>>>, user: &str) -> BaseFacts
     let there = |path: &str| found.contains_key(path);
     let release = OS_RELEASE.iter().find_map(|path| found.get(*path)?.as_deref());
     let release = os_release(&String::from_utf8_lossy(release.unwrap_or_default()));
-    let word = |key: &str| release.get(key).cloned().unwrap_or_default();
-    let (os, like) = (word("ID"), word("ID_LIKE"));
+    let word = |key: &str| release.get(key).map(String::as_str).unwrap_or_default();
+    let (os, like) = (short_word(word("ID")), word("ID_LIKE"));
 
     let installers = || INSTALLERS.iter().filter(|(_, paths)| paths.iter().any(|path| there(path)));
     // Some systems carry another one's tool: then the one that is named wins.
@@ -115,7 +115,7 @@ pub fn facts(found: &BTreeMap<String, Option<Vec<u8>>>, user: &str) -> BaseFacts
         has,
         user: user.to_owned(),
         os,
-        os_version: word("VERSION_ID"),
+        os_version: short_word(word("VERSION_ID")),
         seen: true,
     }
 }
@@ -185,6 +185,15 @@ fn os_release(text: &str) -> BTreeMap<String, String> {
         Some((key.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
     };
     text.lines().filter(|line| !line.trim_start().starts_with('#')).filter_map(pair).collect()
+}
+
+/// Most characters of a word of an os-release.
+const MOST_WORD: usize = 64;
+
+/// What a word of an os-release may be: it ends in labels and messages, and whoever made the image wrote it.
+fn short_word(text: &str) -> String {
+    let fits = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(*c);
+    text.chars().filter(fits).take(MOST_WORD).collect()
 }
 
 /// The system of an `ID` or a word of `ID_LIKE`.

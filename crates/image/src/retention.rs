@@ -1,10 +1,11 @@
 //! Which runtime images are no longer needed. Pure.
 //!
 //! Of source images, those of each base that are the newest, and young enough, are kept; of the images that
-//! others are built on, those that something kept is built on. What a container is made of, or what the
-//! configuration would take now, is kept whatever its age.
+//! others are built on, those that something kept is built on, and new ones. What a container is made of, or what
+//! the configuration would take now, is kept whatever its age.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -12,6 +13,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{labels::Made, names::TAG_HEAD, refs::ImageRef, stages::Stage};
+
+/// Seconds in which an image that carries nothing stays: a build may be about to stand on it, or begin there
+/// once more after it failed.
+const NEW: i64 = 3600;
 
 /// One of our images as the engine has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +79,7 @@ pub fn plan(
     let needed = |image: &Stored| {
         in_use.contains(&image.id) || image.names.iter().any(|name| current.contains(name))
     };
-    let mut going: BTreeMap<&str, Why> = sources(images, policy, now)
+    let mut going: BTreeMap<&str, Why> = sources(images, policy, now, current)
         .into_iter()
         .filter(|(image, _)| !needed(image))
         .map(|(image, why)| (image.id.as_str(), why))
@@ -88,15 +93,17 @@ pub fn plan(
         let idle = images
             .iter()
             .filter(|image| image.made.stage == stage && !needed(image) && !carries(image))
-            .map(|image| {
+            .filter_map(|image| {
                 let nameless = image.names.is_empty();
-                (image.id.as_str(), if nameless { Why::Nameless } else { Why::CarriesNothing })
+                let new = now.saturating_sub(image.created) < NEW;
+                let why = if nameless { Why::Nameless } else { Why::CarriesNothing };
+                (nameless || !new).then_some((image.id.as_str(), why))
             });
         let idle: Vec<_> = idle.collect();
         going.extend(idle);
     }
     let mut images: Vec<&Stored> = images.iter().collect();
-    images.sort_by_key(|image| (std::cmp::Reverse(image.made.stage), image.created));
+    images.sort_by_key(|image| (Reverse(image.made.stage), image.created));
     let removals = |image: &&Stored| {
         let (size, why) = (image.size, going.get(image.id.as_str()).copied());
         let names = removable(image);
@@ -110,7 +117,12 @@ pub fn plan(
 }
 
 /// The source images that the policy does not keep.
-fn sources<'a>(images: &'a [Stored], policy: &Policy, now: i64) -> Vec<(&'a Stored, Why)> {
+fn sources<'a>(
+    images: &'a [Stored],
+    policy: &Policy,
+    now: i64,
+    current: &BTreeSet<String>,
+) -> Vec<(&'a Stored, Why)> {
     let mut by_base: BTreeMap<&str, Vec<&Stored>> = BTreeMap::new();
     let mut going = Vec::new();
     for image in images.iter().filter(|image| image.made.stage == Stage::Final) {
@@ -122,8 +134,13 @@ fn sources<'a>(images: &'a [Stored], policy: &Policy, now: i64) -> Vec<(&'a Stor
     }
     let limit = i64::try_from(policy.keep_for.as_secs()).unwrap_or(i64::MAX);
     let too_old = |image: &Stored| limit > 0 && now.saturating_sub(image.created) > limit;
+    // Of those made in one second, what the configuration leads to is the newer.
+    let newness = |image: &'a Stored| {
+        let current = image.names.iter().any(|name| current.contains(name));
+        (image.created, current, &image.id)
+    };
     for mut images in by_base.into_values() {
-        images.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+        images.sort_by_key(|image| Reverse(newness(image)));
         for (place, image) in images.into_iter().enumerate() {
             if place >= policy.keep {
                 going.push((image, Why::Outnumbered));

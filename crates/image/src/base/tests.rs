@@ -161,6 +161,21 @@ fn the_second_os_release_stands_in_for_the_first() {
 }
 
 #[test]
+fn what_an_os_release_says_of_itself_is_a_short_plain_word() {
+    let of = |id: &str| {
+        let facts = look(&format!("ID={id}\nVERSION_ID={id}"), &[]);
+        assert_eq!(facts.os, facts.os_version);
+        facts.os
+    };
+    assert_eq!(of("opensuse-leap_15.6"), "opensuse-leap_15.6");
+    assert_eq!(of("a b\u{1b}[31m\t<script>\"'$(x)\u{202e}ä\0{}"), "ab31mscriptx");
+    assert_eq!(of(&"x".repeat(1 << 20)), "x".repeat(64));
+    // Bytes that are no text.
+    let found = BTreeMap::from([(OS_RELEASE[0].into(), Some(b"ID=de\xff\xfebian".to_vec()))]);
+    assert_eq!(facts(&found, "").os, "debian");
+}
+
+#[test]
 fn every_path_is_asked_for_once_and_from_the_root() {
     let paths = look_at();
     let once: BTreeSet<_> = paths.iter().collect();

@@ -20,30 +20,37 @@ pub(crate) const TEMPLATE: &str = runtime!("Dockerfile.tera");
 pub(super) const JUPYTER_LOCK: &str = runtime!("jupyter.lock");
 pub(super) const NODE_LOCK: &str = runtime!("node.lock");
 
-/// Scripts of the context: name, executable, content.
-pub(crate) const SHIPPED: [(&str, bool, &str); 7] = [
+/// Files of every context: name, executable, content.
+pub(crate) const SHIPPED: [(&str, bool, &str); 8] = [
     ("bin/staithe-sbom", true, runtime!("bin/staithe-sbom")),
     ("bin/staithe-user", true, runtime!("bin/staithe-user")),
     ("lib.sh", false, runtime!("lib.sh")),
     ("make-jupyter", true, runtime!("make-jupyter")),
     ("make-root", true, runtime!("make-root")),
     ("make-vscode", true, runtime!("make-vscode")),
+    ("vscode.lock", false, runtime!("vscode.lock")),
     ("with-ca", true, runtime!("with-ca")),
 ];
 
 /// Hex SHA-256 over every shipped file: whoever changes one gets images of another name.
 pub fn recipe_digest() -> String {
-    let locks = [
-        ("Dockerfile.tera", TEMPLATE),
-        ("jupyter.lock", JUPYTER_LOCK),
-        ("node.lock", NODE_LOCK),
-        ("vscode", VSCODE_CHECKSUM),
-    ];
-    let scripts = SHIPPED.map(|(name, _, text)| (name, text));
     let mut hasher = Sha256::new();
-    for part in locks.iter().chain(&scripts).flat_map(|(name, text)| [name, text]) {
+    for part in counted().into_iter().flat_map(|(name, text)| [name, text]) {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
     HEXLOWER.encode(&hasher.finalize())
+}
+
+/// What is in the digest, by name.
+pub(super) fn counted() -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![
+        ("Dockerfile.tera", TEMPLATE),
+        ("jupyter.lock", JUPYTER_LOCK),
+        ("node.lock", NODE_LOCK),
+        // No file, but it decides just as much.
+        ("vscode", VSCODE_CHECKSUM),
+    ];
+    all.extend(SHIPPED.map(|(name, _, text)| (name, text)));
+    all
 }

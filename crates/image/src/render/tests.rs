@@ -1,7 +1,7 @@
 //! What is denied, and what is quoted how. The recipes themselves are in `tests/dockerfiles`.
 
 use crate::stages::BuildFrom;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::*;
 use crate::{
@@ -154,6 +154,28 @@ fn users_are_a_name_and_numbers() {
 }
 
 #[test]
+fn steps_run_as_root_with_its_group_and_the_bases_user_is_restored_as_it_was() {
+    let table: &[(&str, &[&str])] = &[
+        ("", &[]),
+        ("0:0", &[]),
+        // Alone it would be looked up in a list of users.
+        ("0", &["0:0"]),
+        ("root", &["0:0"]),
+        ("4711", &["0:0", "4711", "0:0", "4711"]),
+        ("node", &["0:0", "node", "0:0", "node"]),
+        ("4711:20", &["0:0", "4711:20", "0:0", "4711:20"]),
+        ("0:20", &["0:0", "0:20", "0:0", "0:20"]),
+    ];
+    for (user, expected) in table {
+        let inputs = Inputs { extra_deps: "id".to_owned(), ..inputs(&[]) };
+        let facts = BaseFacts { user: (*user).to_owned(), ..debian() };
+        let text = rendered(&inputs, &facts).expect("it can be built");
+        let users: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("USER ")).collect();
+        assert_eq!(users, *expected, "{user:?}");
+    }
+}
+
+#[test]
 fn the_base_after_from_is_a_name_of_an_image() {
     let (inputs, facts) = (inputs(&[]), debian());
     for wrong in ["", "a b", "a\nRUN b", "$A", "--platform=x", "a AS b"] {
@@ -200,8 +222,21 @@ fn shipped_files_name_no_host_but_what_is_in_comments_of_none() {
 }
 
 #[test]
-fn the_digest_is_of_what_is_shipped() {
-    let digest = recipe_digest();
-    assert_eq!(digest.len(), 64);
-    assert_eq!(digest, recipe_digest());
+fn the_digest_is_of_every_file_that_is_shipped() {
+    assert_eq!(recipe_digest().len(), 64);
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates/runtime");
+    let mut there = BTreeSet::new();
+    for folder in ["", "bin/"] {
+        for entry in fs::read_dir(top.join(folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = format!("{folder}{}", entry.file_name().display());
+            if entry.path().is_file() && !name.starts_with('.') {
+                there.insert((name, fs::read_to_string(entry.path()).expect("text")));
+            }
+        }
+    }
+    let counted = shipped::counted().into_iter().filter(|(name, _)| *name != "vscode");
+    let counted: BTreeSet<_> =
+        counted.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    assert_eq!(there, counted);
 }

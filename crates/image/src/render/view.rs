@@ -25,8 +25,9 @@ pub(super) struct View {
     system: &'static str,
     ca: bool,
     mounts: bool,
-    /// Whom the base runs as, and whom the image does; empty: root.
+    /// Whom the base runs as; empty: root, and nothing need be said for it.
     base_user: String,
+    /// Whom the image runs as; empty: root.
     user: String,
     /// Arguments of `staithe-user`.
     make_users: Vec<String>,
@@ -82,7 +83,7 @@ impl View {
             system: facts.system.as_str(),
             ca: request.ca,
             mounts: request.mounts,
-            base_user: restored(&facts.user)?,
+            base_user: base_user(&facts.user)?,
             user,
             make_users,
             make_users_late: !shell,
@@ -153,12 +154,23 @@ fn user(
     Ok((restored(&text)?, make))
 }
 
-/// A user for after `USER`; empty for root.
+/// The base's user; empty where a step runs as root by it. `0` or `root` alone isn't such a one: that is looked
+/// up in a list of users, which the base may not have.
+fn base_user(user: &str) -> Result<String, RecipeDenied> {
+    if matches!(user, "" | "0:0") { Ok(String::new()) } else { written(user) }
+}
+
+/// A user for after `USER`, as it was written; empty for root. A number alone gets no group beside it here: it
+/// means the one that the list of users has for it, else 0, and the further groups of that user.
 fn restored(user: &str) -> Result<String, RecipeDenied> {
-    let name = user.split(':').next().unwrap_or_default();
-    if matches!(name, "" | "0" | "root") {
+    let (name, group) = user.split_once(':').unwrap_or((user, ""));
+    if matches!(name, "" | "0" | "root") && matches!(group, "" | "0" | "root") {
         return Ok(String::new());
     }
+    written(user)
+}
+
+fn written(user: &str) -> Result<String, RecipeDenied> {
     Ok(quote::simple("the base's user", user, "._-:")?.to_owned())
 }
 

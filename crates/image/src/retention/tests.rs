@@ -117,6 +117,49 @@ fn images_whose_inputs_cannot_be_read_carry_nothing() {
     check(&images, &[], &[], &[(&images[1].names[0], Why::CarriesNothing)]);
 }
 
+#[test]
+fn of_images_made_in_one_second_the_current_one_is_the_newer() {
+    let images = [source("a", "1", 5), source("a", "2", 5), source("a", "3", 5)];
+    for (at, current) in images.iter().enumerate() {
+        let name = current.names[0].as_str();
+        let planned = plan(&images, &Policy { keep: 1, ..MONTH }, NOW, &set(&[]), &set(&[name]));
+        let gone: Vec<&str> = planned.iter().map(|gone| gone.name.as_str()).collect();
+        let others: Vec<&Stored> = images.iter().filter(|image| image.id != current.id).collect();
+        assert_eq!(gone.len(), 2, "{at}: {gone:?}");
+        assert!(others.iter().all(|other| gone.contains(&other.names[0].as_str())), "{gone:?}");
+        // It takes one of the places; else a further image would stay beside it.
+        let two = plan(&images, &MONTH, NOW, &set(&[]), &set(&[name]));
+        assert_eq!(two.len(), 1, "{at}: {two:?}");
+    }
+}
+
+#[test]
+fn what_carries_nothing_stays_for_an_hour() {
+    for stage in [Stage::System, Stage::Deps] {
+        for (age, goes) in [(-60, false), (0, false), (3599, false), (3600, true), (3601, true)] {
+            let mut stored = image(stage, "a", "1", 0);
+            stored.created = NOW - age;
+            let name = stored.names[0].clone();
+            let expected = [(name.as_str(), Why::CarriesNothing)];
+            check(&[stored.clone()], &[], &[], if goes { &expected } else { &[] });
+            // Nobody can find it to stand on it.
+            stored.names.clear();
+            check(&[stored.clone()], &[], &[], &[(&stored.id, Why::Nameless)]);
+        }
+    }
+}
+
+#[test]
+fn what_a_new_image_is_built_on_stays_with_it() {
+    let mut images = [image(Stage::Deps, "a", "1", 0), image(Stage::System, "a", "1", 9)];
+    check(&images, &[], &[], &[]);
+    images[0].created -= NEW;
+    let [lock, versioned] = &images;
+    let expected =
+        [(&*lock.names[0], Why::CarriesNothing), (&*versioned.names[0], Why::CarriesNothing)];
+    check(&images, &[], &[], &expected);
+}
+
 fn images() -> impl Strategy<Value = Vec<Stored>> {
     let one = (
         proptest::sample::select(vec![Stage::System, Stage::Deps, Stage::Final]),
@@ -175,6 +218,10 @@ proptest! {
             let needed = in_use.contains(&image.id)
                 || image.names.iter().any(|name| current.contains(name));
             prop_assert!(!(needed && (named || gone.contains(image.id.as_str()))));
+        }
+        for removal in removals.iter().filter(|removal| removal.why == Why::CarriesNothing) {
+            let image = images.iter().find(|image| image.names.contains(&removal.name)).unwrap();
+            prop_assert!(NOW - image.created >= NEW && image.made.stage != Stage::Final);
         }
 
         let mut left = images.clone();

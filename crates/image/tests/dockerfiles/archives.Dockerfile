@@ -24,7 +24,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
 COPY archives/node.tar.xz /staithe-build/archives/
 COPY archives/vscode.tgz /staithe-build/archives/
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN NODE_SOURCE=archives/node.tar.xz \
     NODE_KIND=sha256 \
     NODE_HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef \

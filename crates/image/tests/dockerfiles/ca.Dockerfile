@@ -30,7 +30,7 @@ FROM system AS staithe-vscode
 COPY lib.sh /staithe-build/
 COPY with-ca /run/staithe-ca/
 COPY ca/ /run/staithe-ca/given/
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.112.0 \
     VSCODE_KIND=sha512 \
     VSCODE_HEX=b326342728208be0b3ddfbdd4bc7cbcf486fc791de374e6a24faa533b4133426c718232041c1fdb5d4bb2f2b5a3304b9b1bb118977d1645f57656497b7399ae1 \

@@ -26,7 +26,7 @@ RUN manager="$(command -v dnf || command -v microdnf || command -v yum)" \
  && "$manager" install -y --setopt=install_weak_deps=0 --setopt=tsflags=nodocs \
       findutils gzip tar \
  && "$manager" clean all
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.112.0 \
     VSCODE_KIND=sha512 \
     VSCODE_HEX=b326342728208be0b3ddfbdd4bc7cbcf486fc791de374e6a24faa533b4133426c718232041c1fdb5d4bb2f2b5a3304b9b1bb118977d1645f57656497b7399ae1 \

@@ -33,7 +33,7 @@ RUN PIP_INDEX_URL='http://mirror.test/simple?it'\''s=so' \
 
 FROM system AS staithe-vscode
 COPY lib.sh /staithe-build/
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN PIP_INDEX_URL='http://mirror.test/simple?it'\''s=so' \
     npm_config_registry='http://mirror.test/npm' \
     VSCODE_VERSION=4.112.0 \

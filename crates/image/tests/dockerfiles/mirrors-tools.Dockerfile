@@ -5,7 +5,7 @@ COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-user root 0 0
 
 FROM debian:12 AS staithe-tools
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 RUN mkdir /tmp/staithe-apt \
  && for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do case "${file##*/}" in sources.list | debian.sources | ubuntu.sources) [ ! -f "$file" ] || sed -E 's|https?://[^/ ]+|http://mirror.test/a\|b\&c|' "$file" >"/tmp/staithe-apt/${file##*/}" ;; *) [ ! -f "$file" ] || cp "$file" /tmp/staithe-apt/ ;; esac; done \
@@ -18,7 +18,7 @@ RUN mkdir /tmp/staithe-apt \
 COPY jupyter.lock make-jupyter /staithe-build/
 RUN PIP_INDEX_URL='http://mirror.test/simple?it'\''s=so' \
     /staithe-build/make-jupyter
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN PIP_INDEX_URL='http://mirror.test/simple?it'\''s=so' \
     npm_config_registry='http://mirror.test/npm' \
     VSCODE_VERSION=4.112.0 \

@@ -7,7 +7,7 @@ RUN /opt/staithe/bin/staithe-user root 0 0 \
 USER 1000:1000
 
 FROM debian:12 AS staithe-tools
-USER 0
+USER 0:0
 COPY lib.sh /staithe-build/
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -16,7 +16,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
 COPY jupyter.lock make-jupyter /staithe-build/
 RUN /staithe-build/make-jupyter
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.112.0 \
     VSCODE_KIND=sha512 \
     VSCODE_HEX=b326342728208be0b3ddfbdd4bc7cbcf486fc791de374e6a24faa533b4133426c718232041c1fdb5d4bb2f2b5a3304b9b1bb118977d1645f57656497b7399ae1 \

@@ -15,6 +15,6 @@ USER 1000:100
 FROM system AS deps
 
 FROM deps AS final
-USER 0
+USER 0:0
 RUN ["/bin/sh", "-ec", "/opt/staithe/bin/staithe-sbom begin\n/bin/sh -ec \"$1\"\n/opt/staithe/bin/staithe-sbom record extra", "extra", "id"]
 USER 1000:100

@@ -1,7 +1,7 @@
 # Made by Staithe 0.1.0 of node:22: changes belong into the configuration, not here.
 
 FROM node:22 AS system
-USER 0
+USER 0:0
 COPY bin/ /opt/staithe/bin/
 RUN /opt/staithe/bin/staithe-sbom begin \
  && apt-get update \

@@ -17,7 +17,7 @@ RUN apt-get update \
       python3 python3-venv \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log
-COPY node.lock make-vscode /staithe-build/
+COPY node.lock vscode.lock make-vscode /staithe-build/
 RUN VSCODE_VERSION=4.111.0 \
     VSCODE_KIND=sha256 \
     VSCODE_HEX=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef \
