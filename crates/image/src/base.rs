@@ -19,7 +19,8 @@ pub struct BaseFacts {
     pub has: BTreeSet<Thing>,
     /// Whom it runs as; empty: root, or not known.
     pub user: String,
-    /// `ID` and `VERSION_ID` of its os-release, such as `debian` and `12`, and nothing that doesn't look so; empty: not known.
+    /// `ID` and `VERSION_ID` of its os-release, such as `debian` and `12`, without what such words can't have in
+    /// them; empty: not known.
     pub os: String,
     pub os_version: String,
     /// Somebody looked into it; else the facts are a guess by its name.

@@ -4,7 +4,7 @@
 //! this machine is named, not read: it is streamed when the context is written.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::PermissionsExt,
@@ -16,8 +16,10 @@ use crate::{
     stages::Stage,
 };
 
-/// Names what this program wrote into a folder, so that the next run can take it away.
+/// Names what this program writes into a folder, so that the next run can take it away.
 const MANIFEST: &str = ".staithe-build";
+/// The same while it is written; takes the place of the other when it is whole.
+const NEW_MANIFEST: &str = ".staithe-build.new";
 
 /// Files of a build, by their names in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,40 +117,51 @@ impl Context {
         tar.finish()
     }
 
-    /// Writes it as a folder: makes it, or brings one up to date that an earlier call wrote.
+    /// Writes it as a folder: makes it, or brings one up to date that an earlier call wrote, however far that came.
     pub fn write_folder(&self, folder: &Path) -> Result<(), FolderFailed> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| FolderFailed::Io { path, source }
-        };
-        fs::create_dir_all(folder).map_err(failed(folder))?;
-        let ours = ours(folder)?;
-        let mut there = Vec::new();
-        files_in(folder, folder, &mut there).map_err(failed(folder))?;
-        if let Some(other) = there.iter().find(|name| !ours.contains(name)) {
-            return Err(FolderFailed::Others { folder: folder.to_owned(), file: other.clone() });
-        }
-        for name in &there {
-            let path = folder.join(name);
-            fs::remove_file(&path).map_err(failed(&path))?;
-            // Its folder too, once nothing is in it.
-            let above = path.ancestors().skip(1).take_while(|above| *above != folder);
-            for above in above {
-                if fs::remove_dir(above).is_err() {
-                    break;
-                }
-            }
-        }
-        // First of all, so that a run that breaks off can be repeated.
-        let mut names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-        names.push(MANIFEST);
-        let list = names.join("\n") + "\n";
-        write(folder, MANIFEST, 0o644, &Content::Bytes(list.into_bytes()))
-            .map_err(failed(&folder.join(MANIFEST)))?;
-        for (name, entry) in &self.entries {
-            write(folder, name, entry.mode, &entry.content).map_err(failed(&folder.join(name)))?;
+        fs::create_dir_all(folder)
+            .map_err(|source| FolderFailed::Io { path: folder.to_owned(), source })?;
+        for step in self.steps(folder)? {
+            step.take(folder)?;
         }
         Ok(())
+    }
+
+    /// What is left to be done to a folder. The list names all that is there after each step, so the next call
+    /// knows its own files wherever this one ends.
+    fn steps(&self, folder: &Path) -> Result<Vec<Step<'_>>, FolderFailed> {
+        let listed = listed(folder)?;
+        let mut there = Vec::new();
+        files_in(folder, folder, &mut there)
+            .map_err(|source| FolderFailed::Io { path: folder.to_owned(), source })?;
+        there.retain(|name| name != MANIFEST && name != NEW_MANIFEST);
+        if let Some(other) = there.iter().find(|name| !listed.contains(*name)) {
+            return Err(FolderFailed::Others { folder: folder.to_owned(), file: other.clone() });
+        }
+        let names: BTreeSet<String> = self.entries.keys().cloned().collect();
+        let mut steps = vec![Step::List(names.iter().chain(&there).cloned().collect())];
+        steps.extend(there.into_iter().map(Step::Remove));
+        steps.extend(self.entries.iter().map(|(name, entry)| Step::Write(name, entry)));
+        steps.push(Step::List(names));
+        Ok(steps)
+    }
+}
+
+/// One change of a folder.
+enum Step<'a> {
+    List(BTreeSet<String>),
+    Remove(String),
+    Write(&'a str, &'a Entry),
+}
+
+impl Step<'_> {
+    fn take(&self, folder: &Path) -> Result<(), FolderFailed> {
+        let (name, taken) = match self {
+            Self::List(names) => (MANIFEST, list(folder, names)),
+            Self::Remove(name) => (name.as_str(), remove(folder, name)),
+            Self::Write(name, entry) => (*name, write(folder, name, entry.mode, &entry.content)),
+        };
+        taken.map_err(|source| FolderFailed::Io { path: folder.join(name), source })
     }
 }
 
@@ -161,13 +174,37 @@ pub enum FolderFailed {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// The names that an earlier run wrote.
-fn ours(folder: &Path) -> Result<Vec<String>, FolderFailed> {
+/// The names of what an earlier call wrote or was about to.
+fn listed(folder: &Path) -> Result<BTreeSet<String>, FolderFailed> {
     match fs::read_to_string(folder.join(MANIFEST)) {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
         Err(source) => Err(FolderFailed::Io { path: folder.join(MANIFEST), source }),
     }
+}
+
+/// Writes the list: the old one or the new one is there, and never half of one.
+fn list(folder: &Path, names: &BTreeSet<String>) -> io::Result<()> {
+    let text: String =
+        names.iter().map(String::as_str).chain([MANIFEST]).flat_map(|name| [name, "\n"]).collect();
+    match fs::remove_file(folder.join(NEW_MANIFEST)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    write(folder, NEW_MANIFEST, 0o644, &Content::Bytes(text.into_bytes()))?;
+    fs::rename(folder.join(NEW_MANIFEST), folder.join(MANIFEST))
+}
+
+/// Removes a file, and its folders once nothing is in them.
+fn remove(folder: &Path, name: &str) -> io::Result<()> {
+    let path = folder.join(name);
+    fs::remove_file(&path)?;
+    for above in path.ancestors().skip(1).take_while(|above| *above != folder) {
+        if fs::remove_dir(above).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Whatever is in a folder and is no folder, links not followed.
@@ -234,3 +271,6 @@ impl io::Read for Exactly<'_> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests;

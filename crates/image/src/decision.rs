@@ -13,7 +13,8 @@ use crate::stages::{BuildFrom, Stage};
 /// An image to look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Look {
-    /// In the engine only: one that is not there is built rather than fetched.
+    /// In the engine, and among the files of images that the caller keeps; never in a registry: one that is in
+    /// neither place is built.
     Source,
     /// In the engine, and in the registry when the repository names one.
     Lock,
@@ -31,7 +32,7 @@ impl Look {
         }
     }
 
-    /// It may be fetched.
+    /// It may be fetched from a registry.
     pub fn may_pull(self) -> bool {
         self != Self::Source
     }
@@ -86,12 +87,6 @@ pub fn next(known: &Known, force: bool) -> Next {
     Next::Build(BuildFrom::Scratch)
 }
 
-/// The stages whose names a build gives, each once it is whole. One that an image has already moves to the new
-/// image, so a forced build leaves no old one under its name.
-pub fn tags(from: BuildFrom) -> &'static [Stage] {
-    from.stages()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,13 +134,6 @@ mod tests {
             }
             assert!((1..=3).contains(&looks), "{there}: {looks}");
         }
-    }
-
-    #[test]
-    fn a_build_names_every_stage_that_it_makes() {
-        assert_eq!(tags(BuildFrom::Scratch), [Stage::System, Stage::Deps, Stage::Final]);
-        assert_eq!(tags(BuildFrom::Versioned), [Stage::Deps, Stage::Final]);
-        assert_eq!(tags(BuildFrom::Lock), [Stage::Final]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn why(inputs: &Inputs, recipe: &str) -> Result<Vec<Part>, RefDenied> {
     Ok(fields.iter().map(part).collect())
 }
 
-/// What is different now, by stage and then by name; nothing when nothing is.
+/// What is different now, by stage and then by name; nothing when nothing is, or only credentials in addresses.
 pub fn changes(now: &Described, then: &Described) -> Vec<Change> {
     let names =
         now.inputs.keys().chain(then.inputs.keys().filter(|name| !now.inputs.contains_key(*name)));

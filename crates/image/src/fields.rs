@@ -34,7 +34,7 @@ impl Field {
         Self { name: name.to_owned(), stage, value: value.to_owned() }
     }
 
-    /// Its value for people: without secrets, and not endless.
+    /// Its value for people: without credentials, and not endless.
     pub fn shown(&self) -> String {
         if self.name.starts_with(BUILD_ARGS) {
             // A token can't be told from any other word.
@@ -46,14 +46,16 @@ impl Field {
         cut(mask(&self.value))
     }
 
-    /// Tells one value from another, and does not give it away.
+    /// Tells one value from another, but for credentials in addresses: whoever reads a digest can try passwords
+    /// against it for as long as they like, so none goes in.
     pub fn digest(&self) -> String {
-        short(&self.value)
+        short(&mask(&self.value))
     }
 }
 
 /// The same inputs as whoever makes them would write them: what makes no difference to the image is gone.
-/// A Dockerfile is to be written from these, so that one name stands for one Dockerfile.
+/// A Dockerfile is to be written from these. They alone are in a name: what the base was found to have, whether
+/// the builder can mount, and the certificates in `ca_dir` shape the Dockerfile and its context too.
 pub fn normalised(inputs: &Inputs) -> Result<Inputs, RefDenied> {
     let image = |text: &str| ImageRef::parse(text.trim()).map(|image| image.named().to_string());
     let Inputs {
@@ -149,8 +151,9 @@ pub fn fields(inputs: &Inputs, recipe: &str) -> Vec<Field> {
     fields
 }
 
-/// Hashes the fields that count for `stage`. Each part goes in behind its length, so that no two lists of
-/// fields are the same bytes.
+/// Hashes the fields that count for `stage`, for a name. Each part goes in behind its length, so that no two
+/// lists of fields are the same bytes. Values go in whole, credentials too: who has others may be served something
+/// else, so it is another image.
 pub(crate) fn hash(fields: &[Field], stage: Stage) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for field in fields.iter().filter(|field| field.stage <= stage) {
@@ -194,8 +197,11 @@ fn short(text: &str) -> String {
     format!("sha256:{}", &digest[..SHORT])
 }
 
-/// Puts a digest in the place of whatever stands between `://` and the `@` before the host, and of what an
-/// address carries behind its `?`: both may be credentials.
+/// What stands in the place of credentials.
+const HIDDEN: &str = "<hidden>";
+
+/// Hides whatever stands between `://` and the `@` before the host, and what an address carries behind its `?`:
+/// both may be credentials.
 fn mask(text: &str) -> String {
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>');
     let mut masked = String::with_capacity(text.len());
@@ -207,11 +213,11 @@ fn mask(text: &str) -> String {
         let (mut address, after) = address.split_at(end);
         let host = address.find(['/', '?', '#']).unwrap_or(address.len());
         if let Some(at) = address[..host].rfind('@') {
-            masked.extend(["<", &short(&address[..at]), ">"]);
+            masked.push_str(HIDDEN);
             address = &address[at..];
         }
         match address.split_once('?') {
-            Some((path, query)) => masked.extend([path, "?<", &short(query), ">"]),
+            Some((path, _)) => masked.extend([path, "?", HIDDEN]),
             None => masked.push_str(address),
         }
         rest = after;

@@ -1,7 +1,9 @@
 //! What an image says of itself, in labels. Pure.
 //!
-//! The inputs stand in one of them as JSON ([`Described`]), without secrets: whoever has the image, or only a
-//! list of images, can read them.
+//! The inputs stand in one of them as JSON ([`Described`]): whoever has the image, or only a list of images, can
+//! read them. Credentials in addresses are in neither the values nor their digests. Of a build argument there is
+//! a digest, against which a guess can be tried: one is no place for a password. Other words of extra lines stand
+//! there as they are.
 
 use std::collections::BTreeMap;
 
@@ -31,9 +33,9 @@ pub const INPUTS: &str = "staithe.image.inputs";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     pub stage: Stage,
-    /// For people: secrets are masked, and what is long is cut.
+    /// For people: credentials in addresses are hidden, and what is long is cut.
     pub value: String,
-    /// Of the whole value: tells whether it is the same.
+    /// Of the value to its end, but for credentials in addresses: tells whether it is the same.
     pub digest: String,
 }
 
@@ -66,7 +68,8 @@ impl Described {
         self
     }
 
-    /// The same inputs of a stage and those before it made both, so one can be built on the other.
+    /// The same inputs of a stage and those before it made both, so one can be built on the other. In doubt they
+    /// did: credentials in addresses are not compared.
     pub fn is_same_up_to(&self, other: &Self, stage: Stage) -> bool {
         let part = |described: &Self| {
             let counts = described.inputs.iter().filter(|(_, shown)| shown.stage <= stage);
@@ -156,6 +159,8 @@ mod tests {
     use super::*;
     use crate::{
         fields::MOST_SHOWN,
+        inputs::Mirrors,
+        names::Names,
         samples::{RECIPE as SHIPPED, inputs},
     };
 
@@ -205,24 +210,47 @@ mod tests {
         let labels = labels(Stage::Final, &inputs, SHIPPED, "").unwrap();
         assert!(!format!("{labels:?}").contains("s3cret"), "{labels:?}");
 
-        let pypi = shown(&inputs, "mirrors.pypi");
-        assert!(pypi.starts_with("https://<sha256:") && pypi.ends_with(">@pypi.example/simple"));
-        let node = shown(&inputs, "node.source");
-        assert!(node.starts_with("http://x.example/node.tar.xz?<sha256:"), "{node}");
-        let extra = shown(&inputs, "extra_deps");
-        assert!(extra.ends_with(">@h:21/b@c") && extra.contains(">@h/a\" # '\nwget "), "{extra}");
+        assert_eq!(shown(&inputs, "mirrors.pypi"), "https://<hidden>@pypi.example/simple");
+        assert_eq!(shown(&inputs, "node.source"), "http://x.example/node.tar.xz?<hidden>");
+        assert_eq!(
+            shown(&inputs, "extra_deps"),
+            "curl \"https://<hidden>@h/a\" # '\nwget ftp://<hidden>@h:21/b@c"
+        );
         assert!(shown(&inputs, "jupyter_requirements").starts_with("2 lines <sha256:"));
     }
 
+    /// Changes every field that can have an address in it.
+    fn with_addresses(address: &str) -> Inputs {
+        let mut inputs = inputs();
+        let text = || address.to_owned();
+        inputs.mirrors = Mirrors { apt: text(), apk: text(), pypi: text(), npm: text() };
+        inputs.node.source = text();
+        inputs.vscode.source = text();
+        inputs.extra_deps = format!("curl {address} | sh\nid");
+        inputs.jupyter_requirements = format!("a==1\nb @ {address}");
+        inputs.build_args.insert("FROM".into(), text());
+        inputs
+    }
+
     #[test]
-    fn another_secret_is_another_digest() {
-        let with = |secret: &str| {
-            let pypi = format!("https://{secret}@h/");
-            let mirrors = crate::inputs::Mirrors { pypi, ..Default::default() };
-            shown(&Inputs { mirrors, ..inputs() }, "mirrors.pypi")
-        };
-        assert_ne!(with("one"), with("two"));
-        assert_eq!(with("one"), with("one"));
+    fn no_password_can_be_tried_against_a_label() {
+        let of = |address: &str| labels(Stage::Final, &with_addresses(address), SHIPPED, "");
+        let without = of("https://<hidden>@h/a?<hidden>").unwrap();
+        for address in ["https://ann:one@h/a?sig=1", "https://b@h/a?x?y#z", "https://:@@h/a?"] {
+            // Nothing is left of it that a guess could be compared with.
+            assert_eq!(of(address).unwrap()[INPUTS], without[INPUTS], "{address}");
+        }
+        assert_ne!(of("https://<hidden>@h/b?<hidden>").unwrap(), without);
+        assert_ne!(of("https://h/a").unwrap(), without);
+    }
+
+    #[test]
+    fn other_credentials_are_another_name() {
+        let of = |address: &str| Names::of("r", &with_addresses(address), SHIPPED).unwrap();
+        let [one, two] = ["https://ann:1@h/", "https://ann:2@h/"].map(of);
+        for stage in [Stage::System, Stage::Deps, Stage::Final] {
+            assert_ne!(one.of_stage(stage), two.of_stage(stage));
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! | source | `<lock>_<hash of everything>` |
 //!
 //! Equal names mean equal inputs, so an image that is there under its name needs no build. Which input counts
-//! for which stage is said in [`fields`](crate::fields).
+//! for which stage is said in [`fields`](crate::fields). A hash counts whole values, so whoever knows all other
+//! inputs can try a weak password in one of them against a name.
 
 use crate::{
     fields::{fields, hash, normalised},

@@ -23,7 +23,8 @@ pub enum BuildFrom {
 }
 
 impl BuildFrom {
-    /// The stages that are left to be made.
+    /// The stages that are left to be made. Each one's image gets its name once it is whole; an image that has the
+    /// name already loses it, so a forced build leaves no old one under it.
     pub fn stages(self) -> &'static [Stage] {
         match self {
             Self::Scratch => &[Stage::System, Stage::Deps, Stage::Final],
