@@ -22,6 +22,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 use super::{Reader, classic::Made};
 use crate::{
     EngineFailed, LABEL_OWNER,
+    chain::chain,
     docker::{
         DockerEngine,
         call::{Failure, call},
@@ -69,14 +70,14 @@ impl Left {
         self.containers.extend(containers);
         let file = File::options().append(true).open(&self.path);
         if let Err(error) = file.and_then(|mut file| file.write_all(lines.as_bytes())) {
-            tracing::warn!(%error, "what a build leaves could not be written down");
+            tracing::warn!(error = chain(&error), "what a build leaves could not be written down");
         }
     }
 
     /// There is nothing to take away.
     pub(super) fn forget(self) {
         if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(%error, "what a build leaves could not be forgotten");
+            tracing::warn!(error = chain(&error), "what a build leaves could not be forgotten");
         }
     }
 
@@ -167,7 +168,10 @@ impl DockerEngine {
         match self.remove_left(&left).await {
             Ok(()) => left.forget(),
             Err(error) => {
-                tracing::warn!(%error, "what a build left is left over until the next pass");
+                tracing::warn!(
+                    error = chain(&error),
+                    "what a build left is left over until the next pass"
+                );
             }
         }
     }
