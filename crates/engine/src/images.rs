@@ -134,7 +134,8 @@ pub enum BuildFailed {
 /// What an engine does with images. Each method may be called at any time.
 #[async_trait]
 pub trait Images: fmt::Debug + Send + Sync {
-    /// Who can build here, the better one first. Measured once, at the engine's start.
+    /// Who can build here, the better one first. Not tried: it follows from the product that the
+    /// engine said it is when it was connected to. Docker has both, any other product only the classic one.
     fn builders(&self) -> Vec<Builder>;
 
     /// `os/arch` of the engine itself.
