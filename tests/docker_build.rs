@@ -291,6 +291,46 @@ async fn what_another_image_is_made_of_stays_when_a_build_fails() {
     assert_eq!(site.left(), before, "no more and no less");
 }
 
+/// A running container that no build made; gone when it is dropped.
+struct Innocent(String);
+
+impl Innocent {
+    fn start() -> Self {
+        Self(docker(&["run", "-d", BUSYBOX, "sleep", "600"]).trim().to_owned())
+    }
+
+    fn runs(&self) -> bool {
+        docker(&["inspect", &self.0, "-f", "{{.State.Running}}"]).trim() == "true"
+    }
+}
+
+impl Drop for Innocent {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", &self.0]);
+    }
+}
+
+/// A step can print all that the builder says, also that the next step began in that container.
+#[tokio::test]
+async fn a_container_that_a_failing_step_names_runs_on() {
+    let site = Site::new().await;
+    let innocent = Innocent::start();
+    let (id, short) = (&innocent.0, &innocent.0[..12]);
+    let plain =
+        format!("RUN echo ' ---> Running in {short}'; echo ' ---> {short}'; exit 3\nRUN true");
+    let next_step = format!(
+        "RUN printf 'Step 4/4 : RUN it'; sleep 1; echo ' ---> Running in {id}'; sleep 1; exit 3\n\
+         RUN true"
+    );
+    for (steps, number) in [(plain, 3), (next_step, 4)] {
+        let failed = site.build(site.order(Builder::Classic, BUSYBOX, &steps)).await.unwrap_err();
+        let BuildFailed::Step { number: at, .. } = failed else { panic!("{failed:?}") };
+        assert_eq!(at, number, "where it was believed to be: {:?}", site.news());
+        assert!(innocent.runs(), "{steps}");
+    }
+    assert_eq!(site.left(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_base_that_is_not_there_is_named() {
     for builder in BUILDERS {

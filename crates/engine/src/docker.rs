@@ -29,7 +29,7 @@ use tokio::sync::{OnceCell, broadcast};
 
 use crate::{
     Capabilities, Engine, EngineFailed, Isolation, LABEL_OWNER, Labels, Line, Sandbox,
-    SandboxExited, SandboxSpec, SandboxState, Stats,
+    SandboxExited, SandboxSpec, SandboxState, Stats, chain::chain,
 };
 
 mod archives;
@@ -394,7 +394,7 @@ impl DockerEngine {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(dir = %dir.display(), %error, "a shared folder is left over");
+                tracing::warn!(dir = %dir.display(), error = chain(&error), "a shared folder is left over");
             }
         }
     }

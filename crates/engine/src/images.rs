@@ -86,9 +86,11 @@ pub struct BuildOrder {
 /// What a build tells as it goes on, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BuildNews {
-    /// A step began. `BuildKit` runs several at a time: the newest counts.
+    /// A step began. `BuildKit` runs several at a time: the newest counts. Its text is at most 2,000
+    /// characters.
     Step { number: u32, of: u32, text: String },
-    /// A step printed a line: without its end, colours and control characters.
+    /// A step printed a line: without its end, colours and control characters, at most 2,000 characters.
+    /// Secrets in it are not hidden: hide them before it is cut any shorter, or half of one is shown.
     Line(String),
 }
 
@@ -106,7 +108,7 @@ pub enum BuildFailed {
         text: String,
         /// In the builder's words.
         cause: String,
-        /// What the step printed last, oldest first; at most 50 lines.
+        /// What the step printed last, oldest first; at most 50 lines, each as in [`BuildNews::Line`].
         tail: Vec<String>,
     },
     /// The image that it is built on can't be had.
@@ -132,7 +134,8 @@ pub enum BuildFailed {
 /// What an engine does with images. Each method may be called at any time.
 #[async_trait]
 pub trait Images: fmt::Debug + Send + Sync {
-    /// Who can build here, the better one first. Measured once, at the engine's start.
+    /// Who can build here, the better one first. Not tried: it follows from the product that the
+    /// engine said it is when it was connected to. Docker has both, any other product only the classic one.
     fn builders(&self) -> Vec<Builder>;
 
     /// `os/arch` of the engine itself.

@@ -24,6 +24,7 @@ use tokio::{
     sync::broadcast,
 };
 
+mod chain;
 pub mod docker;
 pub mod images;
 pub mod local;

@@ -228,6 +228,45 @@ async fn what_an_engine_kept_that_went_away_mid_build_goes_once_it_is_back() {
 }
 
 #[tokio::test]
+async fn of_all_containers_that_a_build_named_only_those_with_its_mark_go() {
+    let site = Site::new().await;
+    let marked = |mark: &str| json!({ "Image": "base:1", "HostConfig": { "ExtraHosts": [mark] } });
+    site.fake.make("own", &marked("b1.staithe-build.invalid:127.0.0.1"));
+    site.fake.make("of-another", &marked("b2.staithe-build.invalid:127.0.0.1"));
+    site.fake.make("innocent", &json!({ "Image": "base:1" }));
+    let mut text = "began 0\ncontainer 0123456789ab\n".to_owned();
+    for name in ["own", "of-another", "innocent"] {
+        text += &format!("container {}\n", site.fake.container(name).unwrap().id);
+    }
+    site.sweep().await; // makes the folder
+    let file = site.dir.path().join("builds/b1.left");
+    std::fs::write(&file, text).unwrap();
+    // An engine that can't say whose one is removes none, and is asked again.
+    site.fake.fail("GET /containers/{id}/json", Fault::status(500, "broken"));
+    site.engine.sweep("me", &BTreeSet::new()).await.unwrap_err();
+    assert!(file.exists() && site.fake.container("own").is_some());
+    site.sweep().await;
+    let there = |name: &str| site.fake.container(name).is_some();
+    assert!(!there("own") && there("of-another") && there("innocent"));
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_container_that_a_step_names_outlives_the_build_that_fails() {
+    let site = Site::new().await;
+    site.fake.make("innocent", &json!({ "Image": "base:1" }));
+    let id = site.fake.container("innocent").unwrap().id;
+    let named = format!(" ---> Running in {id}\n");
+    // All that it prints is what the builder would say.
+    let words = ["Step 1/2 : FROM base:1", " ---> 0123456789ab\n", "Step 2/2 : RUN x", &named];
+    site.fake.set_build(&gives_up(&words, "it failed"), Then::Ends);
+    let failed = site.fails(order(Builder::Classic)).await;
+    assert!(matches!(failed, BuildFailed::Step { number: 2, .. }), "{failed:?}");
+    assert_eq!(site.fake.requests_of("GET /containers/{id}/json").len(), 1, "it was looked at");
+    assert!(site.fake.container("innocent").is_some());
+}
+
+#[tokio::test]
 async fn a_build_that_says_nothing_more_ends_at_its_limit() {
     let site = Site::new().await;
     site.fake.set_build(&says(&["Step 1/2 : FROM base:1", " ---> 0123456789ab\n"]), Then::Hangs);

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 
 use super::{DockerEngine, call::Failure, create::uuid, images::next, io_failed};
-use crate::EngineFailed;
+use crate::{EngineFailed, chain::chain};
 
 /// Zeros at a tar's end.
 const END: usize = 1024;
@@ -67,7 +67,9 @@ impl Drop for Part {
         match std::fs::remove_file(&self.0) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(%error, "half a file of images is left over"),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "half a file of images is left over")
+            }
         }
     }
 }

@@ -56,10 +56,13 @@ impl DockerEngine {
             }));
         }
         let _busy = self.busy().await?;
-        let mut left = Left::begin(&self.left_dir(), &uuid())?;
+        // By its own clock, since what it made is told by that.
+        let began =
+            if order.builder == Builder::Classic { self.its_time().await } else { i64::MAX };
+        let mut left = Left::begin(&self.left_dir(), &uuid(), began).await?;
         let outcome = self.bounded(order, &mut left, tell).await;
         match &outcome {
-            Ok(_) => left.forget(),
+            Ok(_) => left.forget().await,
             Err(failed) => {
                 if was_interrupted(failed) {
                     self.await_late(&mut left).await;
@@ -109,7 +112,11 @@ impl DockerEngine {
         tell: Tell<'_, BuildNews>,
     ) -> Result<String, Ended> {
         let (context, broken) = context::stream(order.context.clone());
-        let (options, credentials) = (options(order), all_credentials());
+        let (mut options, credentials) = (options(order), all_credentials());
+        if order.builder == Builder::Classic && self.0.facts.product == "docker" {
+            // Others read it in another way, and don't tell of their containers anyway.
+            options.extrahosts = Some(left.mark());
+        }
         let mut stream = match order.builder {
             Builder::Classic => {
                 let body = Some(body_try_stream(context));
@@ -127,7 +134,7 @@ impl DockerEngine {
                 Ok(Some(Ok(info))) => {
                     image = image_in(&info).or(image);
                     reader.take(info).into_iter().for_each(tell);
-                    left.note(reader);
+                    left.note(reader).await;
                 }
                 Ok(Some(Err(error))) => {
                     if let Some(error) = context::taken(&broken) {

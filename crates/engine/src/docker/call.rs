@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bollard::errors::Error;
 use tokio::time::timeout;
 
-use crate::EngineFailed;
+use crate::{EngineFailed, chain::chain};
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -166,20 +166,6 @@ fn remedy_of(kind: io::ErrorKind, message: &str) -> &'static str {
         }
         _ => "Read the engine's log; `staithe doctor` looks for usual causes",
     }
-}
-
-/// An error with all that is behind it.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{
     host::{Host, Tls},
     unavailable,
 };
-use crate::EngineFailed;
+use crate::{EngineFailed, chain::chain};
 
 /// bollard's own limit in seconds: beyond every deadline of ours, so that ours hold.
 const NEVER: u64 = 24 * 3600;
@@ -83,7 +83,10 @@ fn forward(destination: &str, own_dir: &Path) -> std::io::Result<String> {
                     tokio::spawn(carry(stream, line));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection to the engine by ssh was not taken");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "a connection to the engine by ssh was not taken"
+                    );
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -115,6 +118,6 @@ async fn carry(mut stream: UnixStream, mut ssh: Command) {
         Ok(())
     };
     if let Err(error) = outcome.await {
-        tracing::warn!(%error, "a connection to the engine by ssh ended");
+        tracing::warn!(error = chain(&error), "a connection to the engine by ssh ended");
     }
 }

@@ -11,7 +11,7 @@ use super::{
     call::{Failure, call},
     images::not_root,
 };
-use crate::{EngineFailed, LABEL_GENERATION, Sandbox, SandboxSpec, SandboxState};
+use crate::{EngineFailed, LABEL_GENERATION, Sandbox, SandboxSpec, SandboxState, chain::chain};
 
 impl DockerEngine {
     pub(super) async fn make(&self, spec: &SandboxSpec) -> Result<Sandbox, EngineFailed> {
@@ -82,7 +82,11 @@ impl DockerEngine {
             (Ok(sandbox), Ok(left)) => {
                 for network in left {
                     if let Err(error) = self.remove_network(&network).await {
-                        tracing::warn!(network, %error, "a network is left over until the next pass");
+                        tracing::warn!(
+                            network,
+                            error = chain(&error),
+                            "a network is left over until the next pass"
+                        );
                     }
                 }
                 return Ok(sandbox);
@@ -111,16 +115,28 @@ impl DockerEngine {
             Ok::<_, EngineFailed>(())
         };
         if let Err(error) = container.await {
-            tracing::warn!(sandbox = spec.name, %error, "a failed attempt may have left a container");
+            tracing::warn!(
+                sandbox = spec.name,
+                error = chain(&error),
+                "a failed attempt may have left a container"
+            );
             return; // what it uses can't be removed either
         }
         if let Some(network) = &plan.network
             && let Err(error) = self.remove_network(network).await
         {
-            tracing::warn!(sandbox = spec.name, %error, "a failed attempt may have left a network");
+            tracing::warn!(
+                sandbox = spec.name,
+                error = chain(&error),
+                "a failed attempt may have left a network"
+            );
         }
         if fresh_volume && let Err(error) = self.remove_volume(&plan.workspace).await {
-            tracing::warn!(sandbox = spec.name, %error, "a failed attempt may have left a volume");
+            tracing::warn!(
+                sandbox = spec.name,
+                error = chain(&error),
+                "a failed attempt may have left a volume"
+            );
         }
     }
 

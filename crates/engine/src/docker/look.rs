@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     EngineFailed, LABEL_OWNER, Labels,
+    chain::chain,
     images::{Found, LOOK_MAX},
 };
 
@@ -228,7 +229,10 @@ impl Drop for Looked {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if let Err(error) = engine.remove_by_id(&container).await {
-                tracing::warn!(%error, "a container that was looked into is left over until the next pass");
+                tracing::warn!(
+                    error = chain(&error),
+                    "a container that was looked into is left over until the next pass"
+                );
             }
         });
     }

@@ -28,9 +28,9 @@ use tokio_util::io::StreamReader;
 
 use super::{
     body::{runner_path, socket_in_sandbox},
-    call::{Failure, call, chain},
+    call::{Failure, call},
 };
-use crate::{Dial, LABEL_OWNER, SandboxExited, Stream};
+use crate::{Dial, LABEL_OWNER, SandboxExited, Stream, chain::chain};
 
 /// Longest line of a log that is told.
 const LONGEST_LINE: usize = 4096;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use staithe_protocol::{Generation, SessionId, runner::SOCKET_NAME};
 
 use super::{processes, processes::Process, removal};
-use crate::{Labels, SandboxSpec};
+use crate::{Labels, SandboxSpec, chain::chain};
 
 /// Longest name of a sandbox.
 const LONGEST_NAME: usize = 100;
@@ -184,7 +184,11 @@ impl Layout {
             let Some(name) = name.to_str().filter(|n| is_name(n)) else { continue };
             match self.load(name) {
                 Ok(record) => found.extend(record),
-                Err(error) => tracing::warn!(sandbox = name, %error, "unreadable sandbox record"),
+                Err(error) => tracing::warn!(
+                    sandbox = name,
+                    error = chain(&error),
+                    "unreadable sandbox record"
+                ),
             }
         }
         Ok(found)

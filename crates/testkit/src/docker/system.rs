@@ -67,6 +67,8 @@ pub(super) fn info() -> Map<String, Value> {
         "MemoryLimit": true, "SwapLimit": true, "PidsLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true,
         "OomKillDisable": true, "IPv4Forwarding": true, "LoggingDriver": "json-file", "LiveRestoreEnabled": false,
         "Runtimes": { "runc": { "path": "runc" } }, "DefaultRuntime": "runc",
+        // No later than whatever it makes.
+        "SystemTime": "2023-11-14T22:13:20.000000000Z",
         "SecurityOptions": ["name=seccomp,profile=default"], "Warnings": [],
     });
     match info {

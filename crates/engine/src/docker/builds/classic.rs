@@ -8,14 +8,20 @@
 //!  ---> 35a577daaa69             what it made
 //! ```
 //!
-//! Whatever a step prints comes on the same stream: a step that prints the builder's words is believed no
-//! further than that a step's number follows the one before.
+//! Whatever a step prints comes on the same stream, so all of this can be forged. A step has one container,
+//! told before anything runs in it, and one result, told when that is gone: the same words anywhere else are
+//! the step's own, and lines. A step that forges the beginning of the next one is still believed, so ids that
+//! are read here are only guesses at what a build left: `left` asks the engine whether each is the build's
+//! before it removes anything.
 
 use super::{
     lines::{Lines, one_line},
     step::{Step, base_of},
 };
 use crate::images::BuildNews;
+
+/// Most images, and most containers, that are remembered: more than an image may have layers.
+const MOST: usize = 256;
 
 /// An image without a name that a build made, and what it was made upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +36,28 @@ pub(super) struct Made {
 pub(super) struct Classic {
     pub(super) at: Step,
     lines: Lines,
-    /// What it made that no name holds, oldest first. What came from the cache is not its own.
+    /// What it seems to have made that no name holds, oldest first. What came from the cache is not its own.
     pub(super) made: Vec<Made>,
-    /// Containers of steps that may still be there.
+    /// What seem to be containers of its steps, there or gone.
     pub(super) containers: Vec<String>,
     current: Option<String>,
     cached: bool,
     is_base: bool,
+    phase: Phase,
+}
+
+/// How far a step is: what the builder may say next.
+#[derive(Debug, Default)]
+enum Phase {
+    /// Nothing runs yet.
+    #[default]
+    Begun,
+    /// Its container, by its id, may print anything.
+    Runs(String),
+    /// Its container is gone, and its result comes.
+    Ran,
+    /// It has its result.
+    Over,
 }
 
 impl Classic {
@@ -49,18 +70,59 @@ impl Classic {
             news.push(self.begin(number, of, text));
             return news;
         }
-        if let Some(result) = words.strip_prefix(" ---> ") {
-            return self.result(result.trim_end());
+        if self.is_builders(words) {
+            return self.end_of_line().into_iter().collect();
         }
-        let last = self.at.number == self.at.of;
+        // A program that has printed runs: whatever else it says, it was not told of.
+        let is_run =
+            self.at.text.split(' ').next().is_some_and(|it| it.eq_ignore_ascii_case("RUN"));
+        if is_run && matches!(self.phase, Phase::Begun) && !is_blank_or_warning(words) {
+            self.phase = Phase::Over;
+        }
+        self.lines.push(words.as_bytes()).into_iter().map(|line| self.line(line)).collect()
+    }
+
+    /// Takes what only the builder can have said, at this moment.
+    fn is_builders(&mut self, words: &str) -> bool {
         if let Some(id) = words.strip_prefix("Removing intermediate container ") {
-            let id = id.trim_end();
-            self.containers.retain(|container| container != id);
-            self.end_of_line().into_iter().collect()
-        } else if last && words.starts_with("Successfully ") {
-            Vec::new()
+            let is_its = matches!(&self.phase, Phase::Runs(own) if own == id.trim_end());
+            if is_its {
+                self.phase = Phase::Ran;
+            }
+            return is_its;
+        }
+        if words.starts_with("Successfully ") {
+            return self.at.number == self.at.of && matches!(self.phase, Phase::Over);
+        }
+        let Some(result) = words.strip_prefix(" ---> ").map(str::trim_end) else { return false };
+        let begun = matches!(self.phase, Phase::Begun);
+        if begun && result == "Using cache" {
+            self.cached = true;
+            true
+        } else if let Some(id) = result.strip_prefix("Running in ").filter(|id| begun && is_id(id))
+        {
+            remember(&mut self.containers, id.to_owned());
+            self.phase = Phase::Runs(id.to_owned());
+            true
+        } else if (begun || matches!(self.phase, Phase::Ran))
+            && (is_id(result) || result.is_empty())
+        {
+            self.result(result);
+            true
         } else {
-            self.lines.push(words.as_bytes()).into_iter().map(|line| self.line(line)).collect()
+            false
+        }
+    }
+
+    fn result(&mut self, result: &str) {
+        self.phase = Phase::Over;
+        let id = (!result.is_empty()).then(|| result.to_owned());
+        // A base is not of this build.
+        let own = !std::mem::take(&mut self.is_base) && !std::mem::take(&mut self.cached);
+        self.at.base = None; // it is had
+        let parent = std::mem::replace(&mut self.current, id.clone());
+        if let (true, Some(id)) = (own, id) {
+            remember(&mut self.made, Made { id, parent });
         }
     }
 
@@ -90,6 +152,7 @@ impl Classic {
     fn begin(&mut self, number: u32, of: u32, text: &str) -> BuildNews {
         self.is_base = base_of(text).is_some();
         self.cached = false;
+        self.phase = Phase::Begun;
         let base = base_of(text).map(str::to_owned);
         self.at.tail.clear();
         self.at = Step {
@@ -102,29 +165,6 @@ impl Classic {
         BuildNews::Step { number, of, text: self.at.text.clone() }
     }
 
-    fn result(&mut self, result: &str) -> Vec<BuildNews> {
-        let news = self.end_of_line().into_iter().collect();
-        if result == "Using cache" {
-            self.cached = true;
-        } else if let Some(id) = result.strip_prefix("Running in ") {
-            if is_id(id) {
-                self.containers.push(id.to_owned());
-            }
-        } else if is_id(result) || result.is_empty() {
-            let id = (!result.is_empty()).then(|| result.to_owned());
-            // A base is not of this build; what its triggers make upon it is.
-            let own = !std::mem::take(&mut self.is_base) && !std::mem::take(&mut self.cached);
-            self.at.base = None; // it is had
-            let parent = std::mem::replace(&mut self.current, id.clone());
-            if let (true, Some(id)) = (own, id) {
-                self.made.push(Made { id, parent });
-            }
-        } else {
-            return vec![self.line(one_line(result))]; // a warning
-        }
-        news
-    }
-
     fn end_of_line(&mut self) -> Option<BuildNews> {
         self.lines.flush().map(|line| self.line(line))
     }
@@ -133,6 +173,16 @@ impl Classic {
         self.at.tail.push(&line);
         BuildNews::Line(line)
     }
+}
+
+fn remember<T>(all: &mut Vec<T>, one: T) {
+    if all.len() < MOST {
+        all.push(one);
+    }
+}
+
+fn is_blank_or_warning(words: &str) -> bool {
+    words.trim().is_empty() || words.starts_with(" ---> [Warning] ")
 }
 
 /// `Step 3/14 : RUN …`, which comes in one piece.
@@ -189,7 +239,7 @@ mod tests {
         assert_eq!(told, expected);
         let made = Made { id: "35a577daaa69".into(), parent: Some("73ba71c0bfc2".into()) };
         assert_eq!(classic.made, [made], "neither the base nor what was cached");
-        assert!(classic.containers.is_empty());
+        assert_eq!(classic.containers, ["95335d1984c9"]);
     }
 
     #[test]
@@ -206,6 +256,47 @@ mod tests {
         assert_eq!(told[..2], ["1/4 FROM scratch", "2/4 RUN forge"]);
         assert_eq!((classic.at.number, classic.at.of), (2, 4));
         assert_eq!(classic.containers, ["95335d1984c9"]);
+    }
+
+    #[test]
+    fn a_container_or_an_image_that_a_step_prints_is_a_line() {
+        let foreign = " ---> Running in 0123456789ab\n";
+        let base = ["Step 1/3 : FROM a:1", "\n", " ---> 73ba71c0bfc2\n"];
+        let run = ["Step 2/3 : RUN forge", "\n", " ---> Running in 95335d1984c9\n"];
+        let forged =
+            [foreign, " ---> fedcba987654\n", "Removing intermediate container 0123456789ab\n"];
+        let end = ["Removing intermediate container 95335d1984c9\n", " ---> 35a577daaa69\n"];
+        let after = [" ---> fedcba987654\n", foreign];
+        let (told, classic) = news(&[&base[..], &run, &forged, &end, &after].concat());
+        assert_eq!(classic.containers, ["95335d1984c9"]);
+        let made = Made { id: "35a577daaa69".into(), parent: Some("73ba71c0bfc2".into()) };
+        assert_eq!(classic.made, [made]);
+        assert_eq!(told.iter().filter(|line| line.contains("--->")).count(), 4, "{told:?}");
+        // The builder names a container before anything runs.
+        let (_, classic) = news(&[&base[..], &run[..2], &["output\n", foreign]].concat());
+        assert_eq!(classic.containers, Vec::<String>::new());
+        let warning = " ---> [Warning] no swap\n";
+        let (told, classic) = news(&[&base[..], &run[..2], &[warning, run[2]]].concat());
+        assert_eq!(classic.containers, ["95335d1984c9"], "a warning is the builder's: {told:?}");
+    }
+
+    #[test]
+    fn what_the_last_step_prints_of_success_is_told() {
+        let pip = "Successfully installed a\n";
+        let (told, _) = news(&["Step 1/1 : RUN pip", " ---> Running in 95335d1984c9\n", pip]);
+        assert_eq!(told[1], "Successfully installed a");
+    }
+
+    #[test]
+    fn a_step_that_forges_step_after_step_is_remembered_up_to_a_bound() {
+        let mut classic = Classic::default();
+        for number in 1..10_000 {
+            classic.take(&format!("Step {number}/10000 : RUN x"));
+            classic.take(&format!(" ---> Running in {number:012x}\n"));
+            classic.take(&format!("Removing intermediate container {number:012x}\n"));
+            classic.take(&format!(" ---> {number:012x}\n"));
+        }
+        assert_eq!((classic.containers.len(), classic.made.len()), (MOST, MOST));
     }
 
     #[test]

@@ -1,27 +1,40 @@
 //! What a build of the first builder leaves when it does not come to its end: images without a name and
 //! containers, by the ids that the builder told. An engine that is started again keeps both.
 //!
-//! They carry no label of ours, so they are written down as they appear, in a file under `DATA/builds/`. A
-//! failed build takes its own away; when the engine is away, or this server was killed meanwhile, the next
-//! pass does. Who builds or looks into an image holds `DATA/builds/lock` shared; a pass that can't have it
-//! alone leaves all this to a later one.
+//! A program in a step can print any id in the builder's words, so an id alone is never believed:
+//!
+//! - A container is the build's when it has the build's mark, a random name among its extra hosts. Only who
+//!   asks the engine for a container can give it that, and only the builder is asked for it with this mark: a
+//!   sandbox, a container of another build or of anybody else has not got it, whatever it is made of, runs or
+//!   is labelled with, and whenever it was made. A step can read its mark; without the engine that is no use.
+//! - An image can't carry a mark, since that would change it. It is the build's when the engine says that it
+//!   was made since the build began, upon the image that was told, and has no name. Its id is then a hash
+//!   that nobody could know before, so no Dockerfile can hold it, and no container sees ids of images. An
+//!   image that a container or another image is made of is refused by the engine.
+//!
+//! Who builds or looks into an image holds `DATA/builds/lock` shared; a pass that can't have it alone leaves
+//! all this to a later one. A failed build takes its own away; when the engine is away, or this server was
+//! killed meanwhile, the next pass does, by what [`written`] says.
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use bollard::{
-    models::ImageSummary,
-    query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder},
+    models::{ContainerInspectResponse, ImageSummary},
+    query_parameters::{
+        InspectContainerOptions, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    },
 };
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::{Reader, classic::Made};
+use super::classic::Made;
 use crate::{
     EngineFailed, LABEL_OWNER,
+    chain::chain,
     docker::{
         DockerEngine,
         call::{Failure, call},
@@ -29,86 +42,17 @@ use crate::{
     },
 };
 
-/// How a file of leftovers ends.
-const SUFFIX: &str = "left";
+pub(super) use written::Left;
+use written::SUFFIX;
+
+mod written;
+
 /// Tries to remove what the engine itself is still at, and the time between two.
 const TRIES: u32 = 30;
 const BETWEEN: Duration = Duration::from_millis(100);
 
 /// Held by whoever makes images or containers that a pass would take for left over.
 pub(in crate::docker) struct Busy(#[expect(dead_code, reason = "held until it is dropped")] File);
-
-/// What one build left so far.
-pub(in crate::docker) struct Left {
-    path: PathBuf,
-    images: Vec<Made>,
-    containers: Vec<String>,
-    /// What the step under way copies files upon, and where to. The builder ends no such step early.
-    copying: Option<(String, String)>,
-}
-
-impl Left {
-    pub(super) fn begin(dir: &Path, build: &str) -> Result<Self, EngineFailed> {
-        let path = dir.join(format!("{build}.{SUFFIX}"));
-        File::create_new(&path).map_err(|error| io_failed("build", build, error))?;
-        Ok(Self { path, images: Vec::new(), containers: Vec::new(), copying: None })
-    }
-
-    /// Writes down what is new.
-    pub(super) fn note(&mut self, reader: &Reader) {
-        let Reader::Classic(classic) = reader else { return };
-        self.copying = classic.copying();
-        let images = classic.made.iter().skip(self.images.len()).cloned().collect::<Vec<_>>();
-        let is_new = |id: &&String| !self.containers.contains(id);
-        let containers = classic.containers.iter().filter(is_new).cloned().collect::<Vec<_>>();
-        if images.is_empty() && containers.is_empty() {
-            return;
-        }
-        let lines = lines_of(&images, &containers);
-        self.images.extend(images);
-        self.containers.extend(containers);
-        let file = File::options().append(true).open(&self.path);
-        if let Err(error) = file.and_then(|mut file| file.write_all(lines.as_bytes())) {
-            tracing::warn!(%error, "what a build leaves could not be written down");
-        }
-    }
-
-    /// There is nothing to take away.
-    pub(super) fn forget(self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(%error, "what a build leaves could not be forgotten");
-        }
-    }
-
-    fn read(path: PathBuf) -> io::Result<Self> {
-        let (images, containers) = read_lines(&fs::read_to_string(&path)?);
-        Ok(Self { path, images, containers, copying: None })
-    }
-}
-
-fn lines_of(images: &[Made], containers: &[String]) -> String {
-    let image = |made: &Made| {
-        let parent = made.parent.as_deref().unwrap_or_default();
-        format!("image {} {parent}\n", made.id)
-    };
-    let images = images.iter().map(image);
-    images.chain(containers.iter().map(|id| format!("container {id}\n"))).collect()
-}
-
-fn read_lines(text: &str) -> (Vec<Made>, Vec<String>) {
-    let (mut images, mut containers) = (Vec::new(), Vec::new());
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        match (words.next(), words.next(), words.next()) {
-            (Some("image"), Some(id), parent) => {
-                images.push(Made { id: id.to_owned(), parent: parent.map(str::to_owned) });
-            }
-            (Some("container"), Some(id), _) => containers.push(id.to_owned()),
-            _ => {}
-        }
-    }
-    (images, containers)
-}
 
 impl DockerEngine {
     pub(super) fn left_dir(&self) -> PathBuf {
@@ -127,6 +71,14 @@ impl DockerEngine {
         locked.map_err(|error| io_failed("build", "an image", error))
     }
 
+    /// The time by the engine's clock in seconds since 1970; the end of all time when it doesn't tell.
+    pub(super) async fn its_time(&self) -> i64 {
+        let info = call(self.deadline(), self.0.docker.info()).await;
+        let told = info.ok().and_then(|info| info.system_time);
+        let time = told.and_then(|told| told.parse::<jiff::Timestamp>().ok());
+        time.map_or(i64::MAX, jiff::Timestamp::as_second)
+    }
+
     /// Waits a little for the image of a step that copies files: nobody tells of it any more. A step that
     /// copies for longer leaves it.
     pub(super) async fn await_late(&self, left: &mut Left) {
@@ -139,7 +91,7 @@ impl DockerEngine {
             for image in now.into_iter().filter(|image| !before.contains(&image.id)) {
                 let made = Made { id: short(&image.id).to_owned(), parent: Some(parent.clone()) };
                 // Another build may make one upon the same at this moment.
-                if is_that(&image, &made) && self.copies_to(&image.id, &target).await {
+                if is_that(&image, &made, left.began) && self.copies_to(&image.id, &target).await {
                     left.images.push(made);
                     return;
                 }
@@ -165,9 +117,13 @@ impl DockerEngine {
     /// Takes away what a build left. What can't be is left to the next pass.
     pub(super) async fn take_away(&self, left: Left) {
         match self.remove_left(&left).await {
-            Ok(()) => left.forget(),
+            Ok(()) => left.forget().await,
             Err(error) => {
-                tracing::warn!(%error, "what a build left is left over until the next pass");
+                left.write().await;
+                tracing::warn!(
+                    error = chain(&error),
+                    "what a build left is left over until the next pass"
+                );
             }
         }
     }
@@ -188,10 +144,10 @@ impl DockerEngine {
         let mut removed = Vec::new();
         for path in fs::read_dir(&dir).map_err(failed)?.flatten().map(|entry| entry.path()) {
             if path.extension().is_some_and(|end| end == SUFFIX) {
-                let left = Left::read(path).map_err(failed)?;
+                let left = Left::read(path).await.map_err(failed)?;
                 self.remove_left(&left).await?;
                 removed.extend(left.images.iter().map(|made| format!("image {}", made.id)));
-                left.forget();
+                left.forget().await;
             }
         }
         removed.extend(self.remove_looks(owner).await?);
@@ -200,11 +156,11 @@ impl DockerEngine {
     }
 
     async fn remove_left(&self, left: &Left) -> Result<(), EngineFailed> {
+        for container in &left.containers {
+            self.remove_marked(container, &left.mark()).await?;
+        }
         for _ in 0..TRIES {
-            for container in &left.containers {
-                self.remove_by_id(container).await?;
-            }
-            if left.images.is_empty() || !self.remove_made(&left.images).await? {
+            if left.images.is_empty() || !self.remove_made(left).await? {
                 break;
             }
             // The engine may be ending the build yet.
@@ -213,13 +169,27 @@ impl DockerEngine {
         Ok(())
     }
 
+    /// Removes a container when it is of the build that has this mark.
+    async fn remove_marked(&self, container: &str, mark: &str) -> Result<(), EngineFailed> {
+        let inspect = self.0.docker.inspect_container(container, None::<InspectContainerOptions>);
+        match call(self.deadline(), inspect).await {
+            Ok(found) => match found.id.as_ref().filter(|_| is_marked(&found, mark)) {
+                Some(id) => self.remove_by_id(id).await,
+                None => Ok(()),
+            },
+            Err(Failure::NotFound(_)) => Ok(()),
+            Err(failure) => Err(failure.of("inspect", container)),
+        }
+    }
+
     /// Removes images that a build made, the newest first, but those that got a name meanwhile. True when
     /// something of them is in use.
-    async fn remove_made(&self, made: &[Made]) -> Result<bool, EngineFailed> {
+    async fn remove_made(&self, left: &Left) -> Result<bool, EngineFailed> {
         let all = self.nameless().await?;
         let mut used = false;
-        for made in made.iter().rev() {
-            let Some(found) = all.iter().find(|image| is_that(image, made)) else { continue };
+        for made in left.images.iter().rev() {
+            let is_it = |image: &&ImageSummary| is_that(image, made, left.began);
+            let Some(found) = all.iter().find(is_it) else { continue };
             // Its parents are removed one by one, so that none of another build's go with it.
             used |= !self.remove_image_by_id(&found.id, true).await?;
         }
@@ -266,13 +236,19 @@ fn is_unnamed(image: &ImageSummary) -> bool {
     !image.repo_tags.iter().any(named) && !image.repo_digests.iter().any(named)
 }
 
-/// Whether this is what a build made: a step can print any id, so its parent must be the build's as well.
-fn is_that(image: &ImageSummary, made: &Made) -> bool {
+/// Whether a build that began then made this, and not only printed its id.
+fn is_that(image: &ImageSummary, made: &Made, began: i64) -> bool {
     let parent = match &made.parent {
         Some(parent) => short(&image.parent_id).starts_with(parent),
         None => image.parent_id.is_empty(),
     };
-    short(&image.id).starts_with(&made.id) && parent && is_unnamed(image)
+    let is_id = short(&image.id).starts_with(&made.id);
+    is_id && parent && image.created >= began && is_unnamed(image)
+}
+
+fn is_marked(container: &ContainerInspectResponse, mark: &str) -> bool {
+    let hosts = container.host_config.as_ref().and_then(|config| config.extra_hosts.as_ref());
+    hosts.is_some_and(|hosts| hosts.iter().any(|host| host == mark))
 }
 
 fn short(id: &str) -> &str {
@@ -281,6 +257,8 @@ fn short(id: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use bollard::models::HostConfig;
+
     use super::*;
 
     fn made(id: &str, parent: Option<&str>) -> Made {
@@ -288,25 +266,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_down_is_read_again() {
-        let images = vec![made("aa", Some("bb")), made("cc", None)];
-        let containers = vec!["dd".to_owned()];
-        let text = lines_of(&images, &containers);
-        assert_eq!(read_lines(&text), (images, containers));
-        assert_eq!(read_lines("ima\nimage\n\nnonsense x"), (vec![], vec![]));
-    }
-
-    #[test]
-    fn only_a_nameless_image_upon_the_same_parent_is_the_builds() {
-        let image = |names: &[&str], parent: &str| ImageSummary {
+    fn only_a_nameless_image_of_the_builds_time_upon_the_same_parent_is_the_builds() {
+        let image = |names: &[&str], parent: &str, created| ImageSummary {
             id: "sha256:aabbcc".into(),
             parent_id: parent.into(),
             repo_tags: names.iter().map(|name| (*name).to_owned()).collect(),
+            created,
             ..ImageSummary::default()
         };
-        assert!(is_that(&image(&["<none>:<none>"], "sha256:bb00"), &made("aabb", Some("bb"))));
-        assert!(is_that(&image(&[], ""), &made("aabb", None)));
-        assert!(!is_that(&image(&["a:1"], "sha256:bb00"), &made("aabb", Some("bb"))));
-        assert!(!is_that(&image(&[], "sha256:cc00"), &made("aabb", Some("bb"))));
+        let (upon, none) = (made("aabb", Some("bb")), made("aabb", None));
+        assert!(is_that(&image(&["<none>:<none>"], "sha256:bb00", 7), &upon, 7));
+        assert!(is_that(&image(&[], "", 8), &none, 7));
+        assert!(!is_that(&image(&["a:1"], "sha256:bb00", 7), &upon, 7));
+        assert!(!is_that(&image(&[], "sha256:cc00", 7), &upon, 7));
+        assert!(!is_that(&image(&[], "sha256:bb00", 6), &upon, 7), "it was there before");
+        assert!(
+            !is_that(&image(&[], "sha256:bb00", 7), &upon, i64::MAX),
+            "nobody knows since when"
+        );
+    }
+
+    #[test]
+    fn only_a_container_with_the_builds_own_mark_is_the_builds() {
+        let container = |hosts: Option<&[&str]>| ContainerInspectResponse {
+            host_config: Some(HostConfig {
+                extra_hosts: hosts.map(|hosts| hosts.iter().map(|it| (*it).to_owned()).collect()),
+                ..HostConfig::default()
+            }),
+            ..ContainerInspectResponse::default()
+        };
+        assert!(is_marked(&container(Some(&["other:1.2.3.4", "mark"])), "mark"));
+        assert!(!is_marked(&container(Some(&["another-mark"])), "mark"));
+        assert!(!is_marked(&container(None), "mark"));
+        assert!(!is_marked(&ContainerInspectResponse::default(), "mark"));
     }
 }

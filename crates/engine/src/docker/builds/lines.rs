@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
-/// Most characters of a line that are told.
-const WIDTH: usize = 200;
+/// Most characters of a line that are told. Whoever hides secrets in it must have them whole, and shorten
+/// then.
+const WIDTH: usize = 2000;
 /// Most lines of a step that are kept.
 const TAIL: usize = 50;
 
-/// The bytes of a stream become lines; what is not ended yet waits.
+/// The bytes of a stream become lines; what is not ended yet waits. Of a line that is overwritten again and
+/// again, as a bar of progress is, what it was last is told: once for all that comes at a time.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     line: Vec<u8>,
@@ -31,12 +33,20 @@ impl Lines {
     /// Whole lines, but blank ones.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut whole = Vec::new();
+        // What the next characters will overwrite.
+        let mut returned = None;
         for &byte in bytes {
-            if matches!(byte, b'\n' | b'\r') {
-                whole.extend(self.flush());
-            } else {
-                self.take(byte);
+            match byte {
+                b'\r' => returned = self.flush().or(returned),
+                b'\n' => {
+                    let over = returned.take();
+                    whole.extend(self.flush().or(over));
+                }
+                byte => self.take(byte),
             }
+        }
+        if self.line.is_empty() {
+            whole.extend(returned);
         }
         whole
     }
@@ -117,6 +127,27 @@ mod tests {
         assert_eq!(told, ["10 %", "20 %"]);
         assert_eq!(lines.flush().as_deref(), Some("grün"));
         assert_eq!(lines.flush(), None);
+    }
+
+    #[test]
+    fn a_line_that_is_overwritten_is_told_once_as_it_was_last() {
+        let mut lines = Lines::default();
+        let bar = "(Reading database ... \r(Reading database ... 5%\r(Reading database ... 10%\r";
+        assert_eq!(lines.push(bar.as_bytes()), ["(Reading database ... 10%"]);
+        let end = format!("before\n{bar}(Reading database ... 900 files.)\r\n\nafter\r\n");
+        let told = ["before", "(Reading database ... 900 files.)", "after"];
+        assert_eq!(lines.push(end.as_bytes()), told);
+        assert_eq!(lines.push(b"10%\r20%\r\x1b[K\nnext\n"), ["20%", "next"]);
+        assert_eq!(lines.push(b"10%\r20%\r3"), Vec::<String>::new());
+        assert_eq!(lines.push(b"0%\n"), ["30%"]);
+    }
+
+    #[test]
+    fn a_secret_in_a_long_line_is_told_whole() {
+        let line = format!("{} a-secret-word {}", "x".repeat(190), "y".repeat(3000));
+        let told = Lines::default().push(format!("{line}\n").as_bytes());
+        assert_eq!(told, [line[..WIDTH].to_owned()]);
+        assert!(told[0].contains("a-secret-word"));
     }
 
     #[test]
