@@ -117,9 +117,10 @@ impl Making<'_> {
                 cause: exit_of(&cause).unwrap_or_else(|| one(cause)),
                 tail: all(tail),
             },
-            BuildFailed::DiskFull { cause, tail } => {
-                BuildFailed::DiskFull { cause: one(cause), tail: all(tail) }
-            }
+            BuildFailed::DiskFull { cause, tail } => BuildFailed::DiskFull {
+                cause: exit_of(&cause).unwrap_or_else(|| one(cause)),
+                tail: all(tail),
+            },
             BuildFailed::TimedOut { text, tail, .. } => BuildFailed::TimedOut {
                 limit: self.limit,
                 number,

@@ -195,7 +195,7 @@ fn in_words(told: &Told) {
 
 fn changes_in_words(changes: &[Change]) {
     if changes.is_empty() {
-        say("  nothing is different");
+        say("  nothing is different, unless credentials in addresses are");
     }
     for Change { field, before, after, stage } in changes {
         say(&format!("  {:<7} {field}", stage.as_str()));
