@@ -401,3 +401,35 @@ async fn a_file_of_images_is_whole_or_not_there() {
     assert_eq!(site.images.inspect("base:1").await.unwrap().unwrap().id, before.id);
     assert_eq!(site.images.layers("base:1").await.unwrap()[0].created_by, "FROM base");
 }
+
+#[tokio::test]
+async fn images_take_their_time_into_and_out_of_a_file_while_the_engine_lives() {
+    let site = Site::new().await;
+    let file = site.dir.path().join("images.tar");
+    site.images.save(&["base:1"], &file).await.unwrap();
+    let routes = ["GET /images/get", "POST /images/load"];
+    let again = async || match site.images.save(&["base:1"], &file).await {
+        Ok(()) => site.images.load(&file).await,
+        failed => failed,
+    };
+    tokio::time::pause();
+    for route in routes {
+        site.fake.fail(route, Fault::Slow(Duration::from_mins(20)));
+    }
+    again().await.unwrap();
+    assert!(site.fake.requests_of("GET /_ping").len() > 10, "it was asked meanwhile");
+    for route in routes {
+        for mute in [true, false] {
+            site.fake.fail(route, Fault::Hang);
+            if mute {
+                site.fake.fail("GET /_ping", Fault::Hang);
+            }
+            let began = tokio::time::Instant::now();
+            let failed = again().await.unwrap_err();
+            let EngineFailed::Operation { source, .. } = failed else { panic!("{failed:?}") };
+            assert_eq!(source.kind(), io::ErrorKind::TimedOut, "{source}");
+            // That the file was sent is a sign of life, too.
+            assert_eq!(began.elapsed() < Duration::from_mins(5), mute, "{route}");
+        }
+    }
+}
