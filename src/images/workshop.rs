@@ -237,7 +237,7 @@ impl Workshop {
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Result<bool, EngineFailed>, MakeFailed> {
         tokio::select! {
-            pulled = self.images.pull(name, tell) => Ok(pulled),
+            pulled = self.images.pull(name, &making.inputs.platform, tell) => Ok(pulled),
             () = making.cancel.cancelled() => Err(BuildFailed::Cancelled.into()),
         }
     }

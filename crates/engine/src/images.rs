@@ -184,8 +184,14 @@ pub trait Images: fmt::Debug + Send + Sync {
     /// Removing what is not there is no error.
     async fn remove(&self, name: &str) -> Result<(), EngineFailed>;
 
-    /// Fetches an image, whatever the settings say of fetching; tells in words. False: there is none.
-    async fn pull(&self, name: &str, tell: Tell<'_, String>) -> Result<bool, EngineFailed>;
+    /// Fetches an image for a platform (empty: the engine's own), whatever the settings say of fetching;
+    /// tells in words. False: there is none.
+    async fn pull(
+        &self,
+        name: &str,
+        platform: &str,
+        tell: Tell<'_, String>,
+    ) -> Result<bool, EngineFailed>;
 
     /// Sends an image to the registry in its name; tells in words.
     async fn push(&self, name: &str, tell: Tell<'_, String>) -> Result<(), EngineFailed>;

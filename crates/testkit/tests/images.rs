@@ -369,11 +369,15 @@ async fn a_look_removes_its_container_whatever_happens() {
 #[tokio::test]
 async fn a_registry_that_has_no_such_image_is_told_from_one_that_fails() {
     let site = Site::new().await;
-    assert!(!site.images.pull("offered:1", &|_| {}).await.unwrap());
+    assert!(!site.images.pull("offered:1", "", &|_| {}).await.unwrap());
     site.fake.offer_image("offered:1");
-    assert!(site.images.pull("offered:1", &|_| {}).await.unwrap());
+    for platform in ["", "linux/arm64"] {
+        assert!(site.images.pull("offered:1", platform, &|_| {}).await.unwrap());
+        let asked = site.fake.requests_of("POST /images/create").pop().unwrap();
+        assert_eq!(asked.word("platform"), platform);
+    }
     site.fake.fail("POST /images/create", Fault::status(500, "dial tcp: no such host"));
-    let failed = site.images.pull("other:1", &|_| {}).await;
+    let failed = site.images.pull("other:1", "", &|_| {}).await;
     assert!(matches!(failed, Err(EngineFailed::Image { .. })), "{failed:?}");
     site.images.push("offered:1", &|_| {}).await.unwrap();
     assert_eq!(site.fake.pushed(), ["offered:1"]);

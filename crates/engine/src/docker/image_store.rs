@@ -131,8 +131,13 @@ impl Images for DockerImages {
         }
     }
 
-    async fn pull(&self, name: &str, tell: Tell<'_, String>) -> Result<bool, EngineFailed> {
-        match self.0.fetch(name, &|progress| tell(progress.text)).await {
+    async fn pull(
+        &self,
+        name: &str,
+        platform: &str,
+        tell: Tell<'_, String>,
+    ) -> Result<bool, EngineFailed> {
+        match self.0.fetch(name, platform, &|progress| tell(progress.text)).await {
             Ok(()) => Ok(true),
             Err(NotFetched::None(_)) => Ok(false),
             Err(NotFetched::Failed(error)) => Err(error),
