@@ -319,7 +319,7 @@ async fn a_container_that_a_failing_step_names_runs_on() {
     let plain =
         format!("RUN echo ' ---> Running in {short}'; echo ' ---> {short}'; exit 3\nRUN true");
     let next_step = format!(
-        "RUN printf 'Step 4/4 : RUN it'; sleep 1; echo ' ---> Running in {id}'; sleep 1; exit 3\n\
+        "RUN printf 'Step 4/5 : RUN it'; sleep 1; echo ' ---> Running in {id}'; sleep 1; exit 3\n\
          RUN true"
     );
     for (steps, number) in [(plain, 3), (next_step, 4)] {
