@@ -351,6 +351,9 @@ impl Workshop {
             },
             platform: making.inputs.platform.clone(),
             anew: how.anew,
+            memory: 0,
+            cpus: 0.0,
+            network: String::new(),
             limit: self.ways.timeout,
             cancel: making.cancel.clone(),
         })

@@ -77,6 +77,15 @@ pub struct BuildOrder {
     pub platform: String,
     /// No step is taken from the builder's cache.
     pub anew: bool,
+    /// Most bytes of memory that a step may use, swap included; 0: no limit. The classic builder of Docker
+    /// keeps it; `BuildKit` in Docker takes no limits, and its steps use what the machine has.
+    pub memory: u64,
+    /// Most processors that a step may use; 0: no limit. Kept as `memory` is.
+    pub cpus: f64,
+    /// What steps can reach: empty: the builder's default; `none`: nothing; or, with the classic builder, a
+    /// network's name. `BuildKit` in Docker knows `default`, `none` and `host`, and refuses other names.
+    /// What the builder itself fetches (`FROM`, `ADD` of an address) is not held back by it.
+    pub network: String,
     /// From its beginning to its end.
     pub limit: Duration,
     /// Ends it.

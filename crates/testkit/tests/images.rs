@@ -102,6 +102,9 @@ fn order(builder: Builder) -> BuildOrder {
         build_args: BTreeMap::new(),
         platform: String::new(),
         anew: false,
+        memory: 0,
+        cpus: 0.0,
+        network: String::new(),
         limit: Duration::from_secs(30),
         cancel: CancellationToken::new(),
     }
@@ -152,6 +155,33 @@ async fn a_build_asks_for_what_was_ordered() {
             assert_eq!(asked.word(key), value, "{builder:?} {key}");
         }
         assert!(asked.flag("nocache") && asked.flag("rm") && asked.flag("forcerm"));
+    }
+}
+
+#[tokio::test]
+async fn a_build_asks_for_its_limits_where_the_builder_keeps_them() {
+    let site = Site::new().await;
+    let none = ["memory", "memswap", "cpuperiod", "cpuquota", "networkmode"];
+    for builder in BUILDERS {
+        site.build(order(builder)).await.unwrap();
+        let asked = site.fake.requests_of("POST /build").pop().unwrap();
+        assert!(none.iter().all(|key| asked.word(key).is_empty()), "{builder:?}: {asked:?}");
+    }
+    for memory in [64 << 20, 5 << 30] {
+        let network = "none".to_owned();
+        let classic = BuildOrder { memory, cpus: 1.5, network, ..order(Builder::Classic) };
+        site.build(classic.clone()).await.unwrap();
+        let asked = site.fake.requests_of("POST /build").pop().unwrap();
+        let bytes = memory.to_string();
+        for (key, value) in none.iter().zip([&*bytes, &*bytes, "100000", "150000", "none"]) {
+            assert_eq!(asked.word(key), value, "{key}");
+        }
+        assert!(asked.word("extrahosts").ends_with(":127.0.0.1"));
+        site.build(BuildOrder { builder: Builder::BuildKit, ..classic }).await.unwrap();
+        let asked = site.fake.requests_of("POST /build").pop().unwrap();
+        let only = none.iter().filter(|key| !asked.word(key).is_empty()).collect::<Vec<_>>();
+        assert_eq!(only, [&"networkmode"]);
+        assert_eq!(asked.word("extrahosts"), "");
     }
 }
 
