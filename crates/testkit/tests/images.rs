@@ -264,10 +264,9 @@ async fn of_all_containers_that_a_build_named_only_those_with_its_mark_go() {
     site.fake.make("own", &marked("b1.staithe-build.invalid:127.0.0.1"));
     site.fake.make("of-another", &marked("b2.staithe-build.invalid:127.0.0.1"));
     site.fake.make("innocent", &json!({ "Image": "base:1" }));
-    let mut text = "began 0\ncontainer 0123456789ab\n".to_owned();
-    for name in ["own", "of-another", "innocent"] {
-        text += &format!("container {}\n", site.fake.container(name).unwrap().id);
-    }
+    let ids = ["own", "of-another", "innocent"].map(|it| site.fake.container(it).unwrap().id);
+    let [own, other, innocent] = ids.map(|id| format!("container {id}\n"));
+    let text = format!("began 0\ncontainer 0123456789ab\n{own}{other}{innocent}");
     site.sweep().await; // makes the folder
     let file = site.dir.path().join("builds/b1.left");
     std::fs::write(&file, text).unwrap();

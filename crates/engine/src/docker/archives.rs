@@ -128,7 +128,7 @@ impl Drop for Part {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(error = chain(&error), "half a file of images is left over")
+                tracing::warn!(error = chain(&error), "half a file of images is left over");
             }
         }
     }
