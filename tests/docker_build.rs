@@ -68,6 +68,9 @@ impl Site {
             build_args: BTreeMap::new(),
             platform: String::new(),
             anew: false,
+            memory: 0,
+            cpus: 0.0,
+            network: String::new(),
             limit: Duration::from_mins(2),
             cancel: CancellationToken::new(),
         }
@@ -291,6 +294,41 @@ async fn what_another_image_is_made_of_stays_when_a_build_fails() {
     assert_eq!(site.left(), before, "no more and no less");
 }
 
+#[tokio::test]
+async fn a_step_without_a_network_has_none() {
+    let steps = "RUN echo interfaces: $(ls /sys/class/net)";
+    for builder in BUILDERS {
+        let site = Site::new().await;
+        for (network, alone) in [("none", true), ("", false)] {
+            // Otherwise the second would come from the cache of the first.
+            let order = BuildOrder { anew: true, ..site.order(builder, BUSYBOX, steps) };
+            let network = network.to_owned();
+            site.build(BuildOrder { network, ..order }).await.unwrap();
+            let news = site.news();
+            let told = news.iter().find(|line| line.starts_with("interfaces:")).unwrap();
+            assert_eq!(!told.contains("eth0"), alone, "{builder:?}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_step_has_no_more_memory_and_processors_than_were_ordered() {
+    let site = Site::new().await;
+    let steps = "RUN cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max \
+                 cpu/cpu.cfs_quota_us cpu.max 2>/dev/null; \
+                 grep -c staithe-build.invalid /etc/hosts";
+    // More than the client's own field holds, too.
+    for (memory, bytes) in [(64 << 20, "67108864"), (3 << 30, "3221225472")] {
+        let order =
+            BuildOrder { anew: true, memory, ..site.order(Builder::Classic, BUSYBOX, steps) };
+        site.build(BuildOrder { cpus: 0.5, ..order }).await.unwrap();
+        let news = site.news();
+        let at = |words: &[&str]| news.iter().any(|line| words.contains(&line.as_str()));
+        assert!(at(&[bytes]) && at(&["50000", "50000 100000"]), "{news:?}");
+        assert!(at(&["1"]), "the mark of its containers: {news:?}");
+    }
+}
+
 /// A running container that no build made; gone when it is dropped.
 struct Innocent(String);
 
@@ -310,7 +348,8 @@ impl Drop for Innocent {
     }
 }
 
-/// A step can print all that the builder says, also that the next step began in that container.
+/// A step can print all that the builder says, also that the next of its steps (the fifth are the labels) began
+/// in that container.
 #[tokio::test]
 async fn a_container_that_a_failing_step_names_runs_on() {
     let site = Site::new().await;
@@ -319,7 +358,7 @@ async fn a_container_that_a_failing_step_names_runs_on() {
     let plain =
         format!("RUN echo ' ---> Running in {short}'; echo ' ---> {short}'; exit 3\nRUN true");
     let next_step = format!(
-        "RUN printf 'Step 4/4 : RUN it'; sleep 1; echo ' ---> Running in {id}'; sleep 1; exit 3\n\
+        "RUN printf 'Step 4/5 : RUN it'; sleep 1; echo ' ---> Running in {id}'; sleep 1; exit 3\n\
          RUN true"
     );
     for (steps, number) in [(plain, 3), (next_step, 4)] {

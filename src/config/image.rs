@@ -79,6 +79,9 @@ impl Config {
         check("sandbox.image.vscode", download(&image.vscode));
         check("sandbox.image.ca_dir", folder(&image.ca_dir));
         check("sandbox.image.cache_dir", absolute(&image.cache_dir));
+        let known = ["", "host", "none"].contains(&image.network.as_str());
+        let network = if known { Ok(()) } else { Err("\"host\", \"none\" or nothing".into()) };
+        check("sandbox.image.network", network);
         check("sandbox.image.max_builds", at_least_one(image.max_builds > 0));
         check("sandbox.image.build_timeout", at_least_one(image.build_timeout.0.as_secs() > 0));
         for name in image.build_args.keys() {

@@ -165,6 +165,7 @@ pub struct Image {
     pub tools_image: String,
     pub ca_dir: PathBuf,
     pub build_timeout: Span,
+    pub network: String,
     pub max_builds: usize,
     pub rebuild: Rebuild,
     pub cache_dir: PathBuf,

@@ -18,6 +18,11 @@ pub struct Ways {
     pub dir: PathBuf,
     pub builder: BuilderChoice,
     pub timeout: Duration,
+    /// Bytes and processors that one step may use, as far as the builder can hold that; 0: no limit.
+    pub memory: u64,
+    pub cpus: f64,
+    /// The network of the steps; empty: the builder's own.
+    pub network: String,
     /// Certificates of authorities, each with its file's name.
     pub authorities: Vec<(String, Vec<u8>)>,
     /// Finished stages are kept here.
@@ -40,6 +45,9 @@ impl Ways {
             dir: data_dir.join("images"),
             builder: image.builder,
             timeout: image.build_timeout.0,
+            memory: config.sandbox.docker.memory.0,
+            cpus: config.sandbox.docker.cpus,
+            network: image.network.clone(),
             authorities: match set(&image.ca_dir) {
                 Some(dir) => authorities(&dir)?,
                 None => Vec::new(),

@@ -265,9 +265,9 @@ impl Workshop {
     ) -> Result<Result<bool, EngineFailed>, MakeFailed> {
         let tell = |words: String| making.take(BuildNews::Line(words));
         tokio::select! {
-            pulled = self.images.pull(name, &tell) => Ok(pulled),
-            () = making.cancel.cancelled() => Err(BuildFailed::Cancelled.into()),
-        }
+        pulled = self.images.pull(name, &making.inputs.platform, &tell) => Ok(pulled),
+                () = making.cancel.cancelled() => Err(BuildFailed::Cancelled.into()),
+            }
     }
 
     async fn take_from_cache(&self, making: &Making<'_>, name: &str) -> bool {
@@ -380,6 +380,9 @@ impl Workshop {
             },
             platform: making.inputs.platform.clone(),
             anew: how.anew,
+            memory: self.ways.memory,
+            cpus: self.ways.cpus,
+            network: self.ways.network.clone(),
             limit: self.ways.timeout,
             cancel: making.cancel.clone(),
         })

@@ -32,6 +32,7 @@ use crate::{
     SandboxExited, SandboxSpec, SandboxState, Stats, chain::chain,
 };
 
+mod alive;
 mod archives;
 mod body;
 mod builds;

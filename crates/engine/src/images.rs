@@ -77,6 +77,15 @@ pub struct BuildOrder {
     pub platform: String,
     /// No step is taken from the builder's cache.
     pub anew: bool,
+    /// Most bytes of memory that a step may use, swap included; 0: no limit. The classic builder of Docker
+    /// keeps it; `BuildKit` in Docker takes no limits, and its steps use what the machine has.
+    pub memory: u64,
+    /// Most processors that a step may use; 0: no limit. Kept as `memory` is.
+    pub cpus: f64,
+    /// What steps can reach: empty: the builder's default; `none`: nothing; or, with the classic builder, a
+    /// network's name. `BuildKit` in Docker knows `default`, `none` and `host`, and refuses other names.
+    /// What the builder itself fetches (`FROM`, `ADD` of an address) is not held back by it.
+    pub network: String,
     /// From its beginning to its end.
     pub limit: Duration,
     /// Ends it.
@@ -167,6 +176,10 @@ pub trait Images: fmt::Debug + Send + Sync {
         folder: &str,
     ) -> Result<BTreeMap<String, Vec<u8>>, EngineFailed>;
 
+    /// Removes what builds and looks of this installation left that are no more, because their process or the
+    /// engine was killed. Tells what was removed; nothing while anybody builds.
+    async fn sweep(&self) -> Result<Vec<String>, EngineFailed>;
+
     /// The ids of images that containers, running or not, are made of.
     async fn used(&self) -> Result<Vec<String>, EngineFailed>;
 
@@ -184,8 +197,14 @@ pub trait Images: fmt::Debug + Send + Sync {
     /// Removing what is not there is no error.
     async fn remove(&self, name: &str) -> Result<(), EngineFailed>;
 
-    /// Fetches an image, whatever the settings say of fetching; tells in words. False: there is none.
-    async fn pull(&self, name: &str, tell: Tell<'_, String>) -> Result<bool, EngineFailed>;
+    /// Fetches an image for a platform (empty: the engine's own), whatever the settings say of fetching;
+    /// tells in words. False: there is none.
+    async fn pull(
+        &self,
+        name: &str,
+        platform: &str,
+        tell: Tell<'_, String>,
+    ) -> Result<bool, EngineFailed>;
 
     /// Sends an image to the registry in its name; tells in words.
     async fn push(&self, name: &str, tell: Tell<'_, String>) -> Result<(), EngineFailed>;

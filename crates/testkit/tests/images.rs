@@ -102,6 +102,9 @@ fn order(builder: Builder) -> BuildOrder {
         build_args: BTreeMap::new(),
         platform: String::new(),
         anew: false,
+        memory: 0,
+        cpus: 0.0,
+        network: String::new(),
         limit: Duration::from_secs(30),
         cancel: CancellationToken::new(),
     }
@@ -152,6 +155,33 @@ async fn a_build_asks_for_what_was_ordered() {
             assert_eq!(asked.word(key), value, "{builder:?} {key}");
         }
         assert!(asked.flag("nocache") && asked.flag("rm") && asked.flag("forcerm"));
+    }
+}
+
+#[tokio::test]
+async fn a_build_asks_for_its_limits_where_the_builder_keeps_them() {
+    let site = Site::new().await;
+    let none = ["memory", "memswap", "cpuperiod", "cpuquota", "networkmode"];
+    for builder in BUILDERS {
+        site.build(order(builder)).await.unwrap();
+        let asked = site.fake.requests_of("POST /build").pop().unwrap();
+        assert!(none.iter().all(|key| asked.word(key).is_empty()), "{builder:?}: {asked:?}");
+    }
+    for memory in [64 << 20, 5 << 30] {
+        let network = "none".to_owned();
+        let classic = BuildOrder { memory, cpus: 1.5, network, ..order(Builder::Classic) };
+        site.build(classic.clone()).await.unwrap();
+        let asked = site.fake.requests_of("POST /build").pop().unwrap();
+        let bytes = memory.to_string();
+        for (key, value) in none.iter().zip([&*bytes, &*bytes, "100000", "150000", "none"]) {
+            assert_eq!(asked.word(key), value, "{key}");
+        }
+        assert!(asked.word("extrahosts").ends_with(":127.0.0.1"));
+        site.build(BuildOrder { builder: Builder::BuildKit, ..classic }).await.unwrap();
+        let asked = site.fake.requests_of("POST /build").pop().unwrap();
+        let only = none.iter().filter(|key| !asked.word(key).is_empty()).collect::<Vec<_>>();
+        assert_eq!(only, [&"networkmode"]);
+        assert_eq!(asked.word("extrahosts"), "");
     }
 }
 
@@ -234,10 +264,9 @@ async fn of_all_containers_that_a_build_named_only_those_with_its_mark_go() {
     site.fake.make("own", &marked("b1.staithe-build.invalid:127.0.0.1"));
     site.fake.make("of-another", &marked("b2.staithe-build.invalid:127.0.0.1"));
     site.fake.make("innocent", &json!({ "Image": "base:1" }));
-    let mut text = "began 0\ncontainer 0123456789ab\n".to_owned();
-    for name in ["own", "of-another", "innocent"] {
-        text += &format!("container {}\n", site.fake.container(name).unwrap().id);
-    }
+    let ids = ["own", "of-another", "innocent"].map(|it| site.fake.container(it).unwrap().id);
+    let [own, other, innocent] = ids.map(|id| format!("container {id}\n"));
+    let text = format!("began 0\ncontainer 0123456789ab\n{own}{other}{innocent}");
     site.sweep().await; // makes the folder
     let file = site.dir.path().join("builds/b1.left");
     std::fs::write(&file, text).unwrap();
@@ -369,11 +398,15 @@ async fn a_look_removes_its_container_whatever_happens() {
 #[tokio::test]
 async fn a_registry_that_has_no_such_image_is_told_from_one_that_fails() {
     let site = Site::new().await;
-    assert!(!site.images.pull("offered:1", &|_| {}).await.unwrap());
+    assert!(!site.images.pull("offered:1", "", &|_| {}).await.unwrap());
     site.fake.offer_image("offered:1");
-    assert!(site.images.pull("offered:1", &|_| {}).await.unwrap());
+    for platform in ["", "linux/arm64"] {
+        assert!(site.images.pull("offered:1", platform, &|_| {}).await.unwrap());
+        let asked = site.fake.requests_of("POST /images/create").pop().unwrap();
+        assert_eq!(asked.word("platform"), platform);
+    }
     site.fake.fail("POST /images/create", Fault::status(500, "dial tcp: no such host"));
-    let failed = site.images.pull("other:1", &|_| {}).await;
+    let failed = site.images.pull("other:1", "", &|_| {}).await;
     assert!(matches!(failed, Err(EngineFailed::Image { .. })), "{failed:?}");
     site.images.push("offered:1", &|_| {}).await.unwrap();
     assert_eq!(site.fake.pushed(), ["offered:1"]);
@@ -400,4 +433,36 @@ async fn a_file_of_images_is_whole_or_not_there() {
     site.images.load(&file).await.unwrap();
     assert_eq!(site.images.inspect("base:1").await.unwrap().unwrap().id, before.id);
     assert_eq!(site.images.layers("base:1").await.unwrap()[0].created_by, "FROM base");
+}
+
+#[tokio::test]
+async fn images_take_their_time_into_and_out_of_a_file_while_the_engine_lives() {
+    let site = Site::new().await;
+    let file = site.dir.path().join("images.tar");
+    site.images.save(&["base:1"], &file).await.unwrap();
+    let routes = ["GET /images/get", "POST /images/load"];
+    let again = async || match site.images.save(&["base:1"], &file).await {
+        Ok(()) => site.images.load(&file).await,
+        failed => failed,
+    };
+    tokio::time::pause();
+    for route in routes {
+        site.fake.fail(route, Fault::Slow(Duration::from_mins(20)));
+    }
+    again().await.unwrap();
+    assert!(site.fake.requests_of("GET /_ping").len() > 10, "it was asked meanwhile");
+    for route in routes {
+        for mute in [true, false] {
+            site.fake.fail(route, Fault::Hang);
+            if mute {
+                site.fake.fail("GET /_ping", Fault::Hang);
+            }
+            let began = tokio::time::Instant::now();
+            let failed = again().await.unwrap_err();
+            let EngineFailed::Operation { source, .. } = failed else { panic!("{failed:?}") };
+            assert_eq!(source.kind(), io::ErrorKind::TimedOut, "{source}");
+            // That the file was sent is a sign of life, too.
+            assert_eq!(began.elapsed() < Duration::from_mins(5), mute, "{route}");
+        }
+    }
 }

@@ -55,6 +55,10 @@ pub(super) async fn run(wanted: &ImageBuild) -> Result<(), CommandFailed> {
     }
     let workshop = workshop(&config).await?;
     let cancel = asked_to_end();
+    // What a build left whose engine or process was killed: where there is no server, nobody else does it.
+    for left in workshop.images().sweep().await? {
+        eprintln!("left by a build of before, removed: {left}");
+    }
     let made = make(&workshop, &inputs, wanted.force_rebuild, &cancel).await?;
     let after = async {
         if let Err(error) = workshop.keep(&made).await {

@@ -8,7 +8,6 @@ use bollard::{
     body_try_stream,
     errors::Error,
     models::{BuildInfo, BuildInfoAux},
-    query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion},
 };
 use futures_util::StreamExt;
 use tokio::time::timeout;
@@ -30,6 +29,7 @@ use left::Left;
 use step::{Step, is_full};
 
 mod apart;
+mod asked;
 mod buildkit;
 mod classic;
 mod context;
@@ -112,15 +112,16 @@ impl DockerEngine {
         tell: Tell<'_, BuildNews>,
     ) -> Result<String, Ended> {
         let (context, broken) = context::stream(order.context.clone());
-        let (mut options, credentials) = (options(order), all_credentials());
+        let (mut options, credentials) = (asked::options(order), all_credentials());
         if order.builder == Builder::Classic && self.0.facts.product == "docker" {
             // Others read it in another way, and don't tell of their containers anyway.
             options.extrahosts = Some(left.mark());
         }
+        let classic = asked::client(&self.0.docker, order);
         let mut stream = match order.builder {
             Builder::Classic => {
                 let body = Some(body_try_stream(context));
-                self.0.docker.build_image(options, Some(credentials), body).boxed()
+                classic.build_image(options, Some(credentials), body).boxed()
             }
             Builder::BuildKit => {
                 let docker = client::again(&self.0.host, &self.0.run_root)?;
@@ -179,25 +180,6 @@ fn engine_failed(failure: Failure, name: &str) -> BuildFailed {
         }
         failure => BuildFailed::Engine(failure.of("build", name)),
     }
-}
-
-fn options(order: &BuildOrder) -> BuildImageOptions {
-    let buildkit = order.builder == Builder::BuildKit;
-    let options = BuildImageOptionsBuilder::default()
-        .dockerfile("Dockerfile")
-        .t(&order.name)
-        .rm(true)
-        .forcerm(true)
-        .nocache(order.anew)
-        .labels(&order.labels.clone().into_iter().collect())
-        .buildargs(&order.build_args.clone().into_iter().collect())
-        .platform(&order.platform);
-    let options = if buildkit {
-        options.version(BuilderVersion::BuilderBuildKit).session(&uuid())
-    } else {
-        options.version(BuilderVersion::BuilderV1)
-    };
-    options.build()
 }
 
 fn image_in(info: &BuildInfo) -> Option<String> {

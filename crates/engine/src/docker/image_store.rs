@@ -99,6 +99,10 @@ impl Images for DockerImages {
         self.0.read_folder_of_image(image, folder).await
     }
 
+    async fn sweep(&self) -> Result<Vec<String>, EngineFailed> {
+        self.0.sweep_builds(&self.0.0.config.owner).await
+    }
+
     async fn used(&self) -> Result<Vec<String>, EngineFailed> {
         let mut used: Vec<_> = self.users().await?.into_iter().map(|(image, _)| image).collect();
         used.sort();
@@ -131,8 +135,13 @@ impl Images for DockerImages {
         }
     }
 
-    async fn pull(&self, name: &str, tell: Tell<'_, String>) -> Result<bool, EngineFailed> {
-        match self.0.fetch(name, &|progress| tell(progress.text)).await {
+    async fn pull(
+        &self,
+        name: &str,
+        platform: &str,
+        tell: Tell<'_, String>,
+    ) -> Result<bool, EngineFailed> {
+        match self.0.fetch(name, platform, &|progress| tell(progress.text)).await {
             Ok(()) => Ok(true),
             Err(NotFetched::None(_)) => Ok(false),
             Err(NotFetched::Failed(error)) => Err(error),

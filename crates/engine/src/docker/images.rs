@@ -62,20 +62,24 @@ impl DockerEngine {
         if self.0.config.pull == Pull::Never {
             return self.image_user(image).await.map(drop);
         }
-        match self.fetch(image, progress).await {
+        match self.fetch(image, "", progress).await {
             Ok(()) => self.image_user(image).await.map(drop),
             Err(NotFetched::None(cause)) => Err(not_had(image, cause)),
             Err(NotFetched::Failed(error)) => Err(error),
         }
     }
 
-    /// Fetches an image, whatever the settings say.
+    /// Fetches an image, whatever the settings say; without a platform for the engine's own.
     pub(super) async fn fetch(
         &self,
         image: &str,
+        platform: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), NotFetched> {
-        let options = CreateImageOptionsBuilder::default().from_image(&with_tag(image)).build();
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(&with_tag(image))
+            .platform(platform)
+            .build();
         let credentials = credentials_for(image);
         let mut stream =
             std::pin::pin!(self.0.docker.create_image(Some(options), None, credentials));
