@@ -31,6 +31,7 @@ const IMAGE: &str = "nikolaik/python-nodejs:python3.12-nodejs22";
 /// A docker that can do all that the shipped configuration asks.
 fn good_docker(stage: &Stage) -> FakeDockerd {
     let docker = FakeDockerd::start();
+    docker.set_info("SystemTime", Value::Null); // its clock stands still
     let root = stage.path("docker-data");
     fs::create_dir_all(&root).expect("a folder");
     docker.add_image(IMAGE);
