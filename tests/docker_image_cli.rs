@@ -32,10 +32,11 @@ impl Place {
         let config = dir.path().join("config.toml");
         let text = format!(
             "[server]\ndata_dir = \"{}\"\n[sandbox]\nbase_container_image = \"{}\"\n[sandbox.docker]\nhost = \"{}\"\n\
-             pull = \"never\"\n[sandbox.image]\nrepository = \"staithe-test/cli\"\n{more}",
+             pull = \"never\"\n[sandbox.image]\nrepository = \"{}\"\n{more}",
             dir.path().join("data").display(),
             docker::IMAGE,
             docker::host(),
+            docker::repository(),
         );
         fs::write(&config, text).unwrap();
         Self { dir, config }

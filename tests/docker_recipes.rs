@@ -39,9 +39,10 @@ fn config(dir: &Path, base: &str, builder: &str) -> std::path::PathBuf {
     let text = format!(
         "[sandbox]\nbase_container_image = \"{base}\"\nplugins = [\"agent_skills\", \"jupyter\", \"vscode\"]\n\
          [sandbox.docker]\nhost = \"{}\"\npull = \"never\"\n\
-         [sandbox.image]\nrepository = \"staithe-test/recipes\"\nbuilder = \"{builder}\"\n\
+         [sandbox.image]\nrepository = \"{}\"\nbuilder = \"{builder}\"\n\
          tools_image = \"{}\"\nca_dir = \"{}\"\n",
         docker::host(),
+        docker::repository(),
         docker::IMAGE,
         ca.display(),
     );

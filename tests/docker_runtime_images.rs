@@ -23,10 +23,11 @@ async fn server(dir: &Path, base: &str, lines: &str, more: &str) -> Server {
          runtime_extra_deps = '''\n{lines}\n'''\n{more}"
     );
     std::fs::write(&config, text).unwrap();
+    let repository = docker::repository();
     let env = [
         ("STAITHE_CONFIG", config.to_str().unwrap()),
         ("STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE", ""),
-        ("STAITHE__SANDBOX__IMAGE__REPOSITORY", "staithe-test/built"),
+        ("STAITHE__SANDBOX__IMAGE__REPOSITORY", &repository),
     ];
     Server::start_on(EngineKind::Docker, dir, &env).await
 }
@@ -59,7 +60,7 @@ async fn sees_the_build(client: &mut Client) -> (u64, u64) {
     let frame = client.until(BUILD, wanted).await;
     let progress = &frame["event"]["extras"]["progress"];
     assert!(progress["text"].as_str().unwrap().contains("RUN"), "{progress}");
-    assert!(progress["image"].as_str().unwrap().starts_with("staithe-test/built:"), "{progress}");
+    assert!(progress["image"].as_str().unwrap().starts_with("staithe-test/built-"), "{progress}");
     (progress["number"].as_u64().unwrap(), progress["of"].as_u64().unwrap())
 }
 
@@ -251,10 +252,11 @@ async fn only_an_image_that_an_operator_named_is_built_upon() {
         text.replace("[sandbox]", "[sandbox]\nallowed_images = [\"staithe-test/*\"]"),
     )
     .unwrap();
+    let repository = docker::repository();
     let env = [
         ("STAITHE_CONFIG", config.to_str().unwrap()),
         ("STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE", ""),
-        ("STAITHE__SANDBOX__IMAGE__REPOSITORY", "staithe-test/built"),
+        ("STAITHE__SANDBOX__IMAGE__REPOSITORY", &repository),
     ];
     let server = Server::start_on(EngineKind::Docker, dir.path(), &env).await;
     assert_eq!(made_in(&server, "staithe-test/busybox:1").await, "here");

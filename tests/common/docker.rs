@@ -7,10 +7,18 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// The image of the tests' sandboxes: Debian with bash and git.
 pub const IMAGE: &str = "staithe-test/base:1";
+
+/// A repository that no other test has, nor an earlier run that was cut off.
+pub fn repository() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("staithe-test/built-{}-{number}", std::process::id())
+}
 
 /// The daemon's address.
 ///
