@@ -73,7 +73,7 @@ pub struct ImageInputs {
     /// How packages are installed: apt, dnf, apk, zypper, none, auto. [config: sandbox.image.system]
     #[arg(long, value_name = "SYSTEM")]
     pub system: Option<String>,
-    /// Whom commands run as, as NAME:UID[:GID]. [config: sandbox.image.user]
+    /// Whom commands run as, as NAME:UID or NAME:UID:GID. [config: sandbox.image.user]
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Where programs are taken from for a base without package manager. [config: sandbox.image.tools_image]
