@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 /// A kernel gateway that runs a cell, and a VS Code server that asks for its token.
 const PROBE: &str = include_str!("recipes/probe.py");
-/// Debian's and busybox's way to the same; the first letters of a certificate as it stands in a file.
+/// How a certificate begins in a file.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Where this machine's authorities are, when its own programs are told to look there.
