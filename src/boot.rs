@@ -343,6 +343,7 @@ fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
             keep_after_exit: sandbox.keep_after_exit,
             reconcile_every: sandbox.reconcile_every.0,
             pool: pool_of(sandbox),
+            services: config.services(),
         },
         limits: Limits {
             max_sessions: config.limits.max_sessions,

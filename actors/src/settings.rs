@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use staithe_protocol::services::Services;
+
 /// Everything the actors need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -46,6 +48,8 @@ pub struct SandboxSettings {
     pub reconcile_every: Duration,
     /// Sandboxes that are started ahead.
     pub pool: Vec<PoolSize>,
+    /// What runners serve beside commands.
+    pub services: Services,
 }
 
 /// How an idle sandbox is put to sleep.

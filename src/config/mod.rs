@@ -4,6 +4,7 @@
 mod docker;
 pub mod image;
 pub mod load;
+mod services;
 pub mod units;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};

@@ -31,7 +31,7 @@ const PIECES: usize = 4;
 /// Carries a file operation out.
 pub async fn do_file(session: &SessionHandle, op: FileOp) -> Result<FileDone, ApiError> {
     let runtime = mail::ask(&session.addr, GetRuntime).await?;
-    Ok(mail::ask(&runtime, DoFile { op, reference: None }).await??)
+    Ok(mail::ask(&runtime, DoFile { op, reference: None, origin: None }).await??)
 }
 
 async fn line(session: &SessionHandle) -> Result<Link, ApiError> {

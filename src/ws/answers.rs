@@ -1,5 +1,7 @@
 //! Carrying one frame out: exactly one answer to each command.
 
+use std::rc::Rc;
+
 use actix_web::{http::StatusCode, web};
 use bytes::Bytes;
 use serde_json::Value;
@@ -19,6 +21,7 @@ use crate::{
     error::ApiError,
     front::Front,
     routes::events::submission,
+    ws::side::Side,
 };
 
 /// A frame as bytes.
@@ -27,17 +30,18 @@ pub fn encode(frame: &ServerFrame) -> Bytes {
     Bytes::from(serde_json::to_vec(frame).expect("a frame is plain data with string keys"))
 }
 
+fn denied(reference: Option<String>, code: &str, reason: String) -> Box<ServerFrame> {
+    Box::new(ServerFrame::Denied {
+        reference,
+        code: code.to_owned(),
+        reason,
+        current_version: None,
+        current_content: None,
+    })
+}
+
 /// A frame that could be read, or the answer to one that could not.
 pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
-    let denied = |reference: Option<String>, code: &str, reason: String| {
-        Box::new(ServerFrame::Denied {
-            reference,
-            code: code.to_owned(),
-            reason,
-            current_version: None,
-            current_content: None,
-        })
-    };
     let value: Value = serde_json::from_str(text)
         .map_err(|error| denied(None, "frame.malformed", format!("not JSON: {error}")))?;
     let Some(object) = value.as_object() else {
@@ -75,9 +79,34 @@ pub struct Hands {
     pub identity: Identity,
     pub id: SessionId,
     pub session: SessionHandle,
+    /// What this socket carries beside events.
+    pub side: Rc<Side>,
+    /// This socket's name, for those who watch what it does.
+    pub socket: Rc<str>,
 }
 
 impl Hands {
+    /// For one socket.
+    pub fn new(
+        front: web::Data<Front>,
+        identity: Identity,
+        id: SessionId,
+        session: SessionHandle,
+    ) -> Self {
+        let socket = uuid::Uuid::new_v4().as_simple().to_string().into();
+        Self { front, identity, id, session, side: Rc::default(), socket }
+    }
+
+    /// Takes a binary message.
+    pub fn binary(&self, bytes: &Bytes) -> Result<(), Box<ServerFrame>> {
+        let _ = bytes;
+        Err(denied(
+            None,
+            "frame.binary_unsupported",
+            "this version of the server takes text frames only".into(),
+        ))
+    }
+
     /// Begins to carry a command out. The command is in its actor's mailbox when this returns, so that
     /// two commands in a row are taken in that order.
     pub fn carry_out(
@@ -130,7 +159,8 @@ impl Hands {
     ) -> Result<staithe_protocol::files::FileDone, ApiError> {
         self.allow(if op.mutates() { Need::Write } else { Need::Read })?;
         let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
-        Ok(mail::ask(&runtime, DoFile { op, reference: Some(reference) }).await??)
+        let origin = Some(format!("client:{}/{reference}", self.socket));
+        Ok(mail::ask(&runtime, DoFile { op, reference: Some(reference), origin }).await??)
     }
 
     async fn interrupt(&self) -> Result<bool, ApiError> {

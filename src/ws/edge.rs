@@ -42,6 +42,7 @@ impl StreamHandler<Queued> for ClientSocket {
                 Ok(text) => ctx.text(text),
                 Err(error) => tracing::error!(%error, "a frame is not UTF-8 and was not sent"),
             },
+            Out::Binary(bytes) => ctx.binary(bytes),
             Out::Ping => ctx.ping(b""),
             Out::Pong(bytes) => ctx.pong(&bytes),
             Out::Close(code, reason) => {

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod outbox;
 pub mod pump;
 pub mod reader;
+pub mod side;
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
 use actix_web_actors::ws;
@@ -51,7 +52,7 @@ pub async fn join(
         return Err(ApiError::bad_request("cursor.beyond_head", detail).into());
     }
     let (outbox, body) = edge::open();
-    let hands = Hands { front: front.clone(), identity, id, session };
+    let hands = Hands::new(front.clone(), identity, id, session);
     let pump = Pump::new(hands, subscription, cursor, outbox);
     actix_web::rt::spawn(pump.run(reader::Frames::new(payload)));
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).streaming(body))

@@ -14,10 +14,21 @@ const OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub enum Out {
     Text(Bytes),
+    Binary(Bytes),
     Ping,
     Pong(Bytes),
     /// The last thing.
     Close(actix_http::ws::CloseCode, &'static str),
+}
+
+impl Out {
+    /// Its bytes, as far as they count against the budget.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(bytes) | Self::Binary(bytes) => bytes.len(),
+            Self::Ping | Self::Pong(_) | Self::Close(..) => 0,
+        }
+    }
 }
 
 /// A thing to write with its share of the budget, which is free again once it is written.

@@ -40,6 +40,9 @@ pub struct Pump {
     output: VecDeque<Bytes>,
     events: VecDeque<Bytes>,
     pings: VecDeque<Out>,
+    /// The next frame of a side stream, and whether it must let events go first: they take turns.
+    side: Option<Out>,
+    side_waits: bool,
 }
 
 /// Why a socket ends.
@@ -70,6 +73,8 @@ impl Pump {
             output: VecDeque::new(),
             events: VecDeque::new(),
             pings: VecDeque::new(),
+            side: None,
+            side_waits: false,
         }
     }
 
@@ -132,6 +137,7 @@ impl Pump {
             }
             let next = self.next_size();
             let outbox = self.outbox.clone();
+            let side = std::rc::Rc::clone(&self.hands.side);
             let room = self.commands.len() + self.answers.len() < COMMANDS;
             tokio::select! {
                 biased;
@@ -143,6 +149,7 @@ impl Pump {
                         return end;
                     }
                 }
+                out = side.next(), if self.side.is_none() => self.side = Some(out),
                 message = frames.next(), if room => match self.hear(message) {
                     Ok(()) => {}
                     Err(end) => return end,
@@ -197,17 +204,16 @@ impl Pump {
         if !self.pings.is_empty() {
             return Some(0);
         }
-        [&self.answers, &self.output, &self.events]
-            .into_iter()
-            .find_map(|queue| queue.front())
+        let log = || self.output.front().or(self.events.front()).map(Bytes::len);
+        let side = || self.side.as_ref().map(Out::size);
+        self.answers
+            .front()
             .map(Bytes::len)
+            .or_else(|| if self.side_waits { log().or_else(side) } else { side().or_else(log) })
     }
 
     fn send(&mut self, share: Share) -> Result<(), End> {
-        let out = self.pings.pop_front().or_else(|| {
-            let queues = [&mut self.answers, &mut self.output, &mut self.events];
-            queues.into_iter().find_map(VecDeque::pop_front).map(Out::Text)
-        });
+        let out = self.next_out();
         if self.events.is_empty() {
             self.subscription.advance(self.cursor);
         }
@@ -217,21 +223,33 @@ impl Pump {
         }
     }
 
+    /// What goes out next, in the order of [`next_size`](Self::next_size).
+    fn next_out(&mut self) -> Option<Out> {
+        if let Some(ping) = self.pings.pop_front() {
+            return Some(ping);
+        }
+        if let Some(answer) = self.answers.pop_front() {
+            return Some(Out::Text(answer));
+        }
+        let waits = std::mem::take(&mut self.side_waits);
+        if !waits && let Some(out) = self.side.take() {
+            self.side_waits = true;
+            return Some(out);
+        }
+        let log = self.output.pop_front().or_else(|| self.events.pop_front()).map(Out::Text);
+        log.or_else(|| self.side.take())
+    }
+
     fn hear(&mut self, message: Result<In, ReadFailed>) -> Result<(), End> {
         match message {
             Ok(In::Text(text)) => match parse(&text) {
                 Ok(frame) => self.commands.push(self.hands.carry_out(frame)),
                 Err(answer) => self.answers.push_back(encode(&answer)),
             },
-            Ok(In::Binary) => {
-                let denied = ServerFrame::Denied {
-                    reference: None,
-                    code: "frame.binary_unsupported".into(),
-                    reason: "this version of the server takes text frames only".into(),
-                    current_version: None,
-                    current_content: None,
-                };
-                self.answers.push_back(encode(&denied));
+            Ok(In::Binary(bytes)) => {
+                if let Err(answer) = self.hands.binary(&bytes) {
+                    self.answers.push_back(encode(&answer));
+                }
             }
             Ok(In::Ping(bytes)) => {
                 // Only the newest needs an answer (RFC 6455 §5.5.3).

@@ -11,7 +11,7 @@ use tokio_util::codec::Decoder;
 #[derive(Debug)]
 pub enum In {
     Text(String),
-    Binary,
+    Binary(Bytes),
     Ping(Bytes),
     Pong,
     /// It says good-bye.
@@ -79,7 +79,7 @@ impl Frames {
     fn take(&mut self, frame: Frame) -> Result<Option<In>, ReadFailed> {
         match frame {
             Frame::Text(bytes) => text(bytes.to_vec()).map(Some),
-            Frame::Binary(_) => Ok(Some(In::Binary)),
+            Frame::Binary(bytes) => Ok(Some(In::Binary(bytes))),
             Frame::Ping(bytes) => Ok(Some(In::Ping(bytes))),
             Frame::Pong(_) => Ok(Some(In::Pong)),
             Frame::Close(_) => Ok(Some(In::Close)),
@@ -90,7 +90,8 @@ impl Frames {
                 self.go_on(&bytes)?;
                 match self.partial.take() {
                     Some((whole, true)) => text(whole.to_vec()).map(Some),
-                    _ => Ok(Some(In::Binary)),
+                    Some((whole, false)) => Ok(Some(In::Binary(whole.freeze()))),
+                    None => Err(ReadFailed::Protocol(ProtocolError::ContinuationNotStarted)),
                 }
             }
         }

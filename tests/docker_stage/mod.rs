@@ -260,7 +260,7 @@ impl Talk {
         op: serde_json::Value,
     ) -> Result<serde_json::Value, FileCode> {
         let op: FileOp = serde_json::from_value(op).unwrap();
-        match self.link.call(Call::File { op }, LONG).await.unwrap() {
+        match self.link.call(Call::File { op, origin: None }, LONG).await.unwrap() {
             Answer::FileDone { done } => Ok(serde_json::to_value(done).unwrap()),
             Answer::FileDenied { denied } => Err(denied.code),
             other => panic!("{other:?}"),

@@ -73,12 +73,12 @@ impl Reply {
     }
 }
 
-async fn carry_out(line: Result<Link, ActFailed>, op: FileOp) -> Outcome {
+async fn carry_out(line: Result<Link, ActFailed>, op: FileOp, origin: Option<String>) -> Outcome {
     let denied = |code, message: String| Err(FileDenied::new(code, message));
     let Ok(line) = line else {
         return denied(FileCode::RuntimeNotReady, "the sandbox is not ready".into());
     };
-    match line.call(Call::File { op }, DEADLINE).await {
+    match line.call(Call::File { op, origin }, DEADLINE).await {
         Ok(Answer::FileDone { done }) => Ok(done),
         Ok(Answer::FileDenied { denied }) => Err(denied),
         Ok(other) => denied(FileCode::Internal, format!("unexpected answer: {other:?}")),
@@ -92,11 +92,12 @@ async fn carry_out(line: Result<Link, ActFailed>, op: FileOp) -> Outcome {
 impl Handler<DoFile> for Runtime {
     type Result = ResponseFuture<Outcome>;
 
-    fn handle(&mut self, DoFile { op, reference }: DoFile, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, ask: DoFile, _: &mut Self::Context) -> Self::Result {
+        let DoFile { op, reference, origin } = ask;
         let reference = reference
             .filter(|_| op.mutates())
             .and_then(|name| Some(Reference::new(name, &serde_json::to_value(&op).ok()?)));
-        let call = carry_out(self.line(), op).boxed();
+        let call = carry_out(self.line(), op, origin).boxed();
         match reference {
             Some(reference) => self.replies.answer(reference, Instant::now(), call),
             None => call,

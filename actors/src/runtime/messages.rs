@@ -72,6 +72,8 @@ pub struct DoFile {
     pub op: FileOp,
     /// An idempotency key: a repetition of a change gets the first answer.
     pub reference: Option<String>,
+    /// Who asked, for those who watch files: `client:<socket>/<ref>`.
+    pub origin: Option<String>,
 }
 
 /// Sent by the front: interrupt what runs in the foreground. Answers whether a command was running.

@@ -8,6 +8,7 @@ mod file_ops;
 mod image;
 pub mod messages;
 mod questions;
+mod services;
 pub(crate) mod spec;
 pub mod state;
 
@@ -60,6 +61,7 @@ pub struct Runtime {
     connected: Option<Line>,
     attempt: Option<UnderWay>,
     replies: file_ops::Replies,
+    told: services::Told,
     _notice: DeathNotice<Session>,
 }
 
@@ -114,6 +116,7 @@ impl Runtime {
             connected: None,
             attempt: None,
             replies: file_ops::Replies::default(),
+            told: services::Told::default(),
             _notice: notice,
         }
     }
@@ -370,6 +373,7 @@ impl Handler<BroughtUp> for Runtime {
             if generation == self.state.generation() {
                 let Connected { sandbox, link, events, hello } = connected;
                 self.watch(generation, sandbox.clone(), events, ctx.address().downgrade());
+                self.equip(&link);
                 self.connected = Some(Line { sandbox, link, hello });
             }
         });
@@ -397,6 +401,8 @@ impl Handler<FromLine> for Runtime {
                 let Some(line) = &mut self.connected else { return };
                 let same_epoch = line.hello.epoch == hello.epoch;
                 line.hello = hello;
+                let link = line.link.clone();
+                self.equip(&link);
                 Fact::LineUp { same_epoch }
             }
             LineNews::Event(LinkEvent::Output { key, offset, text, skipped }) => {
@@ -406,6 +412,8 @@ impl Handler<FromLine> for Runtime {
                 }
                 return;
             }
+            LineNews::Event(LinkEvent::Plugin(plugin)) => return self.plugin_changed(plugin),
+            LineNews::Event(LinkEvent::Ports(ports)) => return self.ports_changed(ports),
         };
         let effects = self.state.observe(generation, fact, Instant::now());
         self.perform(effects, ctx);

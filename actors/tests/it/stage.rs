@@ -270,6 +270,7 @@ fn settings() -> Settings {
             keep_after_exit: false,
             reconcile_every: Duration::from_mins(1),
             pool: Vec::new(),
+            services: staithe_protocol::services::Services::default(),
         },
         limits: Limits {
             max_sessions: 3,

@@ -23,7 +23,11 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use staithe_protocol::runner::{Answer, Call, Hello, ToRunner};
+use staithe_protocol::{
+    plugin::PluginState,
+    port::Port,
+    runner::{Answer, Call, Hello, ToRunner},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, oneshot},
@@ -90,6 +94,10 @@ pub enum LinkEvent {
     },
     /// Output of a command.
     Output { key: Option<String>, offset: u64, text: String, skipped: u64 },
+    /// A plugin is in another state.
+    Plugin(PluginState),
+    /// What is listened on in the sandbox now.
+    Ports(Vec<Port>),
 }
 
 /// A handle to one line; clones share it. The line ends when the last handle is dropped.

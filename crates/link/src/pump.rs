@@ -23,7 +23,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The largest message taken from a runner, in bytes: the largest inline file in base64, and its frame.
-const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 /// Buffers of a line. Thousands of lines are idle most of the time, so they are small.
 const BUFFER: usize = 4096;
 
@@ -181,6 +181,8 @@ fn take(word: FromRunner, waiting: &mut Waiting) -> Option<LinkEvent> {
         FromRunner::Output { key, offset, text, skipped } => {
             Some(LinkEvent::Output { key, offset, text, skipped })
         }
+        FromRunner::Plugin { plugin } => Some(LinkEvent::Plugin(plugin)),
+        FromRunner::Ports { ports } => Some(LinkEvent::Ports(ports)),
         FromRunner::Hello(_) => None,
     }
 }

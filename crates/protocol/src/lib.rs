@@ -11,6 +11,10 @@
 //! | [`phase`] | what a session is doing, and why it failed |
 //! | [`files`] | file operations, versions and their codes |
 //! | [`frames`] | the WebSocket `staithe.v1` |
+//! | [`terminal`], [`watch`] | the side streams of a session: terminals, changes of files |
+//! | [`search`], [`git`] | what is asked about a workspace's content |
+//! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
+//! | [`services`] | what the server tells a runner of all these |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
 //! | `schema` | JSON Schema of all that clients see; feature `schema` |
@@ -22,12 +26,19 @@ pub mod event;
 mod fields;
 pub mod files;
 pub mod frames;
+pub mod git;
 pub mod ids;
 pub mod observation;
 pub mod phase;
+pub mod plugin;
+pub mod port;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod search;
+pub mod services;
+pub mod terminal;
+pub mod watch;
 
 pub use action::Action;
 pub use agent_state::AgentState;

@@ -1,6 +1,7 @@
 //! Observations: what came of an action, or happened by itself (§5.2).
 
 mod extras;
+mod words;
 
 use std::borrow::Cow;
 
@@ -17,7 +18,14 @@ use crate::{
     Phase, PhaseView, StartStep,
     action::RecallType,
     fields::{decode, short},
+    plugin::PluginState,
+    port::Ports,
 };
+
+/// Extras of Staithe's own, which have no older form.
+fn read<T: serde::de::DeserializeOwned>(extras: &Map<String, Value>) -> Result<T, String> {
+    T::deserialize(extras).map_err(|error| short(&error.to_string()))
+}
 
 macro_rules! observations {
     (
@@ -33,12 +41,16 @@ macro_rules! observations {
             AgentStateChanged(AgentStateChanged),
             /// The session is in another phase. Staithe's own; its content is made of the phase.
             PhaseChanged(PhaseView),
+            /// A plugin is in another state. Staithe's own.
+            PluginChanged(PluginState),
+            /// Other ports are listened on in the sandbox. Staithe's own.
+            PortsChanged(Ports),
         }
 
         impl Observation {
             /// Every name on the wire.
             pub const NAMES: &'static [&'static str] =
-                &[$($plain_name,)* $($name,)* "agent_state_changed", "phase_changed"];
+                &[$($plain_name,)* $($name,)* "agent_state_changed", "phase_changed", "plugin_changed", "ports_changed"];
 
             /// Its name on the wire.
             pub fn name(&self) -> &'static str {
@@ -47,6 +59,8 @@ macro_rules! observations {
                     $( Self::$variant(_) => $name, )*
                     Self::AgentStateChanged(_) => "agent_state_changed",
                     Self::PhaseChanged(_) => "phase_changed",
+                    Self::PluginChanged(_) => "plugin_changed",
+                    Self::PortsChanged(_) => "ports_changed",
                 }
             }
 
@@ -57,6 +71,8 @@ macro_rules! observations {
                     $( Self::$variant(held) => held.content.as_str().into(), )*
                     Self::AgentStateChanged(_) => "".into(),
                     Self::PhaseChanged(view) => sentence(view).into(),
+                    Self::PluginChanged(plugin) => words::plugin(plugin).into(),
+                    Self::PortsChanged(Ports { ports }) => words::ports(ports).into(),
                 }
             }
 
@@ -70,9 +86,9 @@ macro_rules! observations {
                     $( $plain_name => Self::$plain { content }, )*
                     $( $name => Self::$variant($type { content, ..decode(extras)? }), )*
                     "agent_state_changed" => Self::AgentStateChanged(decode(extras)?),
-                    "phase_changed" => Self::PhaseChanged(
-                        PhaseView::deserialize(extras).map_err(|error| short(&error.to_string()))?,
-                    ),
+                    "phase_changed" => Self::PhaseChanged(read(extras)?),
+                    "plugin_changed" => Self::PluginChanged(read(extras)?),
+                    "ports_changed" => Self::PortsChanged(read(extras)?),
                     _ => return Err(format!("unknown observation `{}`", short(name))),
                 })
             }
@@ -87,6 +103,8 @@ macro_rules! observations {
                         crate::fields::schema_of::<AgentStateChanged>(generator),
                     ),
                     ("phase_changed", generator.subschema_for::<PhaseView>()),
+                    ("plugin_changed", generator.subschema_for::<PluginState>()),
+                    ("ports_changed", generator.subschema_for::<Ports>()),
                 ]
             }
         }
@@ -98,6 +116,8 @@ macro_rules! observations {
                     $( Observation::$variant(held) => held.serialize(serializer), )*
                     Observation::AgentStateChanged(held) => held.serialize(serializer),
                     Observation::PhaseChanged(view) => view.serialize(serializer),
+                    Observation::PluginChanged(plugin) => plugin.serialize(serializer),
+                    Observation::PortsChanged(ports) => ports.serialize(serializer),
                 }
             }
         }
@@ -179,7 +199,9 @@ impl Observation {
             | Self::Error(_)
             | Self::Mcp(_)
             | Self::TaskTracking(_)
-            | Self::PhaseChanged(_) => self.content().into_owned(),
+            | Self::PhaseChanged(_)
+            | Self::PluginChanged(_)
+            | Self::PortsChanged(_) => self.content().into_owned(),
         }
     }
 

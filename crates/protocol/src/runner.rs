@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Action, Observation,
     files::{FileDenied, FileDone, FileOp},
+    plugin::PluginState,
+    port::Port,
+    services::Services,
 };
 
 /// Where the WebSocket is.
@@ -54,21 +57,26 @@ pub struct Limits {
 /// What the server asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "made and sent at once, never kept in numbers")]
 pub enum Call {
     /// Carry out a runnable action. `key` makes it idempotent: an action whose key is known is not
     /// run again; the call waits for, or returns, the first result.
     Act { key: String, action: Action, limits: Limits },
     /// Send SIGINT to what runs in the foreground (as `C-c` would). Answers at once.
     Interrupt {},
-    /// A file operation.
-    File { op: FileOp },
+    /// A file operation. `origin` names who asked, for those who watch: `client:<socket>/<ref>`.
+    File {
+        op: FileOp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+    },
     /// [`ServerInfo`].
     Info {},
     /// Sets the environment of the shells that start from now on, in place of an earlier one; the
     /// persistent shell is started anew if no command was run in it yet. Repeated, it does nothing
     /// more.
     Configure { env: BTreeMap<String, String> },
+    /// Says how to serve beside commands; plugins that are wanted begin. Repeated, it does nothing more.
+    Equip { services: Services },
 }
 
 /// A call with its number; numbers are the server's, unique on one line.
@@ -111,6 +119,8 @@ pub enum Answer {
     Info { info: ServerInfo },
     /// To `configure`.
     Configured {},
+    /// To `equip`.
+    Equipped {},
     /// To any call.
     Failed { error: CallFailed },
 }
@@ -137,6 +147,14 @@ pub enum FromRunner {
         text: String,
         /// Bytes left out directly before `text`.
         skipped: u64,
+    },
+    /// A plugin is in another state. All are told on each new line.
+    Plugin {
+        plugin: PluginState,
+    },
+    /// The ports that are listened on, all of them, whenever they change; and on each new line, if any.
+    Ports {
+        ports: Vec<Port>,
     },
 }
 

@@ -221,7 +221,7 @@ fn to_runner() -> impl Strategy<Value = ToRunner> {
             limits: Limits { timeout_ms: 1, no_change_ms: 1, max_output: 1 }
         }),
         Just(Call::Interrupt {}),
-        file_ops().prop_map(|op| Call::File { op }),
+        file_ops().prop_map(|op| Call::File { op, origin: None }),
         Just(Call::Info {}),
     ];
     prop_oneof![

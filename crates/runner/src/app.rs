@@ -11,6 +11,7 @@ use staithe_protocol::{
     Action, Observation,
     files::{FileCode, FileDenied, FileDone, FileOp},
     runner::{Hello, Limits, ServerInfo},
+    services::Services,
 };
 use tokio::{sync::oneshot, task::spawn_local};
 
@@ -19,7 +20,11 @@ use crate::{
     files::Files,
     info::Meter,
     lines::Lines,
+    plugins::Plugins,
+    ports::Ports,
     shell::{Shells, running::Ask},
+    terminals::Terminals,
+    watch::Watch,
 };
 
 /// Everything; one per process.
@@ -30,6 +35,10 @@ pub struct App {
     pub shells: Shells,
     pub files: Arc<Files>,
     pub lines: Rc<Lines>,
+    pub terminals: Terminals,
+    pub watch: Watch,
+    pub plugins: Plugins,
+    pub ports: Ports,
     acts: RefCell<Acts>,
     meter: RefCell<Meter>,
     /// For actions that came without a key.
@@ -44,6 +53,10 @@ impl App {
             shells,
             files: Arc::new(files),
             lines,
+            terminals: Terminals::default(),
+            watch: Watch::default(),
+            plugins: Plugins::default(),
+            ports: Ports::default(),
             acts: RefCell::default(),
             meter: RefCell::default(),
             unkeyed: Cell::new(0),
@@ -118,8 +131,14 @@ impl App {
         }
     }
 
-    /// A file operation.
-    pub async fn file(&self, op: FileOp) -> Result<FileDone, FileDenied> {
+    /// Takes what the server says of services. Done again, it does nothing more.
+    pub fn equip(self: &Rc<Self>, services: Services) {
+        let Services { terminals: _, watch: _, plugins: _, ports: _ } = services;
+    }
+
+    /// A file operation, asked for by `origin`.
+    pub async fn file(&self, op: FileOp, origin: Option<String>) -> Result<FileDone, FileDenied> {
+        let _ = origin;
         self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
             Err(FileDenied::new(FileCode::Internal, "The operation was lost to a fault."))
         })

@@ -10,7 +10,10 @@
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
 //! | [`shell`] | the persistent shell |
-//! | [`files`] | the workspace's files |
+//! | [`files`], [`watch`], [`search`], [`git`] | the workspace's files: operations, changes, search, repository |
+//! | [`terminals`] | terminals that clients share |
+//! | [`plugins`] | programs that serve beside commands |
+//! | [`tunnel`], [`ports`] | streams to what listens here, and what does |
 //! | `info` | use of the machine |
 //! | `reap` | every child's end |
 //! | [`launch`] | the sandbox around this program, where there is no container |
@@ -25,6 +28,7 @@ pub mod cli;
 pub mod environment;
 pub mod fault;
 pub mod files;
+pub mod git;
 pub mod http;
 pub mod info;
 pub mod launch;
@@ -32,7 +36,13 @@ pub mod lines;
 pub mod link;
 pub mod listen;
 pub mod outbox;
+pub mod plugins;
+pub mod ports;
 pub mod prepare;
 pub mod reap;
+pub mod search;
 pub mod serve;
 pub mod shell;
+pub mod terminals;
+pub mod tunnel;
+pub mod watch;

@@ -54,6 +54,13 @@ impl Lines {
         self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, line));
     }
 
+    /// A word for all lines: one that tells a state whole, so that it may be told seldom.
+    pub fn say(&self, word: &FromRunner) {
+        for line in self.0.borrow().iter() {
+            line.say(word.clone());
+        }
+    }
+
     /// Output for all lines.
     pub fn output(&self, key: Option<&str>, push: &Push) {
         for line in self.0.borrow().iter() {

@@ -116,7 +116,7 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
             Answer::Observed { observation }
         }
         Call::Interrupt {} => Answer::Interrupted { running: app.shells.interrupt().await },
-        Call::File { op } => match app.file(op).await {
+        Call::File { op, origin } => match app.file(op, origin).await {
             Ok(done) => Answer::FileDone { done },
             Err(denied) => Answer::FileDenied { denied },
         },
@@ -127,6 +127,10 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
             }
             Err(message) => Answer::Failed { error: bad_request(message) },
         },
+        Call::Equip { services } => {
+            app.equip(services);
+            Answer::Equipped {}
+        }
         Call::Info {} => Answer::Info { info: app.info() },
     }
 }

@@ -141,7 +141,7 @@ async fn of_two_writers_on_one_version_one_wins() {
         for (writer, path) in ["f", "alias", "./f"].iter().enumerate() {
             let op = json!({ "op": "write", "path": path, "content": format!("{round} {writer}"), "if_match": version });
             let op = serde_json::from_value(op).unwrap();
-            begun.push(line.begin(staithe_protocol::runner::Call::File { op }).await);
+            begun.push(line.begin(staithe_protocol::runner::Call::File { op, origin: None }).await);
         }
         let mut won = 0;
         for id in begun {

@@ -264,6 +264,7 @@ impl FakeRunner {
                 state.configured.push(env);
                 Some(Answer::Configured {})
             }
+            Call::Equip { .. } => Some(Answer::Equipped {}),
             Call::Info {} => Some(Answer::Info { info: self.info() }),
             Call::File { .. } => Some(Answer::Failed {
                 error: CallFailed { code: "unsupported".into(), message: "a fake".into() },

@@ -122,6 +122,7 @@ impl Runner {
             },
             answers: HashMap::new(),
             outputs: Vec::new(),
+            news: Vec::new(),
         };
         match line.receive().await {
             FromRunner::Hello(hello) => line.hello = hello,
@@ -234,6 +235,8 @@ pub(crate) struct Line {
     pub(crate) hello: Hello,
     answers: HashMap<u64, Answer>,
     pub(crate) outputs: Vec<Pushed>,
+    /// What was told of plugins and ports.
+    pub(crate) news: Vec<FromRunner>,
 }
 
 impl Line {
@@ -270,6 +273,7 @@ impl Line {
             FromRunner::Output { key, offset, text, skipped } => {
                 self.outputs.push(Pushed { key, offset, text, skipped });
             }
+            news @ (FromRunner::Plugin { .. } | FromRunner::Ports { .. }) => self.news.push(news),
             FromRunner::Hello(_) => panic!("a second hello"),
         }
     }
@@ -338,7 +342,7 @@ impl Line {
     }
 
     pub(crate) async fn file(&mut self, op: FileOp) -> Result<FileDone, FileDenied> {
-        match self.call(Call::File { op }).await {
+        match self.call(Call::File { op, origin: None }).await {
             Answer::FileDone { done } => Ok(done),
             Answer::FileDenied { denied } => Err(denied),
             other => panic!("no answer to a file operation: {other:?}"),

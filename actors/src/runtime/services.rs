@@ -1,0 +1,70 @@
+//! What a runner serves beside commands: told to it on every line, and what it tells of it put into the log.
+
+use std::collections::BTreeMap;
+
+use staithe_link::Link;
+use staithe_protocol::{
+    Observation, Source,
+    plugin::PluginState,
+    port::{Port, Ports},
+    runner::{Answer, Call},
+};
+
+use super::{Runtime, questions::QUESTION_DEADLINE};
+use crate::{event_stream::messages::Append, mail};
+
+/// What the log has of it, so that a runner which says it again adds nothing.
+#[derive(Default)]
+pub(super) struct Told {
+    plugins: BTreeMap<String, PluginState>,
+    ports: Vec<Port>,
+}
+
+impl Runtime {
+    /// Tells a runner what to serve. Nothing waits for it: a session without plugins is a session.
+    pub(super) fn equip(&self, link: &Link) {
+        let (link, services) = (link.clone(), self.origin.settings.services.clone());
+        let session_id = self.origin.session_id;
+        actix::spawn(async move {
+            match link.call(Call::Equip { services }, QUESTION_DEADLINE).await {
+                Ok(Answer::Equipped {}) => {}
+                Ok(other) => {
+                    tracing::warn!(%session_id, answer = ?other, "a runner can't serve plugins");
+                }
+                // The next line tells it again.
+                Err(error) => tracing::debug!(%session_id, %error, "a runner was not equipped"),
+            }
+        });
+    }
+
+    pub(super) fn plugin_changed(&mut self, plugin: PluginState) {
+        if self.told.plugins.get(&plugin.name) == Some(&plugin) {
+            return;
+        }
+        self.told.plugins.insert(plugin.name.clone(), plugin.clone());
+        self.note(Observation::PluginChanged(plugin));
+    }
+
+    pub(super) fn ports_changed(&mut self, ports: Vec<Port>) {
+        if self.told.ports == ports {
+            return;
+        }
+        self.told.ports.clone_from(&ports);
+        self.note(Observation::PortsChanged(Ports { ports }));
+    }
+
+    fn note(&self, observation: Observation) {
+        let Some(stream) = self.origin.stream.upgrade() else { return };
+        let append = Append::observation(Source::Environment, None, observation);
+        let session_id = self.origin.session_id;
+        // In the stream's mailbox when this returns: the order is kept.
+        let appended = mail::ask(&stream, append);
+        actix::spawn(async move {
+            match appended.await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::error!(%session_id, %error, "an event was not stored"),
+                Err(error) => tracing::debug!(%session_id, %error, "an event was not stored"),
+            }
+        });
+    }
+}

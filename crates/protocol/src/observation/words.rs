@@ -1,0 +1,29 @@
+//! What Staithe's own observations say, as text.
+
+use crate::{
+    plugin::{PluginPhase, PluginState},
+    port::Port,
+};
+
+pub(super) fn plugin(plugin: &PluginState) -> String {
+    let PluginState { name, state, detail, .. } = plugin;
+    let said = match state {
+        PluginPhase::Starting => "is starting",
+        PluginPhase::Ready => "is ready",
+        PluginPhase::Restarting => "ended and is started again",
+        PluginPhase::Failed => "can't be had",
+        PluginPhase::Stopped => "was stopped",
+    };
+    match detail {
+        Some(detail) => format!("The plugin {name} {said}: {detail}"),
+        None => format!("The plugin {name} {said}"),
+    }
+}
+
+pub(super) fn ports(ports: &[Port]) -> String {
+    if ports.is_empty() {
+        return "Nothing listens in the sandbox any more".to_owned();
+    }
+    let ports: Vec<_> = ports.iter().map(|port| port.port.to_string()).collect();
+    format!("Listening in the sandbox: {}", ports.join(", "))
+}

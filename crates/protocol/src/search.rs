@@ -1,0 +1,1 @@
+//! Search in a workspace: names and content.

@@ -1,0 +1,16 @@
+//! The workspace's git repository, by the sandbox's own git.
+
+use std::rc::Rc;
+
+use hyper::{Request, body::Incoming};
+
+use crate::{
+    app::App,
+    http::words::{Answer, nothing_at},
+};
+
+/// Answers a request below `/git`.
+pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
+    let _ = app;
+    Err(nothing_at(request.uri().path()))
+}

@@ -1,0 +1,86 @@
+//! Streams that one socket carries beside the events: terminals and changes of files.
+//!
+//! They are pulled, one frame at a time and in turn, only when the outbox has room: what is behind a slow
+//! client's stream waits there, in the sandbox.
+
+use std::{cell::RefCell, pin::Pin, task::Poll};
+
+use futures_util::{Stream, future::poll_fn};
+use tokio::sync::Notify;
+use tokio_stream::StreamMap;
+
+use super::outbox::Out;
+
+/// Frames of one stream.
+pub type Frames = Pin<Box<dyn Stream<Item = Out>>>;
+
+/// The streams of one socket, by name.
+#[derive(Default)]
+pub struct Side {
+    streams: RefCell<StreamMap<String, Frames>>,
+    opened: Notify,
+}
+
+impl Side {
+    /// Adds a stream, in place of one of this name.
+    pub fn open(&self, name: &str, frames: Frames) {
+        self.streams.borrow_mut().insert(name.to_owned(), frames);
+        self.opened.notify_one();
+    }
+
+    /// Ends a stream. Whether there was one.
+    pub fn close(&self, name: &str) -> bool {
+        self.streams.borrow_mut().remove(name).is_some()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.streams.borrow().len()
+    }
+
+    /// The next frame of any of them. Cancel safe.
+    pub async fn next(&self) -> Out {
+        loop {
+            let opened = self.opened.notified();
+            let next = poll_fn(|context| {
+                let mut streams = self.streams.borrow_mut();
+                match Pin::new(&mut *streams).poll_next(context) {
+                    Poll::Ready(Some((_, out))) => Poll::Ready(out),
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                }
+            });
+            tokio::select! {
+                biased;
+                out = next => return out,
+                () = opened => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use bytes::Bytes;
+    use futures_util::stream;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_stream_that_is_opened_later_is_heard_and_an_ended_one_is_gone() {
+        let side = Rc::new(Side::default());
+        let waiting = actix_web::rt::spawn({
+            let side = Rc::clone(&side);
+            async move { side.next().await }
+        });
+        actix_web::rt::task::yield_now().await;
+        side.open("a", Box::pin(stream::iter([Out::Binary(Bytes::from_static(b"x"))])));
+        assert!(matches!(waiting.await.expect("it ran"), Out::Binary(bytes) if bytes == "x"));
+        side.open("b", Box::pin(stream::pending()));
+        let nothing = futures_util::poll!(Box::pin(side.next()));
+        assert!(nothing.is_pending());
+        assert_eq!(side.count(), 1);
+        assert!(side.close("b") && !side.close("a"));
+    }
+}
