@@ -93,7 +93,7 @@ impl Keeper {
 
     /// Asks for something. A keeper with so many words before it has this one among them.
     pub fn say(&self, word: Word) {
-        drop(self.words.try_send(word));
+        self.words.try_send(word).ok();
     }
 }
 
