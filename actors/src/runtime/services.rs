@@ -23,7 +23,7 @@ pub(super) struct Told {
 
 /// Where the second listener has the pages of a session's sandbox, before `/<port>`.
 fn page_base(session: SessionId) -> String {
-    format!("/s/{session}/p")
+    format!("/s/{session}/a")
 }
 
 impl Handler<GetPlugins> for Runtime {
