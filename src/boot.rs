@@ -106,7 +106,7 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
         sign_ins: SignIns::new(config.limits.sign_in_attempts_per_minute),
         guard: guard_of(&config),
         assets: Assets::load()?,
-        settings: front_settings(&config, shown),
+        settings: front_settings(&config, shown, sandbox.local_addr()?.port()),
         engine: view,
         metrics,
         started,
@@ -166,7 +166,7 @@ fn guard_of(config: &Config) -> Guard {
     )
 }
 
-fn front_settings(config: &Config, shown: String) -> FrontSettings {
+fn front_settings(config: &Config, shown: String, sandbox_port: u16) -> FrontSettings {
     FrontSettings {
         sign_in_ttl: config.auth.sign_in_ttl.0,
         session_token_ttl: config.auth.session_token_ttl.0,
@@ -175,6 +175,7 @@ fn front_settings(config: &Config, shown: String) -> FrontSettings {
         shown_config: shown,
         keep_sandboxes: config.sandbox.keep_runtime_alive,
         allowed_images: config.sandbox.allowed_images.clone(),
+        sandbox_port,
     }
 }
 

@@ -46,6 +46,8 @@ pub struct FrontSettings {
     pub keep_sandboxes: bool,
     /// Patterns; none: any image.
     pub allowed_images: Vec<String>,
+    /// Of the second listener.
+    pub sandbox_port: u16,
 }
 
 /// The engine. `/health` tells its kind and isolation to anyone; the rest is for operators.
