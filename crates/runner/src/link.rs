@@ -44,6 +44,7 @@ pub async fn serve(app: Rc<App>, upgraded: Upgraded) {
     let (sink, stream) = socket.split();
     let line = app.lines.open();
     line.say(FromRunner::Hello(app.hello()));
+    app.ports.tell(&line);
     let calls = Calls::default();
     tokio::select! {
         () = listen(&app, stream, &line, &calls) => {}
