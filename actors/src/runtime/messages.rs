@@ -8,6 +8,7 @@ use staithe_link::Link;
 use staithe_protocol::{
     Action, Fault, Generation, Observation, Progress, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
+    port::Port,
     runner::{Hello, Limits},
 };
 use tokio::time::Instant;
@@ -85,6 +86,11 @@ pub struct InterruptCommand;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Link, ActFailed>")]
 pub struct GetLine;
+
+/// Sent by the front: the ports that are listened on in the sandbox, as it last said; none while it rests.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Port>")]
+pub struct GetPorts;
 
 /// Sent by `Session`: whether something runs in the sandbox.
 #[derive(Clone, Copy, Debug, Message)]

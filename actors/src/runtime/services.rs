@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use actix::{Handler, MessageResult};
 use staithe_link::Link;
 use staithe_protocol::{
     Observation, Source,
@@ -10,7 +11,7 @@ use staithe_protocol::{
     runner::{Answer, Call},
 };
 
-use super::{Runtime, questions::QUESTION_DEADLINE};
+use super::{Runtime, messages::GetPorts, questions::QUESTION_DEADLINE};
 use crate::{event_stream::messages::Append, mail};
 
 /// What the log has of it, so that a runner which says it again adds nothing.
@@ -66,5 +67,14 @@ impl Runtime {
                 Err(error) => tracing::debug!(%session_id, %error, "an event was not stored"),
             }
         });
+    }
+}
+
+impl Handler<GetPorts> for Runtime {
+    type Result = MessageResult<GetPorts>;
+
+    fn handle(&mut self, _: GetPorts, _: &mut Self::Context) -> Self::Result {
+        let ports = if self.connected.is_some() { self.told.ports.clone() } else { Vec::new() };
+        MessageResult(ports)
     }
 }

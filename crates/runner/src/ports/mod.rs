@@ -43,6 +43,8 @@ pub struct Ports {
     /// By port: whose plugin's it is.
     plugins: RefCell<BTreeMap<u16, String>>,
     told: RefCell<Told>,
+    /// Whether there was a first look.
+    looked: Cell<bool>,
     looks: Cell<bool>,
 }
 
@@ -68,9 +70,8 @@ impl Ports {
 
     /// Says on a new line what is known.
     pub fn tell(&self, line: &Line) {
-        let ports = self.told.borrow().ports();
-        if !ports.is_empty() {
-            line.say(FromRunner::Ports { ports });
+        if self.looked.get() {
+            line.say(FromRunner::Ports { ports: self.told.borrow().ports() });
         }
     }
 
@@ -115,7 +116,9 @@ async fn look_again_and_again(app: Rc<App>) {
                 known = now;
             }
             let ports = known.iter().filter_map(|it| app.ports.port(*it, whose.get(&it.inode)));
-            if app.ports.told.borrow_mut().look(ports.take(MOST_PORTS)) {
+            let changed = app.ports.told.borrow_mut().look(ports.take(MOST_PORTS));
+            // The first look is told in any case: what was known of an earlier runner is over.
+            if !app.ports.looked.replace(true) || changed {
                 let ports = app.ports.told.borrow().ports();
                 app.lines.say(&FromRunner::Ports { ports });
             }

@@ -128,8 +128,8 @@ async fn carry(tunnel: impl AsyncRead + AsyncWrite, mut target: TcpStream) {
     }
 }
 
-/// `inward` gives the server's half back once the server has ended its direction; from then on its end
-/// means that nobody is there any more.
+/// `inward` gives the server's half back once the server has ended its direction. Its end then means that
+/// nobody is there any more, as when a client closes what it has ended.
 async fn both<R: AsyncRead + Unpin>(
     inward: impl Future<Output = io::Result<R>>,
     outward: impl Future<Output = io::Result<()>>,
@@ -142,7 +142,7 @@ async fn both<R: AsyncRead + Unpin>(
             tokio::select! {
                 biased;
                 ended = &mut outward => ended,
-                _ = server.read(&mut byte) => Err(io::ErrorKind::ConnectionReset.into()),
+                _ = server.read(&mut byte) => Ok(()),
             }
         }
         ended = &mut outward => {
