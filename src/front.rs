@@ -15,6 +15,7 @@ use crate::{
     auth::{Identity, Need, keys::Keys, sign_in::SignIns},
     error::ApiError,
     guard::Guard,
+    proxy::settings::ProxySettings,
 };
 
 /// Shared by all workers.
@@ -44,10 +45,9 @@ pub struct FrontSettings {
     /// The effective configuration as TOML, secrets masked.
     pub shown_config: String,
     pub keep_sandboxes: bool,
+    pub proxy: ProxySettings,
     /// Patterns; none: any image.
     pub allowed_images: Vec<String>,
-    /// Of the second listener.
-    pub sandbox_port: u16,
 }
 
 /// The engine. `/health` tells its kind and isolation to anyone; the rest is for operators.

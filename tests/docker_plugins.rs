@@ -8,14 +8,12 @@ mod common;
 
 use std::{fs, path::Path, time::Duration};
 
-use common::{Client, EngineKind, PROMPT, Server, docker};
+use common::{Client, EngineKind, PROMPT, Server, docker, http::ask};
+use hyper::Method;
 use serde_json::{Value, json};
 
 /// From the start of a session to the end of its image's build.
 const BUILT: Duration = Duration::from_mins(10);
-/// A request to loopback in bash alone: status line and body.
-const FETCH: &str = r#"fetch() { exec 3<>/dev/tcp/127.0.0.1/$1; printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n%s\r\n' "$2" "$3" >&3; cat <&3; }; "#;
-
 fn config(dir: &Path) -> std::path::PathBuf {
     let ca = dir.join("ca");
     fs::create_dir(&ca).unwrap();
@@ -90,6 +88,20 @@ async fn cells(client: &mut Client) {
     assert!(content(&pip).ends_with("'six'"), "{pip}");
 }
 
+/// One request to the proxy with these cookies; status, `Location`, `Set-Cookie` and body.
+async fn through(server: &Server, path: &str, cookies: &str) -> (u16, String, String, String) {
+    let address = server.sandbox_url.strip_prefix("http://").unwrap();
+    let headers = [("Authorization", ""), ("Cookie", cookies)];
+    let (status, headers, body) =
+        ask(address, "", Method::GET, path, &headers, Vec::new()).await.unwrap();
+    let header = |name: &str| {
+        headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    let cookie = header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    (status, header("location"), cookie, String::from_utf8_lossy(&body).into_owned())
+}
+
+/// The way of a browser that has nothing but the address.
 async fn vs_code(server: &Server, sid: &str, client: &mut Client) {
     let path = format!("/api/sessions/{sid}/vscode-url");
     let (status, _, body) = server.get(&path, &[]).await;
@@ -97,22 +109,29 @@ async fn vs_code(server: &Server, sid: &str, client: &mut Client) {
     assert_eq!(status, 200, "{answer}");
     let url = answer["vscode_url"].as_str().unwrap();
     let page = url.strip_prefix(&server.sandbox_url).unwrap_or_else(|| panic!("{url}"));
-    let told = server.json(&format!("/api/sessions/{sid}/plugins")).await;
-    let named = |plugin: &&Value| plugin["name"] == "vscode";
-    let plugin = told["plugins"].as_array().unwrap().iter().find(named).unwrap().clone();
-    let (port, base) = (&plugin["port"], plugin["base_path"].as_str().unwrap());
-    // The token becomes a cookie; without either nothing is shown.
-    let without = client.run("without", &format!("{FETCH}fetch {port} {base}/")).await;
-    assert!(content(&without).starts_with("HTTP/1.1 403"), "{without}");
-    let with = client.run("with", &format!("{FETCH}fetch {port} '{page}' | head -n 20")).await;
-    assert!(content(&with).starts_with("HTTP/1.1 302"), "{with}");
-    let token = url.split_once("tkn=").unwrap().1.split_once('&').unwrap().0;
-    let cookie = format!(
-        "{FETCH}fetch {port} '{base}/?folder=/workspace' $'Cookie: vscode-tkn={token}\\r\\n' | tr -d '\\r' | grep -c -e 'HTTP/1.1 200' -e workbench"
+    let (without_ticket, _) = page.split_once("&staithe_ticket=").unwrap();
+    let (status, ..) = through(server, without_ticket, "").await;
+    assert_eq!(status, 401, "nobody is signed in");
+    let (status, there, ours, _) = through(server, page, "").await;
+    assert!(
+        (300..400).contains(&status) && ours.starts_with("staithe_sandbox="),
+        "{status} {ours}"
     );
-    let shown = client.run("shown", &cookie).await;
-    assert_ne!(content(&shown), "0", "{shown}");
-    // Its log has the token at most masked where it is told.
+    assert_eq!(there, without_ticket);
+    let base = there.split_once('?').unwrap().0;
+    let (status, ..) = through(server, base, &ours).await;
+    assert_eq!(status, 403, "without its token VS Code shows nothing");
+    let (status, next, theirs, _) = through(server, &there, &ours).await;
+    assert!(status == 302 && theirs.starts_with("vscode-tkn="), "{status} {theirs}");
+    let cookies = format!("{ours}; {theirs}");
+    let next = if next.starts_with('/') { next } else { format!("{base}{next}") };
+    let (status, _, _, page) = through(server, &next, &cookies).await;
+    assert!(status == 200 && page.contains("workbench"), "{status} {next}: {page}");
+    let script = page.split('"').find(|text| text.contains("/static/") && text.ends_with(".js"));
+    let script = script.unwrap_or_else(|| panic!("no script in {page}"));
+    let script = script.strip_prefix(&server.sandbox_url).unwrap_or(script);
+    let (status, _, _, text) = through(server, script, &cookies).await;
+    assert!(status == 200 && text.len() > 1000, "{status} {script}");
     let files = client.run("files", "stat -c %a /.staithe/state/vscode/token").await;
     assert_eq!(content(&files), "600", "{files}");
 }

@@ -54,6 +54,13 @@ async fn ask(server: &Server, method: &str, path: &str, headers: &[(&str, &str)]
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
+/// The address of VS Code, and its ticket, which is another one each time.
+fn address(answer: &Value) -> (String, String) {
+    let url = answer["vscode_url"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let (url, ticket) = url.split_once("&staithe_ticket=").unwrap();
+    (url.to_owned(), ticket.to_owned())
+}
+
 fn states(events: &[Value], name: &str) -> Vec<String> {
     let of = |event: &&Value| {
         event["observation"] == "plugin_changed" && event["extras"]["name"] == name
@@ -74,7 +81,7 @@ async fn the_address_of_vs_code_begins_it_and_works_from_where_it_was_asked() {
     let own = format!("/api/sessions/{sid}/vscode-url");
     let (status, answer) = ask(&server, "GET", &own, &[]).await;
     assert_eq!(status, 200, "{answer}");
-    let url = answer["vscode_url"].as_str().unwrap().to_owned();
+    let (url, _) = address(&answer);
     assert!(url.starts_with(&format!("{}/s/{sid}/", server.sandbox_url)), "{url}");
     assert!(url.contains("/?tkn=") && url.ends_with("&folder=%2Fworkspace"), "{url}");
     let events = server.events(&sid).await;
@@ -92,12 +99,12 @@ async fn the_address_of_vs_code_begins_it_and_works_from_where_it_was_asked() {
         let (status, answer) = ask(&server, "GET", &path, &[("Host", &host)]).await;
         assert_eq!(status, 200, "{answer}");
         let there = url.replace(&server.sandbox_url, &format!("http://localhost:{port}"));
-        assert_eq!(answer["vscode_url"], there.as_str());
+        assert_eq!(address(&answer).0, there);
     }
     let editor = format!("Bearer {token}");
     let (status, answer) =
         ask(&server, "GET", "/api/vscode-url", &[("Authorization", &editor)]).await;
-    assert_eq!((status, answer["vscode_url"].as_str()), (200, Some(url.as_str())));
+    assert_eq!((status, address(&answer).0.as_str()), (200, url.as_str()));
     assert_eq!(ask(&server, "GET", "/api/vscode-url", &[]).await.0, 400);
 
     // A server that comes back finds it as it was.
@@ -105,7 +112,7 @@ async fn the_address_of_vs_code_begins_it_and_works_from_where_it_was_asked() {
     server.restart().await;
     server.phase(&sid, "ready", PROMPT).await;
     let (status, answer) = ask(&server, "GET", &own, &[]).await;
-    assert_eq!((status, answer["vscode_url"].as_str()), (200, Some(url.as_str())), "{answer}");
+    assert_eq!((status, address(&answer).0.as_str()), (200, url.as_str()));
 
     let word = |word: &str| format!("/api/sessions/{sid}/plugins/vscode/{word}?wait_ms=30000");
     let (status, state) = ask(&server, "POST", &word("stop"), &[]).await;

@@ -4,6 +4,8 @@
 mod docker;
 pub mod image;
 pub mod load;
+mod plugins;
+mod proxy;
 mod services;
 pub mod units;
 
@@ -24,6 +26,7 @@ pub struct Config {
     pub server: Server,
     pub auth: Auth,
     pub limits: Limits,
+    pub proxy: Proxy,
     pub sandbox: Sandbox,
     pub plugins: Plugins,
     pub log: Log,
@@ -46,6 +49,10 @@ pub struct Server {
     pub allowed_hosts: Vec<String>,
     pub max_body: Size,
     pub drain_timeout: Span,
+    pub control_url: String,
+    pub sandbox_url: String,
+    pub sandbox_domain: String,
+    pub trusted_proxies: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -102,6 +109,20 @@ pub struct Sandbox {
     pub docker: Docker,
     pub image: Image,
     pub local: Local,
+}
+
+/// What browsers may do with what runs in sandboxes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    pub allow_viewers: bool,
+    pub max_connections: usize,
+    pub max_header: Size,
+    pub response_timeout: Span,
+    pub idle_timeout: Span,
+    pub wake_wait: Span,
+    pub find_ports_every: Span,
+    pub ignored_ports: Vec<u16>,
 }
 
 /// What happens to a start beyond the limits.
@@ -354,6 +375,7 @@ impl Config {
         check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
         self.check_exposure(&mut check);
         faults.extend(self.plugin_faults());
+        faults.extend(self.proxy_faults());
         faults.extend(self.docker_faults());
         faults.extend(self.image_faults());
         faults

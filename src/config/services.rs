@@ -1,50 +1,18 @@
 //! What runners are told of services, by the configuration.
 
-use staithe_protocol::{
-    plugin::{JupyterSettings, PluginSettings, VscodeSettings},
-    services::Services,
-};
+use staithe_protocol::{port::PortSettings, services::Services};
 
 use super::Config;
 
 impl Config {
     /// What runners serve beside commands. Where a session's pages are is added for each session.
     pub fn services(&self) -> Services {
-        Services { plugins: self.plugin_settings(), ..Services::default() }
-    }
-
-    fn plugin_settings(&self) -> PluginSettings {
-        let super::Plugins { deadline, vscode, jupyter } = &self.plugins;
-        PluginSettings {
-            wanted: self.sandbox.plugins.clone(),
-            deadline_ms: u64::try_from(deadline.0.as_millis()).unwrap_or(u64::MAX),
-            base: String::new(),
-            vscode: VscodeSettings { start: vscode.start, paths: vscode.paths.clone() },
-            jupyter: JupyterSettings {
-                start: jupyter.start,
-                paths: jupyter.paths.clone(),
-                kernel: jupyter.kernel.clone(),
-            },
-        }
-    }
-
-    /// What is wrong with the plugins' values.
-    pub(super) fn plugin_faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if self.plugins.deadline.0.as_secs() < 1 {
-            faults.push("plugins.deadline: at least 1s".to_owned());
-        }
-        let lists = [
-            ("plugins.vscode.paths", &self.plugins.vscode.paths),
-            ("plugins.jupyter.paths", &self.plugins.jupyter.paths),
-        ];
-        for (key, paths) in lists {
-            let good =
-                |path: &String| !path.is_empty() && (path.starts_with('/') || !path.contains('/'));
-            faults.extend(paths.iter().filter(|path| !good(path)).map(|path| {
-                format!("{key}: {path:?} is neither an absolute path nor the name of a program")
-            }));
-        }
-        faults
+        let every = self.proxy.find_ports_every.0.as_millis();
+        let ports = PortSettings {
+            every_ms: u64::try_from(every).unwrap_or(u64::MAX),
+            withheld: self.proxy.ignored_ports.clone(),
+            owned_only: false,
+        };
+        Services { ports, plugins: self.plugin_settings(), ..Services::default() }
     }
 }

@@ -15,9 +15,13 @@ use staithe_protocol::{
 
 use super::body;
 use crate::{
-    auth::{Identity, Need},
+    auth::{Identity, Need, peer_ip},
     error::ApiError,
     front::{Front, session_id},
+    proxy::{
+        access::{TICKET, TICKET_TTL},
+        outside::Outside,
+    },
 };
 
 /// Most bytes of a runner's answer.
@@ -99,7 +103,7 @@ async fn address(
 ) -> Result<HttpResponse, ApiError> {
     // Who has it can write every file and run everything.
     front.authorize(identity, Need::Write, id)?;
-    let origin = sandbox_origin(front, request)?;
+    let place = front.settings.proxy.sandbox_base(&outside(front, request)?);
     let link = line(front, identity, id).await?;
     let Some(state) = say(&link, "vscode", "start", WAIT_MS).await? else {
         return Ok(HttpResponse::Ok().json(json!({ "vscode_url": null })));
@@ -118,27 +122,28 @@ async fn address(
     let reply = link.get("/plugins/vscode/token").await.map_err(cut)?;
     let door: VscodeDoor = read(reply, "plugin.not_ready").await?;
     let VscodeDoor { token, base_path, folder, .. } = door;
-    let url = format!("{origin}{base_path}/?tkn={token}&folder={}", body::encode(&folder));
+    // So that it opens in a browser that is not signed in there; used up, it is left out there.
+    let ticket = front.keys.sign_ticket(identity, id, TICKET_TTL)?;
+    let folder = body::encode(&folder);
+    let url = format!("{place}{base_path}/?tkn={token}&folder={folder}&{TICKET}={ticket}");
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(json!({ "vscode_url": url })))
 }
 
-/// The origin of sandbox content as this caller reaches it: the host that it asked, on the other port.
-fn sandbox_origin(front: &Front, request: &HttpRequest) -> Result<String, ApiError> {
-    let connection = request.connection_info();
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.ok_or_else(|| ApiError::bad_request("request.invalid", "no Host is said"))?;
-    let name = without_port(host);
-    Ok(format!("{}://{name}:{}", connection.scheme(), front.settings.sandbox_port))
-}
-
-/// `host:port` and `[::1]:port` without the port.
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
+/// How the caller sees this server.
+fn outside(front: &Front, request: &HttpRequest) -> Result<Outside, ApiError> {
+    let mut headers = hyper::HeaderMap::new();
+    for (name, value) in request.headers() {
+        let name = hyper::header::HeaderName::from_bytes(name.as_str().as_bytes());
+        let value = hyper::header::HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
     }
+    Outside::of(&headers, peer_ip(request), &front.settings.proxy.trusted).ok_or_else(|| {
+        ApiError::bad_request("request.invalid", "one Host header with a name is expected")
+    })
 }
 
 async fn line(front: &Front, identity: &Identity, id: SessionId) -> Result<Link, ApiError> {
@@ -179,21 +184,4 @@ fn cut(error: impl std::fmt::Display) -> ApiError {
 fn not_wanted(name: &str) -> ApiError {
     let detail = format!("the session has no plugin {name:?}; see sandbox.plugins");
     ApiError::denied(StatusCode::NOT_FOUND, "plugin.not_found", detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_port;
-
-    #[test]
-    fn a_host_of_any_form_loses_its_port() {
-        for (host, name) in [
-            ("localhost:3000", "localhost"),
-            ("a.example", "a.example"),
-            ("[::1]:3000", "[::1]"),
-            ("[::1]", "[::1]"),
-        ] {
-            assert_eq!(without_port(host), name);
-        }
-    }
 }

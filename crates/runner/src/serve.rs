@@ -178,7 +178,9 @@ fn start(told: &Serve, prepared: &Prepared, key: &str, began: Instant) -> Result
         ending: Cell::new(false),
     });
     let epoch = nonce().map_err(|error| Fault::os("can't begin", error))?;
-    Ok(App::new(key, epoch, shells, files, lines))
+    let app = App::new(key, epoch, shells, files, lines);
+    app.ports.keep_own(told.listen.map(|address| address.port()));
+    Ok(app)
 }
 
 /// A folder of ours for temporary files where the image has none that can be used.

@@ -52,8 +52,9 @@ use crate::{
 
 /// Where images have it, the best first: what Staithe's own builds put there, the reference's, the `PATH`.
 const USUAL: [&str; 2] = ["/opt/staithe/jupyter/bin/jupyter", "jupyter"];
-/// A cell waits so long for a plugin that has to begin; it goes on beginning.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// A cell waits so long for a plugin that has to begin; it goes on beginning. With what a kernel may take, less
+/// than the server waits beyond a cell's own limit.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// Cells that may wait.
 const CELLS: usize = 64;
 
