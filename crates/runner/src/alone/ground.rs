@@ -36,6 +36,7 @@ pub(super) fn prepare(told: &Alone, is_root: bool, note: &dyn Fn(&str)) -> Resul
         Fault::config(format!("the working directory {dir} can't be made: {error}"))
     })?;
     let Some((uid, _)) = owner else { return Ok(()) };
+    make_tmp().map_err(|error| Fault::os("can't make /tmp", error))?;
     if told.working_dir.parent().is_none() {
         note("the working directory is /, which stays root's");
         return Ok(());
@@ -43,6 +44,15 @@ pub(super) fn prepare(told: &Alone, is_root: bool, note: &dyn Fn(&str)) -> Resul
     give(&told.working_dir, uid).map_err(|error| {
         Fault::os(format!("can't give {} to the user", told.working_dir.display()), error)
     })
+}
+
+/// Clients put files there, and so do programs; an image may lack it.
+fn make_tmp() -> io::Result<()> {
+    match DirBuilder::new().create("/tmp") {
+        Ok(()) => fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The user's number and group; made if it isn't there.

@@ -66,7 +66,8 @@ pub(super) async fn answer(app: &Rc<App>, request: &Request<Incoming>) -> Answer
     // Of its own: a slow reader must not hold a thread that file operations need.
     let packing = std::thread::Builder::new().name("zip".to_owned()).spawn(move || {
         let _place = place;
-        let mut out = BufWriter::with_capacity(PIECE, Pieces(send.clone()));
+        let mut out =
+            BufWriter::with_capacity(PIECE, Pieces { send: send.clone(), is_gone: false });
         let packed = match what {
             What::Folder(folder) => zip_folder(&files, folder, &path, &mut out),
             What::File(file) => zip_file(file, &name, &mut out),
@@ -93,12 +94,19 @@ fn body(receive: mpsc::Receiver<io::Result<Bytes>>) -> Body {
 }
 
 /// Hands over what is written; an error once the reader is gone.
-struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+struct Pieces {
+    send: mpsc::Sender<io::Result<Bytes>>,
+    /// It was said once; what an archive's writer then tidies up goes nowhere.
+    is_gone: bool,
+}
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = Ok(Bytes::copy_from_slice(bytes));
-        self.0.blocking_send(piece).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        if !self.is_gone && self.send.blocking_send(piece).is_err() {
+            self.is_gone = true;
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         Ok(bytes.len())
     }
 
