@@ -58,12 +58,9 @@ impl Container {
     }
 
     fn wait(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let logs = try_docker(&["logs", &self.name]);
-            assert!(Instant::now() < until, "it never listens: {logs:?}");
-            eventually_look_again();
-        }
+        eventually(&format!("{} listens", self.name), || {
+            TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
     }
 
     /// Plays cases, all of which pass; how many.
@@ -87,8 +84,12 @@ impl Drop for Container {
     }
 }
 
-fn eventually_look_again() {
-    std::thread::sleep(Duration::from_millis(20));
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn try_docker(words: &[&str]) -> Output {
