@@ -8,6 +8,7 @@ use staithe_link::Link;
 use staithe_protocol::{
     Action, Fault, Generation, Observation, Progress, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
+    plugin::PluginState,
     runner::{Hello, Limits},
 };
 use tokio::time::Instant;
@@ -85,6 +86,12 @@ pub struct InterruptCommand;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Link, ActFailed>")]
 pub struct GetLine;
+
+/// Sent by the front and the proxy: the plugins as the runner last told of them; none without a line, when
+/// nothing of it holds.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<PluginState>")]
+pub struct GetPlugins;
 
 /// Sent by `Session`: whether something runs in the sandbox.
 #[derive(Clone, Copy, Debug, Message)]

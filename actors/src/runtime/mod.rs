@@ -373,6 +373,7 @@ impl Handler<BroughtUp> for Runtime {
             if generation == self.state.generation() {
                 let Connected { sandbox, link, events, hello } = connected;
                 self.watch(generation, sandbox.clone(), events, ctx.address().downgrade());
+                self.forget_plugins();
                 self.equip(&link);
                 self.connected = Some(Line { sandbox, link, hello });
             }
@@ -402,6 +403,9 @@ impl Handler<FromLine> for Runtime {
                 let same_epoch = line.hello.epoch == hello.epoch;
                 line.hello = hello;
                 let link = line.link.clone();
+                if !same_epoch {
+                    self.forget_plugins();
+                }
                 self.equip(&link);
                 Fact::LineUp { same_epoch }
             }

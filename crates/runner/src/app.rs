@@ -21,7 +21,7 @@ use crate::{
     files::Files,
     info::Meter,
     lines::Lines,
-    plugins::Plugins,
+    plugins::{Plugins, jupyter},
     ports::Ports,
     shell::{Shells, running::Ask},
     terminals::Terminals,
@@ -88,6 +88,12 @@ impl App {
         differing == 0 || self.is_open
     }
 
+    /// A secret of this run of the runner, for one purpose.
+    fn secret(&self, purpose: &str) -> String {
+        let made_of = Sha256::new().chain_update(self.key).chain_update(&self.epoch);
+        data_encoding::HEXLOWER.encode(&made_of.chain_update(purpose).finalize()[..16])
+    }
+
     /// The first word on a line.
     pub fn hello(&self) -> Hello {
         Hello {
@@ -142,6 +148,7 @@ impl App {
                 .on_reach(move |files| files.write_action(&write, &cwd))
                 .await
                 .unwrap_or_else(lost),
+            Action::RunIpython(cell) => jupyter::run(self, key, cell, limits).await,
             other => Observation::error(
                 format!("ERROR: The sandbox can't carry out the action `{}`.", other.name()),
                 "AGENT_ERROR$BAD_ACTION",
@@ -151,7 +158,9 @@ impl App {
 
     /// Takes what the server says of services. Done again, it does nothing more.
     pub fn equip(self: &Rc<Self>, services: Services) {
-        let Services { terminals: _, watch: _, plugins: _, ports: _ } = services;
+        let Services { terminals: _, watch: _, plugins, ports: _ } = services;
+        let secret = |what: &str| self.secret(what);
+        self.plugins.equip(&plugins, self.shells.ground(), &secret);
     }
 
     /// A file operation, asked for by `origin`.
@@ -199,7 +208,7 @@ impl App {
             uptime: self.shells.uptime().as_secs_f64(),
             idle_time: self.shells.view.active.get().elapsed().as_secs_f64(),
             resources: self.meter.borrow_mut().measure(self.files.workspace()),
-            busy: self.shells.view.busy.get(),
+            busy: self.shells.view.busy.get() || self.plugins.are_busy(),
             cwd: self.shells.view.cwd.borrow().clone(),
         }
     }
