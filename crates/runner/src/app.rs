@@ -21,7 +21,7 @@ use crate::{
     files::Files,
     info::Meter,
     lines::Lines,
-    plugins::{Plugins, jupyter},
+    plugins::{Plugins, browser, jupyter},
     ports::Ports,
     shell::{Shells, running::Ask},
     terminals::Terminals,
@@ -148,6 +148,8 @@ impl App {
                 .on_reach(move |files| files.write_action(&write, &cwd))
                 .await
                 .unwrap_or_else(lost),
+            Action::Browse(action) => browser::browse(self, action).await,
+            Action::BrowseInteractive(action) => browser::interact(self, action).await,
             Action::RunIpython(cell) => jupyter::run(self, key, cell, limits).await,
             other => Observation::error(
                 format!("ERROR: The sandbox can't carry out the action `{}`.", other.name()),
@@ -199,7 +201,7 @@ impl App {
 
     /// The token that VS Code asks for, where it is served.
     pub fn vscode_token(&self) -> Option<String> {
-        None
+        self.plugins.vscode().map(|vscode| vscode.token().to_owned())
     }
 
     /// How the sandbox is.

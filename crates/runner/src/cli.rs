@@ -29,8 +29,9 @@ Folders that are missing are made.
 
 Options of PORT, by which it is a sandbox's whole server (the sandbox API of OpenHands). The key that
 clients send as X-Session-API-Key is taken from the environment: SESSION_API_KEY; without it nobody is
-asked for one. VSCODE_PORT and NO_CHANGE_TIMEOUT_SECONDS count as well. Connections are refused until
-all is set up.
+asked for one, and requests of web pages are refused. VSCODE_PORT (PORT + 1 without it),
+NO_CHANGE_TIMEOUT_SECONDS and INIT_PLUGIN_TIMEOUT count as well. Connections are refused until all is
+set up.
   --working-dir DIR  where commands start; made if missing, and given to the user (required)
   --plugins NAME…    of agent_skills, jupyter, vscode, browser
   --username NAME    who commands and files are run and written as: openhands unless told; made if missing

@@ -41,6 +41,11 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         return answer;
     }
     let given = request.headers().get(KEY_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
+    // A page in a browser could reach what asks for no key; its requests say where it comes from.
+    if app.is_open && request.headers().contains_key(header::ORIGIN) {
+        let text = "Requests of web pages are not answered without a key.".to_owned();
+        return Err(Refusal::Detail(StatusCode::FORBIDDEN, text));
+    }
     if !app.knows(given) {
         return Err(Refusal::Detail(StatusCode::FORBIDDEN, "Invalid API Key".to_owned()));
     }
