@@ -1,5 +1,7 @@
 //! Plugins: programs that serve a session in its sandbox beside commands (reference §9).
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// What a plugin does now.
@@ -61,6 +63,7 @@ pub struct PluginSettings {
     pub base: String,
     pub vscode: VscodeSettings,
     pub jupyter: JupyterSettings,
+    pub browser: BrowserSettings,
 }
 
 /// The VS Code server.
@@ -69,6 +72,16 @@ pub struct PluginSettings {
 pub struct VscodeSettings {
     pub start: PluginStart,
     /// Programs that are looked for before the usual ones, the first goes before the second.
+    pub paths: Vec<String>,
+    /// Where it is served, at `/`, if not behind the server's proxy: for a runner that stands alone.
+    pub listen: Option<SocketAddr>,
+}
+
+/// The browser. It begins when it is first used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BrowserSettings {
+    /// Programs that are looked for before the usual ones: a Chromium.
     pub paths: Vec<String>,
 }
 

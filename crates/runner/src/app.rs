@@ -17,10 +17,11 @@ use tokio::{sync::oneshot, task::spawn_local};
 
 use crate::{
     acts::{Acts, Known},
+    api::Api,
     files::Files,
     info::Meter,
     lines::Lines,
-    plugins::{Plugins, jupyter},
+    plugins::{Plugins, browser, jupyter},
     ports::{self, Ports},
     shell::{Shells, running::Ask},
     terminals::Terminals,
@@ -35,6 +36,12 @@ pub struct App {
     pub epoch: String,
     pub shells: Shells,
     pub files: Arc<Files>,
+    /// What the sandbox API and its actions may reach: the workspace, or more where this program is
+    /// the sandbox.
+    pub reach: Arc<Files>,
+    pub api: Api,
+    /// No key is asked for.
+    pub is_open: bool,
     pub lines: Rc<Lines>,
     pub terminals: Terminals,
     pub watch: Watch,
@@ -48,12 +55,23 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(key: &str, epoch: String, shells: Shells, files: Files, lines: Rc<Lines>) -> Self {
+    pub fn new(
+        key: &str,
+        epoch: String,
+        shells: Shells,
+        files: Files,
+        lines: Rc<Lines>,
+        api: Api,
+    ) -> Self {
+        let files = Arc::new(files);
         Self {
             key: Sha256::digest(key.as_bytes()).into(),
             epoch,
             shells,
-            files: Arc::new(files),
+            reach: Arc::clone(&files),
+            files,
+            api,
+            is_open: false,
             lines,
             terminals: Terminals::default(),
             watch: Watch::default(),
@@ -70,7 +88,7 @@ impl App {
     pub fn knows(&self, key: &[u8]) -> bool {
         let given: [u8; 32] = Sha256::digest(key).into();
         let differing = self.key.iter().zip(given).fold(0, |all, (one, other)| all | (one ^ other));
-        differing == 0
+        differing == 0 || self.is_open
     }
 
     /// A secret of this run of the runner, for one purpose.
@@ -126,13 +144,15 @@ impl App {
                 told.await.unwrap_or_else(|_| lost())
             }
             Action::Read(read) => self
-                .on_files(move |files| files.read_action(&read, &cwd))
+                .on_reach(move |files| files.read_action(&read, &cwd))
                 .await
                 .unwrap_or_else(lost),
             Action::Write(write) => self
-                .on_files(move |files| files.write_action(&write, &cwd))
+                .on_reach(move |files| files.write_action(&write, &cwd))
                 .await
                 .unwrap_or_else(lost),
+            Action::Browse(action) => browser::browse(self, action).await,
+            Action::BrowseInteractive(action) => browser::interact(self, action).await,
             Action::RunIpython(cell) => jupyter::run(self, key, cell, limits).await,
             other => Observation::error(
                 format!("ERROR: The sandbox can't carry out the action `{}`.", other.name()),
@@ -164,6 +184,28 @@ impl App {
     ) -> Option<T> {
         let files = Arc::clone(&self.files);
         tokio::task::spawn_blocking(move || work(&files)).await.ok()
+    }
+
+    /// The same with all that may be reached.
+    pub async fn on_reach<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> T + Send + 'static,
+    ) -> Option<T> {
+        let files = Arc::clone(&self.reach);
+        tokio::task::spawn_blocking(move || work(&files)).await.ok()
+    }
+
+    /// A path as seen from the workspace.
+    pub fn from_workspace(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            return path.to_owned();
+        }
+        format!("{}/{path}", self.files.workspace())
+    }
+
+    /// The token that VS Code asks for, where it is served.
+    pub fn vscode_token(&self) -> Option<String> {
+        self.plugins.vscode().map(|vscode| vscode.token().to_owned())
     }
 
     /// How the sandbox is.

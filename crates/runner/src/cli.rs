@@ -8,6 +8,7 @@ The program inside a Staithe sandbox.
 
 Usage:
   staithe-runner serve (--socket-dir DIR | --listen ADDR:PORT)… --workspace DIR --state-dir DIR --key-stdin
+  staithe-runner PORT --working-dir DIR [option]…
   staithe-runner bridge --socket PATH [--connect-timeout-ms N]
   staithe-runner launch …        start it in a sandbox of its own
   staithe-runner --help | --version
@@ -20,7 +21,26 @@ Options of serve:
   --state-dir DIR    for outputs of commands; what an earlier runner left there is wiped
   --user SPEC        become this user for good: NAME, UID, NAME:GROUP or UID:GID; needs root
   --key-stdin        read the session's key from the first line of stdin (required)
+  --no-key           ask nobody for a key, instead
+  --reach DIR        what the sandbox API may reach; DIR of --workspace unless told
+  --set-up           set git and plugins up before anybody is let in
+  --plugin NAME      a plugin to begin with; may be repeated
 Folders that are missing are made.
+
+Options of PORT, by which it is a sandbox's whole server (the sandbox API of OpenHands). The key that
+clients send as X-Session-API-Key is taken from the environment: SESSION_API_KEY; without it nobody is
+asked for one, and requests of web pages are refused. VSCODE_PORT (PORT + 1 without it),
+NO_CHANGE_TIMEOUT_SECONDS and INIT_PLUGIN_TIMEOUT count as well. Connections are refused until all is
+set up.
+  --working-dir DIR  where commands start; made if missing, and given to the user (required)
+  --plugins NAME…    of agent_skills, jupyter, vscode, browser
+  --username NAME    who commands and files are run and written as: openhands unless told; made if missing
+  --user-id N        the number of a user that is made: 1000 unless told
+  --[no-]enable-browser       with or without the browser: with it unless told
+  --browsergym-eval-env NAME  refused: it needs a server of its own
+  --host ADDR        0.0.0.0 unless told
+  --confine          no file outside the working directory is read or written by a request
+  --state-dir DIR    for outputs of commands
 
 Options of bridge, which joins stdin and stdout to a runner's socket:
   --socket PATH            the socket
@@ -41,6 +61,13 @@ pub struct Serve {
     pub workspace: PathBuf,
     pub state_dir: PathBuf,
     pub user: Option<String>,
+    /// Nobody is asked for a key.
+    pub no_key: bool,
+    /// What the sandbox API may reach, if not the workspace.
+    pub reach: Option<PathBuf>,
+    /// Git and plugins are set up before anybody is let in.
+    pub set_up: bool,
+    pub plugins: Vec<String>,
 }
 
 /// What `bridge` was told.
@@ -68,6 +95,7 @@ pub fn serve(arguments: &[OsString]) -> Result<Serve, Wrong> {
     let (mut socket_dir, mut workspace, mut state_dir) = (None, None, None);
     let (mut listen, mut user) = (None, None);
     let (mut key_stdin, mut open_socket) = (false, false);
+    let (mut no_key, mut reach, mut set_up, mut plugins) = (false, None, false, Vec::new());
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
@@ -79,11 +107,15 @@ pub fn serve(arguments: &[OsString]) -> Result<Serve, Wrong> {
             }
             Some("--user") => user = Some(parsed(&mut arguments, "--user", "text")?),
             Some("--key-stdin") => key_stdin = true,
+            Some("--no-key") => no_key = true,
+            Some("--reach") => reach = Some(path(&mut arguments, "--reach")?),
+            Some("--set-up") => set_up = true,
+            Some("--plugin") => plugins.push(parsed(&mut arguments, "--plugin", "text")?),
             Some("--open-socket") => open_socket = true,
             _ => return Err(Wrong::Unknown(argument.clone())),
         }
     }
-    if !key_stdin {
+    if key_stdin == no_key {
         return Err(Wrong::Missing("--key-stdin"));
     }
     if socket_dir.is_none() && (listen.is_none() || open_socket) {
@@ -96,6 +128,10 @@ pub fn serve(arguments: &[OsString]) -> Result<Serve, Wrong> {
         workspace: workspace.ok_or(Wrong::Missing("--workspace"))?,
         state_dir: state_dir.ok_or(Wrong::Missing("--state-dir"))?,
         user,
+        no_key,
+        reach,
+        set_up,
+        plugins,
     })
 }
 

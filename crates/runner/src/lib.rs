@@ -6,6 +6,8 @@
 //! | `prepare`, `listen` | what comes before: folders, sockets, becoming the session's user |
 //! | `account`, `environment` (pure) | users of the image; what shells have in their environment |
 //! | [`bridge`] | stdin and stdout as a line to the socket |
+//! | [`alone`] | this program as a sandbox's whole server, as the reference's is started |
+//! | [`api`] | the reference's sandbox API |
 //! | `http`, `link` | the requests and the WebSocket; words in `staithe_protocol::runner` |
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
@@ -22,6 +24,8 @@
 
 pub mod account;
 pub mod acts;
+pub mod alone;
+pub mod api;
 pub mod app;
 pub mod bridge;
 pub mod cli;

@@ -13,6 +13,10 @@ use std::{
 use rustix::{
     fs::{AtFlags, Mode, OFlags, chownat, open, unlinkat},
     io::Errno,
+    net::{
+        AddressFamily, SocketFlags, SocketType, bind as bind_address, listen, socket_with,
+        sockopt::set_socket_reuseaddr,
+    },
     process::umask,
 };
 use staithe_protocol::runner::SOCKET_NAME;
@@ -20,11 +24,15 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::{account::Account, cli::Serve, fault::Fault, prepare::ids};
 
+/// Connections that may wait to be let in.
+const BACKLOG: i32 = 1024;
+
 /// The sockets that are open.
 #[derive(Default)]
 pub struct Listeners {
     unix: Option<UnixListener>,
-    tcp: Option<TcpListener>,
+    /// Bound, and not listening yet: who comes too early is refused and tries again.
+    tcp: Option<OwnedFd>,
 }
 
 /// As root: opens what root can, the unix socket for the user. What fails here is tried again by
@@ -76,10 +84,18 @@ fn bind_unix(dir: &Path, is_open: bool) -> io::Result<(OwnedFd, UnixListener)> {
     Ok((folder, listener))
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    bind_address(&socket, &address)?;
+    Ok(socket)
+}
+
+fn listen_tcp(socket: OwnedFd) -> io::Result<tokio::net::TcpListener> {
+    listen(&socket, BACKLOG)?;
+    tokio::net::TcpListener::from_std(TcpListener::from(socket))
 }
 
 /// The same, as tasks wait for them.
@@ -98,7 +114,7 @@ impl Doors {
     pub fn open(listeners: Listeners) -> io::Result<Self> {
         Ok(Self {
             unix: listeners.unix.map(tokio::net::UnixListener::from_std).transpose()?,
-            tcp: listeners.tcp.map(tokio::net::TcpListener::from_std).transpose()?,
+            tcp: listeners.tcp.map(listen_tcp).transpose()?,
         })
     }
 

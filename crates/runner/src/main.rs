@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, io, process::ExitCode};
 
-use staithe_runner::{bridge, cli, fault::Fault, launch, serve, shell};
+use staithe_runner::{alone, bridge, cli, fault::Fault, launch, serve, shell};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         "--help" | "-h" | "help" => say(cli::HELP),
         "--version" | "-V" => say(concat!("staithe-runner ", env!("CARGO_PKG_VERSION"), "\n")),
         "" => Fault::usage("nothing to do").say(),
+        first if alone::cli::is_for(first) => alone::main(&arguments),
         other => Fault::usage(format!("unknown argument {other:?}")).say(),
     }
 }

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,6 +27,8 @@ use tokio::{
 };
 
 use crate::{
+    alone,
+    api::Api,
     app::App,
     cli::Serve,
     environment::{Facts, PATH, changes},
@@ -112,13 +115,24 @@ async fn serve(told: &Serve, prepared: Prepared) -> Result<(), Fault> {
     let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     let key = tokio::select! {
-        key = tokio::task::spawn_blocking(read_key) => {
+        // Nobody knows this one, and nobody is asked.
+        key = std::future::ready(nonce()), if told.no_key => {
+            key.map_err(|error| Fault::os("can't begin", error))?
+        }
+        key = tokio::task::spawn_blocking(read_key), if !told.no_key => {
             key.map_err(|lost| Fault::os("can't read the key", io::Error::other(lost)))??
         }
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
     let app = Rc::new(start(told, &prepared, &key, began)?);
+    if told.set_up {
+        tokio::select! {
+            begun = alone::begin(&app, told) => begun?,
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
     let doors = Doors::open(prepared.listeners).map_err(broken)?;
     loop {
         tokio::select! {
@@ -169,7 +183,7 @@ fn start(told: &Serve, prepared: &Prepared, key: &str, began: Instant) -> Result
         env,
         configured: RefCell::default(),
         workspace: files.workspace().to_owned(),
-        state_dir,
+        state_dir: state_dir.clone(),
         identity: Identity::here(prepared.entry.as_ref(), prepared.became),
         reaper: Reaper::start().map_err(|error| Fault::os("can't begin", error))?,
         lines: Rc::clone(&lines),
@@ -178,9 +192,20 @@ fn start(told: &Serve, prepared: &Prepared, key: &str, began: Instant) -> Result
         ending: Cell::new(false),
     });
     let epoch = nonce().map_err(|error| Fault::os("can't begin", error))?;
-    let app = App::new(key, epoch, shells, files, lines);
+    let mut app = App::new(key, epoch, shells, files, lines, Api::new(state_dir, no_change_ms()));
     app.ports.keep_own(told.listen.map(|address| address.port()));
+    app.is_open = told.no_key;
+    if let Some(reach) = &told.reach {
+        app.reach = Arc::new(Files::open(reach).map_err(unusable("folder of --reach"))?);
+    }
     Ok(app)
+}
+
+/// How long the sandbox API's `run` waits without new output, in milliseconds.
+fn no_change_ms() -> u64 {
+    const SECONDS: u64 = 10;
+    let told = std::env::var(alone::NO_CHANGE).ok().and_then(|seconds| seconds.parse().ok());
+    told.unwrap_or(SECONDS).saturating_mul(1000)
 }
 
 /// A folder of ours for temporary files where the image has none that can be used.

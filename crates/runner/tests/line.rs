@@ -150,8 +150,9 @@ async fn the_references_clients_are_served() {
     assert_eq!(status, 200);
     assert_eq!(answer["observation"], "run");
     assert_eq!((&answer["content"], &answer["extras"]["exit_code"]), (&json!("hi"), &json!(2)));
+    let (status, answer) = runner.post("/execute_action", &json!({})).await;
+    assert_eq!((status.as_u16(), &answer["detail"]), (422, &json!("Invalid request parameters")));
     for bad in [
-        json!({}),
         json!({ "action": { "action": "unheard" } }),
         json!({ "action": { "action": "run", "args": { "command": "x" } }, "timeout": -1 }),
     ] {

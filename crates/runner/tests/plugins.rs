@@ -53,7 +53,7 @@ fn settings(program: &Path, start: PluginStart) -> PluginSettings {
         wanted: vec!["agent_skills".to_owned(), "vscode".to_owned()],
         deadline_ms: 20_000,
         base: "/s/some/p".to_owned(),
-        vscode: VscodeSettings { start, paths },
+        vscode: VscodeSettings { start, paths, ..Default::default() },
         ..PluginSettings::default()
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Root {
     dir: OwnedFd,
     /// Its path, as the shell sees it.
     pub path: String,
+    /// Nothing leaves; where everything is inside, absolute symlinks are no way out.
+    resolve: ResolveFlags,
 }
 
 /// A name in a folder that is held open.
@@ -42,7 +44,9 @@ impl Root {
     /// Holds the workspace open.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let dir = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { dir, path: path.to_string_lossy().into_owned() })
+        let is_all = path == Path::new("/");
+        let resolve = if is_all { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
+        Ok(Self { dir, path: path.to_string_lossy().into_owned(), resolve })
     }
 
     /// The client's path, relative.
@@ -53,7 +57,7 @@ impl Root {
     /// Opens what lies at a relative path; symlinks that stay inside are followed.
     pub(super) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let path = if relative.is_empty() { "." } else { relative };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let resolve = self.resolve | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..MOST_TRIES {
             match openat2(&self.dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
@@ -98,12 +102,13 @@ impl Root {
                 result => result.map_err(|errno| denied(errno, &relative))?,
             };
             let Ok(link) = link.to_str() else { return Err(outside(&relative)) };
-            if link.starts_with('/') {
+            let is_absolute = link.starts_with('/');
+            if is_absolute && self.path != "/" {
                 return Err(outside(&relative));
             }
             // `..` in the link is left to the kernel, which knows where folders really are; only the
             // last name must be one.
-            let (folder, _) = split(&relative);
+            let (folder, _) = if is_absolute { ("", "") } else { split(&relative) };
             let joined = format!("{folder}/{link}").trim_matches('/').to_owned();
             if matches!(split(&joined).1, "" | "." | "..") {
                 return Err(FileDenied::new(

@@ -9,6 +9,7 @@
 //! | `replace` | new content, put in place at once |
 //! | `ops`, `change`, `list` | the operations |
 //! | `action` | the actions `read` and `write` |
+//! | `reach` | what the sandbox API needs beside that |
 //!
 //! All of it blocks, and is called from threads for that.
 
@@ -19,6 +20,7 @@ mod lines;
 mod list;
 mod ops;
 pub mod path;
+mod reach;
 mod replace;
 mod version;
 

@@ -26,7 +26,8 @@ pub fn normalise(path: &str, workspace: &str) -> Result<String, FileDenied> {
         match name {
             "" | "." => {}
             ".." => {
-                if names.pop().is_none() {
+                // The root's parent is the root.
+                if names.pop().is_none() && workspace != "/" {
                     return Err(outside(path));
                 }
             }

@@ -1,5 +1,5 @@
-//! The requests. Bulk goes over them, with the socket's own flow control; the reference's clients use
-//! `/execute_action` and `/list_files`.
+//! The requests. Bulk goes over them, with the socket's own flow control; what the reference's clients
+//! ask is answered in `api`.
 
 pub mod words;
 
@@ -11,24 +11,18 @@ use hyper::{
     body::{Body as _, Incoming},
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use serde::Deserialize;
 use staithe_protocol::{
-    Action,
     files::{FileCode, FileDenied},
-    runner::{KEY_HEADER, LINK_PATH, Limits},
+    runner::{KEY_HEADER, LINK_PATH},
 };
 
-use self::words::{
-    Answer, Body, Refusal, bad, fault, header_value, ok, query, read_json, stream_of, upgrade,
+use self::words::{Answer, Body, Refusal, bad, fault, header_value, ok, query, stream_of, upgrade};
+use crate::{
+    api, app::App, files::Precondition, git, link, plugins, search, terminals, tunnel, watch,
 };
-use crate::{app::App, files::Precondition, git, link, plugins, search, terminals, tunnel, watch};
 
 /// The largest file that is taken, in bytes.
 const MOST_UPLOAD: u64 = 8 * 1024 * 1024 * 1024;
-/// Limits of an action that names none: the reference's.
-const DEFAULT_TIMEOUT_MS: u64 = 120_000;
-const NO_CHANGE_MS: u64 = 10_000;
-const MOST_OUTPUT: u64 = 30_000;
 
 /// Replaces whatever is there.
 const FORCE: HeaderName = HeaderName::from_static("x-force");
@@ -43,12 +37,15 @@ pub async fn answer(app: Rc<App>, request: Request<Incoming>) -> Response<Body> 
 
 async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     let path = request.uri().path().to_owned();
-    match (request.method(), path.as_str()) {
-        (&Method::GET, "/alive") => return Ok(ok(&serde_json::json!({ "status": "ok" }))),
-        (&Method::GET, "/server_info") => return Ok(ok(&app.info())),
-        _ => {}
+    if let Some(answer) = api::without_key(app, &request) {
+        return answer;
     }
     let given = request.headers().get(KEY_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
+    // A page in a browser could reach what asks for no key; its requests say where it comes from.
+    if app.is_open && request.headers().contains_key(header::ORIGIN) {
+        let text = "Requests of web pages are not answered without a key.".to_owned();
+        return Err(Refusal::Detail(StatusCode::FORBIDDEN, text));
+    }
     if !app.knows(given) {
         return Err(Refusal::Detail(StatusCode::FORBIDDEN, "Invalid API Key".to_owned()));
     }
@@ -57,8 +54,7 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
             let app = Rc::clone(app);
             upgrade(request, move |upgraded| link::serve(app, upgraded))
         }
-        (&Method::POST, "/execute_action") => execute(app, request).await,
-        (&Method::POST, "/list_files") => list(app, request).await,
+        (_, path) if api::has(path) => api::answer(app, request).await,
         (&Method::GET, "/files/content") => download(app, &request).await,
         (&Method::PUT, "/files/content") => upload(app, request).await,
         (&Method::GET, "/output") => output(app, &request),
@@ -72,37 +68,6 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
             _ => Err(words::nothing_at(path)),
         },
     }
-}
-
-async fn execute(app: &Rc<App>, request: Request<Incoming>) -> Answer {
-    #[derive(Deserialize)]
-    struct Execute {
-        action: Action,
-        #[serde(default)]
-        timeout: Option<f64>,
-    }
-    let Execute { action, timeout } = read_json(request).await?;
-    let timeout = timeout
-        .map(|seconds| {
-            std::time::Duration::try_from_secs_f64(seconds).map_err(|_| bad("`timeout` is no time"))
-        })
-        .transpose()?;
-    let timeout_ms = timeout.map_or(DEFAULT_TIMEOUT_MS, |timeout| {
-        u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
-    });
-    let limits = Limits { timeout_ms, no_change_ms: NO_CHANGE_MS, max_output: MOST_OUTPUT };
-    Ok(ok(&app.act(app.new_key(), action, limits).await))
-}
-
-async fn list(app: &Rc<App>, request: Request<Incoming>) -> Answer {
-    #[derive(Default, Deserialize)]
-    struct List {
-        #[serde(default)]
-        path: Option<String>,
-    }
-    let List { path } = read_json(request).await?;
-    let names = app.on_files(move |files| files.names(&path.unwrap_or_default())).await;
-    Ok(ok(&names.unwrap_or_default()))
 }
 
 async fn download(app: &Rc<App>, request: &Request<Incoming>) -> Answer {

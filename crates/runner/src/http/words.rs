@@ -31,6 +31,8 @@ pub enum Refusal {
     /// `{"detail":…}`, as the reference says it.
     Detail(StatusCode, String),
     File(FileDenied),
+    /// A body of its own.
+    Whole(StatusCode, serde_json::Value),
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
         match self {
             Self::Detail(status, detail) => json(*status, &serde_json::json!({ "detail": detail })),
             Self::File(denied) => json(status_of(denied.code), denied),
+            Self::Whole(status, body) => json(*status, body),
         }
     }
 }
@@ -88,17 +91,22 @@ pub fn stream_of(file: File, size: u64) -> Body {
     StreamBody::new(pieces).boxed_unsync()
 }
 
-/// A body of JSON.
-pub async fn read_json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refusal> {
+/// A body that is read whole.
+pub async fn read_body(request: Request<Incoming>) -> Result<Bytes, Refusal> {
     let body = Limited::new(request.into_body(), MOST_BODY);
-    let bytes = match body.collect().await {
-        Ok(body) => body.to_bytes(),
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             let text = "The body has more than 32 MiB.".to_owned();
-            return Err(Refusal::Detail(StatusCode::PAYLOAD_TOO_LARGE, text));
+            Err(Refusal::Detail(StatusCode::PAYLOAD_TOO_LARGE, text))
         }
-        Err(error) => return Err(bad(&error.to_string())),
-    };
+        Err(error) => Err(bad(&error.to_string())),
+    }
+}
+
+/// A body of JSON.
+pub async fn read_json<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refusal> {
+    let bytes = read_body(request).await?;
     serde_json::from_slice(&bytes).map_err(|error| bad(&error.to_string()))
 }
 

@@ -6,10 +6,11 @@
 //! | `keeper` | keeps one on its course and tells its states |
 //! | `program`, `log`, `probe` | its process, what that prints, requests to it |
 //! | `text` (pure) | terminal output as plain text |
-//! | `skills`, `vscode`, `jupyter` | the plugins |
+//! | `skills`, `vscode`, `jupyter`, `browser` | the plugins |
 //!
 //! A new one is a type with the trait [`Plugin`] and a line in [`make`].
 
+pub mod browser;
 pub mod course;
 pub mod jupyter;
 pub mod keeper;
@@ -30,6 +31,7 @@ use staithe_protocol::{
 use tokio::task::JoinHandle;
 
 use self::{
+    browser::Browser,
     jupyter::Jupyter,
     keeper::{Keeper, Keeping, Word},
     skills::Skills,
@@ -116,6 +118,7 @@ enum Kind {
     Plain,
     Vscode(Rc<Vscode>),
     Jupyter(Rc<Jupyter>),
+    Browser(Rc<Browser>),
 }
 
 /// All of them; one per process.
@@ -146,6 +149,10 @@ fn make(
             let jupyter = Rc::new(Jupyter::new(settings, ground, secret(name)));
             (Kind::Jupyter(Rc::clone(&jupyter)), jupyter)
         }
+        "browser" => {
+            let browser = Rc::new(Browser::new(settings, ground));
+            (Kind::Browser(Rc::clone(&browser)), browser)
+        }
         _ => return None,
     })
 }
@@ -155,6 +162,7 @@ fn start_of(name: &str, settings: &PluginSettings) -> PluginStart {
     match name {
         "vscode" => settings.vscode.start,
         "jupyter" => settings.jupyter.start,
+        "browser" => PluginStart::Lazy,
         _ => PluginStart::Eager,
     }
 }
@@ -164,6 +172,7 @@ fn same(name: &str, one: &PluginSettings, other: &PluginSettings) -> bool {
     match name {
         "vscode" => one.vscode == other.vscode && one.base == other.base,
         "jupyter" => one.jupyter == other.jupyter,
+        "browser" => one.browser == other.browser,
         _ => true,
     }
 }
@@ -290,12 +299,21 @@ impl Plugins {
     /// Whether one does something for somebody who waits.
     pub fn are_busy(&self) -> bool {
         self.jupyter().is_some_and(|jupyter| jupyter.is_busy())
+            || self.browser().is_some_and(|browser| browser.is_busy())
     }
 
     /// The kernel, if it is wanted.
     pub fn jupyter(&self) -> Option<Rc<Jupyter>> {
         self.entries.borrow().values().find_map(|entry| match &entry.plugin {
             Kind::Jupyter(jupyter) => Some(Rc::clone(jupyter)),
+            _ => None,
+        })
+    }
+
+    /// The browser, if it is wanted.
+    pub fn browser(&self) -> Option<Rc<Browser>> {
+        self.entries.borrow().values().find_map(|entry| match &entry.plugin {
+            Kind::Browser(browser) => Some(Rc::clone(browser)),
             _ => None,
         })
     }

@@ -46,7 +46,7 @@ use tokio::{
 };
 
 use self::{
-    program::Program,
+    program::{Dialect, Program},
     running::{Ask, Identity},
     spool::Spools,
     task::Task,
@@ -154,6 +154,11 @@ impl Shells {
         let (tell, told) = oneshot::channel();
         drop(self.main.send(Message::Configured(tell)).await);
         drop(told.await); // the shell is gone when the program ends
+    }
+
+    /// How the shell is spoken to; none if there is no shell.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.ground.program.as_ref().map(|program| program.dialect)
     }
 
     /// From now on no shell is started.

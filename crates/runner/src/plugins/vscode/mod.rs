@@ -12,6 +12,7 @@ use std::{
     cell::{Cell, RefCell},
     fs,
     io::{self, Write as _},
+    net::Ipv4Addr,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -78,18 +79,25 @@ impl Vscode {
     }
 
     fn base_path(&self, port: u16) -> String {
+        if self.settings.listen.is_some() {
+            return String::new();
+        }
         format!("{}/{port}", self.base)
     }
 
     async fn start(&self) -> Result<Serving, Trouble> {
         let server = find::find(&self.ground, &self.settings.paths)?;
-        let port = free_port(self.port.get()).map_err(|error| unwell("has no port", &error))?;
+        let port = match self.settings.listen {
+            Some(listen) => listen.port(),
+            None => free_port(self.port.get()).map_err(|error| unwell("has no port", &error))?,
+        };
         self.port.set(Some(port));
         let base_path = self.base_path(port);
         self.prepare().map_err(|error| unwell("has no folder for its files", &error))?;
         let mut command: Command = command(&self.ground, &server.program);
         command.args(&server.arguments);
-        command.args(plan::arguments(port, &base_path, &self.dir));
+        let host = self.settings.listen.map_or(Ipv4Addr::LOCALHOST.into(), |listen| listen.ip());
+        command.args(plan::arguments(host, port, &base_path, &self.dir));
         // It takes some of its settings from these; a server that starts it has its own.
         for name in ["PORT", "VSCODE_IPC_HOOK_CLI", "NODE_OPTIONS", "ELECTRON_RUN_AS_NODE"] {
             command.env_remove(name);

@@ -1,6 +1,6 @@
 //! What a VS Code server is started with. Pure.
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, net::IpAddr, path::Path};
 
 /// In its folder: what opens it.
 pub const TOKEN_FILE: &str = "token";
@@ -20,13 +20,14 @@ pub const SETTINGS: &str = r#"{
 const RECONNECT: &str = "3600";
 
 /// Its arguments; `dir` is its folder.
-pub fn arguments(port: u16, base_path: &str, dir: &Path) -> Vec<OsString> {
+pub fn arguments(host: IpAddr, port: u16, base_path: &str, dir: &Path) -> Vec<OsString> {
     let token = dir.join(TOKEN_FILE);
-    let port = port.to_string();
+    let (host, port) = (host.to_string(), port.to_string());
+    let base_path = if base_path.is_empty() { "/" } else { base_path };
     let plain = |text: &str| OsString::from(text);
     vec![
         plain("--host"),
-        plain("127.0.0.1"),
+        plain(&host),
         plain("--port"),
         plain(&port),
         plain("--connection-token-file"),
@@ -50,7 +51,7 @@ mod tests {
 
     #[test]
     fn it_listens_on_loopback_alone_and_its_token_stands_in_a_file() {
-        let all = arguments(4000, "/s/x/p/4000", Path::new("/state/vscode"));
+        let all = arguments([127, 0, 0, 1].into(), 4000, "/s/x/p/4000", Path::new("/state/vscode"));
         let text: Vec<_> = all.iter().map(|word| word.to_string_lossy()).collect();
         let after = |flag: &str| {
             let at = text.iter().position(|word| word == flag).unwrap();
