@@ -133,7 +133,8 @@ impl App {
 
     /// Takes what the server says of services. Done again, it does nothing more.
     pub fn equip(self: &Rc<Self>, services: Services) {
-        let Services { terminals: _, watch: _, plugins: _, ports: _ } = services;
+        let Services { terminals, watch: _, plugins: _, ports: _ } = services;
+        self.terminals.configure(terminals);
     }
 
     /// A file operation, asked for by `origin`.
