@@ -18,5 +18,6 @@ pub mod images;
 pub mod openapi;
 pub mod routes;
 pub mod telemetry;
+pub mod terminals;
 pub mod views;
 pub mod ws;

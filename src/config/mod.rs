@@ -5,6 +5,7 @@ mod docker;
 pub mod image;
 pub mod load;
 mod services;
+pub mod terminals;
 pub mod units;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -13,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use staithe_image::inputs::{Download, Mirrors, SystemChoice};
 
+use terminals::Terminals;
 use units::{Size, Span};
 
 /// The effective configuration. Every field is documented in `config.toml`, which is its default.
@@ -100,6 +102,7 @@ pub struct Sandbox {
     pub docker: Docker,
     pub image: Image,
     pub local: Local,
+    pub terminals: Terminals,
 }
 
 /// What happens to a start beyond the limits.

@@ -148,6 +148,13 @@ pub struct TerminalInfo {
     pub exit: Option<TerminalExit>,
 }
 
+/// All terminals, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TerminalList {
+    pub terminals: Vec<TerminalInfo>,
+}
+
 /// What is told to those who follow a terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -12,7 +12,9 @@
 use std::rc::Rc;
 
 use hyper::{Method, Request, StatusCode, body::Incoming};
-use staithe_protocol::terminal::{NewTerminal, TerminalAsk, TerminalCode, TerminalDenied};
+use staithe_protocol::terminal::{
+    NewTerminal, TerminalAsk, TerminalCode, TerminalDenied, TerminalList,
+};
 
 use super::{
     denied,
@@ -35,9 +37,7 @@ pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     let rest: Vec<&str> = parts.collect();
     let method = request.method().clone();
     match (method, id, rest.as_slice()) {
-        (Method::GET, None, []) => {
-            Ok(ok(&serde_json::json!({ "terminals": app.terminals.list() })))
-        }
+        (Method::GET, None, []) => Ok(ok(&TerminalList { terminals: app.terminals.list() })),
         (Method::POST, None, []) => {
             let new: NewTerminal = read_json(request).await?;
             Ok(match app.terminals.open(app, &new) {
