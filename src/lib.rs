@@ -19,5 +19,6 @@ pub mod openapi;
 pub mod proxy;
 pub mod routes;
 pub mod telemetry;
+pub mod terminals;
 pub mod views;
 pub mod ws;

@@ -7,6 +7,7 @@ pub mod load;
 mod plugins;
 mod proxy;
 mod services;
+pub mod terminals;
 pub mod units;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use staithe_image::inputs::{Download, Mirrors, SystemChoice};
 use staithe_protocol::plugin::PluginStart;
 
+use terminals::Terminals;
 use units::{Size, Span};
 
 /// The effective configuration. Every field is documented in `config.toml`, which is its default.
@@ -109,6 +111,7 @@ pub struct Sandbox {
     pub docker: Docker,
     pub image: Image,
     pub local: Local,
+    pub terminals: Terminals,
 }
 
 /// What browsers may do with what runs in sandboxes.

@@ -13,6 +13,11 @@ impl Config {
             withheld: self.proxy.ignored_ports.clone(),
             owned_only: false,
         };
-        Services { ports, plugins: self.plugin_settings(), ..Services::default() }
+        Services {
+            terminals: self.sandbox.terminals.settings(),
+            ports,
+            plugins: self.plugin_settings(),
+            ..Services::default()
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod health;
 pub mod pages;
 pub mod plugins;
 pub mod sessions;
+pub mod terminals;
 
 use actix_web::web::{self, ServiceConfig};
 
@@ -61,6 +62,15 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(events::output)),
         )
         .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
+        .service(
+            resource("/api/sessions/{id}/terminals")
+                .route(web::get().to(terminals::list))
+                .route(web::post().to(terminals::open)),
+        )
+        .service(
+            resource("/api/sessions/{id}/terminals/{terminal}")
+                .route(web::delete().to(terminals::close)),
+        )
         .service(
             resource("/api/sessions/{id}/files")
                 .route(web::get().to(files::root))

@@ -14,6 +14,7 @@ use staithe_protocol::{
     SessionId,
     files::FileOp,
     frames::{ClientFrame, MAX_REF, ServerFrame},
+    terminal::TerminalInfo,
 };
 
 use crate::{
@@ -21,7 +22,10 @@ use crate::{
     error::ApiError,
     front::Front,
     routes::events::submission,
-    ws::side::Side,
+    ws::{
+        side::Side,
+        terminals::{self, Terminals},
+    },
 };
 
 /// A frame as bytes.
@@ -30,7 +34,8 @@ pub fn encode(frame: &ServerFrame) -> Bytes {
     Bytes::from(serde_json::to_vec(frame).expect("a frame is plain data with string keys"))
 }
 
-fn denied(reference: Option<String>, code: &str, reason: String) -> Box<ServerFrame> {
+/// A refusal.
+pub(super) fn denied(reference: Option<String>, code: &str, reason: String) -> Box<ServerFrame> {
     Box::new(ServerFrame::Denied {
         reference,
         code: code.to_owned(),
@@ -56,7 +61,9 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
     };
     match kind {
         "do" | "file" | "interrupt" | "ping" => {}
-        "watch" | "terminal.open" | "terminal.resize" | "terminal.close" => {
+        "terminal.open" | "terminal.resize" | "terminal.close" | "terminal.detach"
+        | "terminal.list" | "terminal.rename" | "terminal.drive" => {}
+        "watch" => {
             let reason = format!("this version of the server has no {kind} yet");
             return Err(denied(reference, "frame.unsupported", reason));
         }
@@ -65,7 +72,9 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
             return Err(denied(reference, "frame.unknown", reason));
         }
     }
-    if matches!(kind, "do" | "file") && reference.is_none() {
+    let needs_ref =
+        matches!(kind, "do" | "file") || kind.starts_with("terminal.") && kind != "terminal.resize";
+    if needs_ref && reference.is_none() {
         return Err(denied(None, "ref.missing", "ref: a string is missing".into()));
     }
     let code = if kind == "file" { "BAD_MESSAGE" } else { "frame.malformed" };
@@ -81,6 +90,8 @@ pub struct Hands {
     pub session: SessionHandle,
     /// What this socket carries beside events.
     pub side: Rc<Side>,
+    /// The terminals that it follows.
+    pub terminals: Rc<Terminals>,
     /// This socket's name, for those who watch what it does.
     pub socket: Rc<str>,
 }
@@ -94,17 +105,13 @@ impl Hands {
         session: SessionHandle,
     ) -> Self {
         let socket = uuid::Uuid::new_v4().as_simple().to_string().into();
-        Self { front, identity, id, session, side: Rc::default(), socket }
+        let (side, terminals) = (Rc::default(), Rc::default());
+        Self { front, identity, id, session, side, terminals, socket }
     }
 
-    /// Takes a binary message.
+    /// Takes a binary message: input for a terminal.
     pub fn binary(&self, bytes: &Bytes) -> Result<(), Box<ServerFrame>> {
-        let _ = bytes;
-        Err(denied(
-            None,
-            "frame.binary_unsupported",
-            "this version of the server takes text frames only".into(),
-        ))
+        terminals::type_in(self, bytes)
     }
 
     /// Begins to carry a command out. The command is in its actor's mailbox when this returns, so that
@@ -142,13 +149,23 @@ impl Hands {
                     Some(answer(reference, outcome, Done::running))
                 })
             }
+            ClientFrame::TerminalOpen { .. }
+            | ClientFrame::TerminalResize { .. }
+            | ClientFrame::TerminalClose { .. }
+            | ClientFrame::TerminalDetach { .. }
+            | ClientFrame::TerminalList { .. }
+            | ClientFrame::TerminalRename { .. }
+            | ClientFrame::TerminalDrive { .. } => {
+                let hands = self.clone();
+                Box::pin(async move { terminals::carry_out(&hands, frame).await })
+            }
             ClientFrame::Ping { nonce } => {
                 Box::pin(std::future::ready(Some(ServerFrame::Pong { nonce })))
             }
         }
     }
 
-    fn allow(&self, need: Need) -> Result<(), ApiError> {
+    pub(super) fn allow(&self, need: Need) -> Result<(), ApiError> {
         self.front.authorize(&self.identity, need, self.id)
     }
 
@@ -178,24 +195,54 @@ where
 }
 
 /// A `done` that is being filled in.
-struct Done(String);
+pub(super) struct Done(String);
 
 impl Done {
-    fn event(self, event_id: staithe_protocol::EventId) -> ServerFrame {
-        ServerFrame::Done { reference: self.0, event_id: Some(event_id), running: None, file: None }
+    fn plain(self) -> ServerFrame {
+        ServerFrame::Done {
+            reference: self.0,
+            event_id: None,
+            running: None,
+            file: None,
+            terminals: None,
+        }
     }
 
-    fn running(self, running: bool) -> ServerFrame {
-        ServerFrame::Done { reference: self.0, event_id: None, running: Some(running), file: None }
+    fn event(self, id: staithe_protocol::EventId) -> ServerFrame {
+        let mut done = self.plain();
+        if let ServerFrame::Done { event_id, .. } = &mut done {
+            *event_id = Some(id);
+        }
+        done
     }
 
-    fn file(self, file: staithe_protocol::files::FileDone) -> ServerFrame {
-        let file = Some(Box::new(file));
-        ServerFrame::Done { reference: self.0, event_id: None, running: None, file }
+    fn running(self, was_running: bool) -> ServerFrame {
+        let mut done = self.plain();
+        if let ServerFrame::Done { running, .. } = &mut done {
+            *running = Some(was_running);
+        }
+        done
+    }
+
+    fn file(self, made: staithe_protocol::files::FileDone) -> ServerFrame {
+        let mut done = self.plain();
+        if let ServerFrame::Done { file, .. } = &mut done {
+            *file = Some(Box::new(made));
+        }
+        done
+    }
+
+    pub(super) fn terminals(self, those: Option<Vec<TerminalInfo>>) -> ServerFrame {
+        let mut done = self.plain();
+        if let ServerFrame::Done { terminals, .. } = &mut done {
+            *terminals = those;
+        }
+        done
     }
 }
 
-fn answer<T>(
+/// The one answer to a command.
+pub(super) fn answer<T>(
     reference: String,
     outcome: Result<T, ApiError>,
     done: impl FnOnce(Done, T) -> ServerFrame,

@@ -9,6 +9,7 @@
 //! (an action with a key may; see `staithe_protocol::runner::Call::Act`).
 
 mod connect;
+pub mod duplex;
 pub mod http;
 mod pump;
 pub mod tunnel;

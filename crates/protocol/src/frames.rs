@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     AgentState, EventId, PhaseView, SessionId,
     files::{FileDone, FileOp},
+    terminal::{TerminalCommand, TerminalInfo, TerminalNews},
 };
 
 /// The largest text message a client may send, in bytes, all its fragments together.
@@ -56,6 +57,80 @@ pub enum ClientFrame {
         #[serde(rename = "ref", default)]
         reference: Option<String>,
     },
+    /// Follow a terminal: the one named by its number, or a new one. Its bytes come and go in binary
+    /// messages ([`crate::terminal`]); `done {terminals: [it]}` answers, then `terminal` frames come.
+    #[serde(rename = "terminal.open")]
+    TerminalOpen {
+        #[serde(rename = "ref")]
+        reference: String,
+        /// Absent: a new one. The fields below it are of new ones only.
+        #[serde(default)]
+        terminal: Option<u32>,
+        /// Where the client is in its output; absent: the state comes as a replay.
+        #[serde(default)]
+        from: Option<u64>,
+        /// The runner's epoch in which the client had it.
+        #[serde(default)]
+        epoch: Option<String>,
+        #[serde(default)]
+        name: Option<String>,
+        #[serde(default)]
+        command: Option<TerminalCommand>,
+        #[serde(default)]
+        cwd: Option<String>,
+        #[serde(default)]
+        cols: Option<u16>,
+        #[serde(default)]
+        rows: Option<u16>,
+    },
+    /// Another size, for all who follow. Answered when `ref` is given.
+    #[serde(rename = "terminal.resize")]
+    TerminalResize {
+        #[serde(rename = "ref", default)]
+        reference: Option<String>,
+        terminal: u32,
+        cols: u16,
+        rows: u16,
+    },
+    /// End its program; with `kill: false` only follow it no more. An ended one is forgotten.
+    #[serde(rename = "terminal.close")]
+    TerminalClose {
+        #[serde(rename = "ref")]
+        reference: String,
+        terminal: u32,
+        #[serde(default = "yes")]
+        kill: bool,
+    },
+    /// Follow it no more.
+    #[serde(rename = "terminal.detach")]
+    TerminalDetach {
+        #[serde(rename = "ref")]
+        reference: String,
+        terminal: u32,
+    },
+    /// All terminals: `done {terminals}`.
+    #[serde(rename = "terminal.list")]
+    TerminalList {
+        #[serde(rename = "ref")]
+        reference: String,
+    },
+    /// Another name.
+    #[serde(rename = "terminal.rename")]
+    TerminalRename {
+        #[serde(rename = "ref")]
+        reference: String,
+        terminal: u32,
+        name: String,
+    },
+    /// Be the only one who types into a terminal that this socket follows; or no more.
+    #[serde(rename = "terminal.drive")]
+    TerminalDrive {
+        #[serde(rename = "ref")]
+        reference: String,
+        terminal: u32,
+        #[serde(default = "yes")]
+        drive: bool,
+    },
     /// Answered by `pong` with the same `nonce`.
     #[serde(rename = "ping")]
     Ping {
@@ -95,6 +170,9 @@ pub enum ServerFrame {
         /// For a file operation.
         #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
         file: Option<Box<FileDone>>,
+        /// For what was asked of terminals: the one that it was asked of, or all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terminals: Option<Vec<TerminalInfo>>,
     },
     /// The caller asked for what can't be. `ref` is absent when the frame had none that could be read.
     Denied {
@@ -136,6 +214,14 @@ pub enum ServerFrame {
         #[serde(default, skip_serializing_if = "is_zero")]
         skipped: u64,
     },
+    /// Of a terminal that this socket follows; `ref` is that of its `terminal.open`.
+    Terminal {
+        terminal: u32,
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(flatten)]
+        news: TerminalNews,
+    },
     /// Answer to `ping`.
     Pong {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,4 +242,8 @@ pub struct ServerName {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+fn yes() -> bool {
+    true
 }

@@ -8,12 +8,13 @@ use crate::{
     files::{FileDenied, FileDone, FileOp},
     frames::{ClientFrame, ServerFrame},
     runner::ServerInfo,
+    terminal::{NewTerminal, TerminalList},
 };
 
 /// The document, draft 2020-12; each type is one of its `$defs`.
 pub fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let add: [fn(&mut SchemaGenerator); 19] = [
+    let add: [fn(&mut SchemaGenerator); 21] = [
         define::<Event>,
         define::<Action>,
         define::<Observation>,
@@ -23,6 +24,8 @@ pub fn document() -> Value {
         define::<FileDone>,
         define::<FileDenied>,
         define::<ServerInfo>,
+        define::<NewTerminal>,
+        define::<TerminalList>,
         define::<api::CreateSession>,
         define::<api::SessionBody>,
         define::<api::SessionCreated>,

@@ -163,7 +163,8 @@ impl App {
 
     /// Takes what the server says of services. Done again, it does nothing more.
     pub fn equip(self: &Rc<Self>, services: Services) {
-        let Services { terminals: _, watch: _, plugins, ports } = services;
+        let Services { terminals, watch: _, plugins, ports } = services;
+        self.terminals.configure(terminals);
         ports::equip(self, ports);
         let secret = |what: &str| self.secret(what);
         self.plugins.equip(&plugins, self.shells.ground(), &secret);

@@ -13,6 +13,7 @@ use tokio::{
 #[derive(Default)]
 pub struct Reaper {
     asked: RefCell<HashMap<Pid, oneshot::Sender<i64>>>,
+    asked_whole: RefCell<HashMap<Pid, oneshot::Sender<WaitStatus>>>,
 }
 
 impl Reaper {
@@ -40,13 +41,51 @@ impl Reaper {
         told
     }
 
+    /// The same, told whole.
+    pub fn end_of(&self, child: Pid) -> oneshot::Receiver<WaitStatus> {
+        let (tell, told) = oneshot::channel();
+        self.asked_whole.borrow_mut().insert(child, tell);
+        told
+    }
+
     fn reap(&self) {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if let Some(tell) = self.asked_whole.borrow_mut().remove(&pid) {
+                tell.send(status).ok(); // who asked may have gone
+            }
             if let Some(tell) = self.asked.borrow_mut().remove(&pid) {
                 tell.send(code(status)).ok(); // who asked may have gone
             }
         }
     }
+}
+
+/// What `/proc` says of a process.
+struct Kin {
+    pid: i32,
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+fn processes() -> impl Iterator<Item = Kin> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // `pid (name) state parent group session …`, where the name may contain anything.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+        let mut next = || fields.next()?.parse().ok();
+        Some(Kin { pid, parent: next()?, group: next()?, session: next()? })
+    })
+}
+
+/// The processes of these groups in the session of this leader.
+pub fn session_of(leader: Pid, groups: &[Pid]) -> Vec<Pid> {
+    let raw = |pid: Pid| pid.as_raw_nonzero().get();
+    let groups: Vec<i32> = groups.iter().copied().map(raw).collect();
+    let is_one = |kin: &Kin| kin.session == raw(leader) && groups.contains(&kin.group);
+    processes().filter(is_one).filter_map(|kin| Pid::from_raw(kin.pid)).collect()
 }
 
 /// Every process below this one.
@@ -56,16 +95,7 @@ pub fn descendants() -> Vec<Pid> {
 
 /// Every process below that one.
 pub fn below(top: Pid) -> Vec<Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let parents: HashMap<i32, i32> = entries
-        .filter_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            // `pid (name) state parent …`, where the name may contain anything.
-            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            Some((pid, parent))
-        })
-        .collect();
+    let parents: HashMap<i32, i32> = processes().map(|kin| (kin.pid, kin.parent)).collect();
     let top = top.as_raw_nonzero().get();
     let is_below = |pid: i32| {
         let line = std::iter::successors(Some(pid), |pid| parents.get(pid).copied());
@@ -74,7 +104,8 @@ pub fn below(top: Pid) -> Vec<Pid> {
     parents.keys().filter(|pid| is_below(**pid)).filter_map(|pid| Pid::from_raw(*pid)).collect()
 }
 
-fn code(status: WaitStatus) -> i64 {
+/// As shells say it: 128 and the signal if one ended it.
+pub fn code(status: WaitStatus) -> i64 {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => code.into(),
         (None, Some(signal)) => 128 + i64::from(signal),

@@ -91,7 +91,7 @@ enum Message {
 
 /// The persistent shell, and shells of their own for static commands.
 pub struct Shells {
-    ground: Rc<Ground>,
+    pub ground: Rc<Ground>,
     main: mpsc::Sender<Message>,
     statics: RefCell<Vec<mpsc::Sender<Message>>>,
     pub view: Rc<View>,

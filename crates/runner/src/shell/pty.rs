@@ -18,27 +18,36 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// Rows and columns until somebody says otherwise.
 const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
 
+/// Our end of one.
+pub struct Master(AsyncFd<OwnedFd>);
+
 /// Both ends. The slave stays open here to set its modes whatever the shell does.
 pub struct Pty {
-    master: AsyncFd<OwnedFd>,
+    master: Master,
     slave: OwnedFd,
+}
+
+/// A new one, with the kernel's modes: our end and the other.
+pub fn pair(size: Winsize) -> io::Result<(Master, OwnedFd)> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let slave = ioctl_tiocgptpeer(&master, flags)?;
+    tcsetwinsize(&slave, size)?;
+    rustix::io::ioctl_fionbio(&master, true)?;
+    #[expect(
+        deprecated,
+        reason = "an OwnedFd keeps its number for life, and `register` needs unsafe"
+    )]
+    let master = AsyncFd::new(master)?;
+    Ok((Master(master), slave))
 }
 
 impl Pty {
     /// A new one, with sane modes.
     pub fn open() -> io::Result<Self> {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = openpt(flags)?;
-        grantpt(&master)?;
-        unlockpt(&master)?;
-        let slave = ioctl_tiocgptpeer(&master, flags)?;
-        tcsetwinsize(&slave, SIZE)?;
-        rustix::io::ioctl_fionbio(&master, true)?;
-        #[expect(
-            deprecated,
-            reason = "an OwnedFd keeps its number for life, and `register` needs unsafe"
-        )]
-        let master = AsyncFd::new(master)?;
+        let (master, slave) = pair(SIZE)?;
         let pty = Self { master, slave };
         pty.make_sane()?;
         Ok(pty)
@@ -86,21 +95,31 @@ impl Pty {
     pub fn is_line_mode(&self) -> bool {
         tcgetattr(&self.slave).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
     }
+}
 
+impl std::ops::Deref for Pty {
+    type Target = Master;
+
+    fn deref(&self) -> &Master {
+        &self.master
+    }
+}
+
+impl Master {
     /// The process group in the foreground.
     pub fn foreground(&self) -> Option<Pid> {
-        tcgetpgrp(self.master.get_ref()).ok()
+        tcgetpgrp(self.0.get_ref()).ok()
     }
 
     /// Waits until there may be output.
     pub async fn readable(&self) -> io::Result<()> {
-        self.master.readable().await?.retain_ready();
+        self.0.readable().await?.retain_ready();
         Ok(())
     }
 
     /// Waits until input may be written.
     pub async fn writable(&self) -> io::Result<()> {
-        self.master.writable().await?.retain_ready();
+        self.0.writable().await?.retain_ready();
         Ok(())
     }
 
@@ -108,7 +127,7 @@ impl Pty {
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
-            let read = self.master.try_io(Interest::READABLE, |fd| {
+            let read = self.0.try_io(Interest::READABLE, |fd| {
                 Ok(rustix::io::read(fd.as_fd(), &mut buffer[filled..])?)
             });
             match read {
@@ -125,6 +144,11 @@ impl Pty {
 
     /// Writes what there is room for.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.master.try_io(Interest::WRITABLE, |fd| Ok(rustix::io::write(fd.as_fd(), bytes)?))
+        self.0.try_io(Interest::WRITABLE, |fd| Ok(rustix::io::write(fd.as_fd(), bytes)?))
+    }
+
+    /// Another size: programs in the foreground get SIGWINCH when it is another one.
+    pub fn resize(&self, size: Winsize) -> io::Result<()> {
+        Ok(tcsetwinsize(self.0.get_ref(), size)?)
     }
 }

@@ -15,7 +15,7 @@ pub const WORD: &str = "terminal";
 /// Makes stdin the controlling terminal of a new session and becomes `program`.
 pub fn main(program_and_arguments: &[OsString]) -> ExitCode {
     let error = become_program(program_and_arguments);
-    drop(writeln!(io::stderr(), "staithe-runner: the shell can't be started: {error}"));
+    drop(writeln!(io::stderr(), "staithe-runner: the program can't be started: {error}"));
     ExitCode::from(127)
 }
 

@@ -1,6 +1,8 @@
 //! A real runner on a folder of its own, and a server's end of the line to it.
 #![expect(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod terminals;
+
 use std::{
     collections::HashMap,
     io::Write as _,
