@@ -158,7 +158,7 @@ impl Mirror {
             let Ok(done) = line.file(FileOp::List { path, depth: None }).await else { continue };
             assert_ne!(done.truncated, Some(true));
             for entry in done.entries.unwrap_or_default() {
-                if is_ignored(&entry.path) {
+                if is_ignored(&entry.path, entry.kind) {
                     continue;
                 }
                 let size = if entry.kind == EntryType::Dir { 0 } else { entry.size };
@@ -203,11 +203,14 @@ impl Mirror {
 }
 
 /// By the shipped rules.
-pub(crate) fn is_ignored(path: &str) -> bool {
-    path.split('/').any(|name| {
-        matches!(name, ".git" | "node_modules" | "__pycache__" | ".DS_Store")
+pub(crate) fn is_ignored(path: &str, kind: EntryType) -> bool {
+    let folders = path.matches('/').count() + usize::from(kind == EntryType::Dir);
+    path.split('/').enumerate().any(|(at, name)| {
+        (at < folders && matches!(name, ".git" | "node_modules" | "__pycache__"))
+            || name == ".DS_Store"
             || name.ends_with('~')
             || name.ends_with(".swp")
+            || name.starts_with(".staithe-")
     })
 }
 
@@ -217,9 +220,6 @@ fn walk(workspace: &Path, relative: &str, found: &mut BTreeMap<String, Thing>) {
         let entry = entry.expect("it is quiet");
         let name = entry.file_name().into_string().expect("text");
         let path = if relative.is_empty() { name } else { format!("{relative}/{name}") };
-        if is_ignored(&path) {
-            continue;
-        }
         let metadata = entry.metadata().expect("it is quiet");
         let kind = match metadata.file_type() {
             kind if kind.is_dir() => EntryType::Dir,
@@ -227,6 +227,9 @@ fn walk(workspace: &Path, relative: &str, found: &mut BTreeMap<String, Thing>) {
             kind if kind.is_file() => EntryType::File,
             _ => EntryType::Other,
         };
+        if is_ignored(&path, kind) {
+            continue;
+        }
         let size = if kind == EntryType::Dir { 0 } else { metadata.size() };
         found.insert(path.clone(), Thing { kind, size, version: None });
         if kind == EntryType::Dir {
