@@ -19,7 +19,7 @@ use staithe_protocol::{
 };
 
 const SEEDS: u64 = 1000;
-const RUNNERS: u64 = 10;
+const RUNNERS: u64 = 12;
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 /// A small generator of numbers: the same seed, the same numbers.
@@ -109,7 +109,8 @@ async fn work(line: &mut Line, mut dice: Dice, seed: u64) {
 
 async fn one_seed(client: &mut Client, clients: &mut [Line; 3], shell: &mut Line, seed: u64) {
     let mut dice = Dice(seed);
-    let made = format!("mkdir s{seed} && cd s{seed} && mkdir -p a/b/c d && echo 1 >a/b/c/e && echo 2 >f");
+    let made =
+        format!("rm -rf s* && mkdir -p s{seed}/a/b/c s{seed}/d && cd s{seed} && echo 1 >a/b/c/e && echo 2 >f");
     assert_eq!(shell.run(&format!("({made})")).await.exit_code, 0, "seed {seed}");
     let script = script(&mut dice, seed);
     let [one, two, three] = clients;
