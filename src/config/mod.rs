@@ -6,6 +6,7 @@ pub mod image;
 pub mod load;
 mod services;
 pub mod units;
+pub mod watch;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -100,6 +101,7 @@ pub struct Sandbox {
     pub docker: Docker,
     pub image: Image,
     pub local: Local,
+    pub watch: watch::Watch,
 }
 
 /// What happens to a start beyond the limits.

@@ -7,6 +7,6 @@ use super::Config;
 impl Config {
     /// What runners serve beside commands.
     pub fn services(&self) -> Services {
-        Services::default()
+        Services { watch: self.sandbox.watch.settings(), ..Services::default() }
     }
 }

@@ -14,6 +14,7 @@ use staithe_protocol::{
     SessionId,
     files::FileOp,
     frames::{ClientFrame, MAX_REF, ServerFrame},
+    watch::Interest,
 };
 
 use crate::{
@@ -21,7 +22,10 @@ use crate::{
     error::ApiError,
     front::Front,
     routes::events::submission,
-    ws::side::Side,
+    ws::{
+        side::Side,
+        watching::{self, Watching},
+    },
 };
 
 /// A frame as bytes.
@@ -55,17 +59,17 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
         return Err(denied(reference, "frame.malformed", "type: a string is missing".into()));
     };
     match kind {
-        "do" | "file" | "interrupt" | "ping" => {}
-        "watch" | "terminal.open" | "terminal.resize" | "terminal.close" => {
+        "do" | "file" | "interrupt" | "ping" | "watch" | "unwatch" => {}
+        "terminal.open" | "terminal.resize" | "terminal.close" => {
             let reason = format!("this version of the server has no {kind} yet");
             return Err(denied(reference, "frame.unsupported", reason));
         }
         _ => {
-            let reason = format!("{kind:?} is no frame: do, file, interrupt or ping is expected");
+            let reason = format!("{kind:?} is no frame: do, file, watch, unwatch, interrupt or ping is expected");
             return Err(denied(reference, "frame.unknown", reason));
         }
     }
-    if matches!(kind, "do" | "file") && reference.is_none() {
+    if matches!(kind, "do" | "file" | "watch" | "unwatch") && reference.is_none() {
         return Err(denied(None, "ref.missing", "ref: a string is missing".into()));
     }
     let code = if kind == "file" { "BAD_MESSAGE" } else { "frame.malformed" };
@@ -142,6 +146,14 @@ impl Hands {
                     Some(answer(reference, outcome, Done::running))
                 })
             }
+            ClientFrame::Watch { reference, interest, epoch, seq } => {
+                let outcome = self.watch(&reference, interest, epoch.zip(seq));
+                Box::pin(std::future::ready(Some(answer(reference, outcome, Done::plain))))
+            }
+            ClientFrame::Unwatch { reference } => {
+                let outcome = self.unwatch(&reference);
+                Box::pin(std::future::ready(Some(answer(reference, outcome, Done::plain))))
+            }
             ClientFrame::Ping { nonce } => {
                 Box::pin(std::future::ready(Some(ServerFrame::Pong { nonce })))
             }
@@ -163,6 +175,37 @@ impl Hands {
         Ok(mail::ask(&runtime, DoFile { op, reference: Some(reference), origin }).await??)
     }
 
+    /// Begins a watch, in place of one of this name.
+    fn watch(
+        &self,
+        reference: &str,
+        interest: Interest,
+        cursor: Option<(String, u64)>,
+    ) -> Result<(), ApiError> {
+        self.allow(Need::Read)?;
+        if let Some(fault) = interest.fault() {
+            return Err(ApiError::bad_request("watch.malformed", fault));
+        }
+        let name = watching::name(reference);
+        self.side.close(&name);
+        if self.side.count_of(watching::PREFIX) >= watching::MOST {
+            let detail = format!("at most {} watches on one socket", watching::MOST);
+            return Err(ApiError::bad_request("watch.too_many", detail));
+        }
+        let (session, reference) = (self.session.clone(), reference.to_owned());
+        let watching = Watching { session, reference, interest, cursor };
+        self.side.open(&name, watching.frames());
+        Ok(())
+    }
+
+    fn unwatch(&self, reference: &str) -> Result<(), ApiError> {
+        self.allow(Need::Read)?;
+        if self.side.close(&watching::name(reference)) {
+            return Ok(());
+        }
+        Err(ApiError::bad_request("watch.unknown", "there is no watch with this ref"))
+    }
+
     async fn interrupt(&self) -> Result<bool, ApiError> {
         self.allow(Need::Write)?;
         let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
@@ -181,6 +224,10 @@ where
 struct Done(String);
 
 impl Done {
+    fn plain(self, (): ()) -> ServerFrame {
+        ServerFrame::Done { reference: self.0, event_id: None, running: None, file: None }
+    }
+
     fn event(self, event_id: staithe_protocol::EventId) -> ServerFrame {
         ServerFrame::Done { reference: self.0, event_id: Some(event_id), running: None, file: None }
     }

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod pump;
 pub mod reader;
 pub mod side;
+pub mod watching;
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
 use actix_web_actors::ws;

@@ -423,11 +423,12 @@ impl Handler<FromLine> for Runtime {
 impl Handler<Act> for Runtime {
     type Result = ResponseFuture<Result<Observation, ActFailed>>;
 
-    fn handle(&mut self, Act { key, action, limits }: Act, _: &mut Self::Context) -> Self::Result {
-        let line = self.line();
+    fn handle(&mut self, act: Act, _: &mut Self::Context) -> Self::Result {
+        let Act { key, action, limits, source } = act;
+        let (line, source) = (self.line(), Some(source));
         Box::pin(async move {
             let deadline = Duration::from_millis(limits.timeout_ms) + ACT_MARGIN;
-            match line?.call(Call::Act { key, action, limits }, deadline).await {
+            match line?.call(Call::Act { key, action, limits, source }, deadline).await {
                 Ok(Answer::Observed { observation }) => Ok(*observation),
                 Ok(Answer::Failed { error }) => Err(ActFailed::Refused(error.to_string())),
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),

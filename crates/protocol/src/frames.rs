@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     AgentState, EventId, PhaseView, SessionId,
     files::{FileDone, FileOp},
+    watch::{Batch, Interest},
 };
 
 /// The largest text message a client may send, in bytes, all its fragments together.
@@ -49,6 +50,26 @@ pub enum ClientFrame {
         reference: String,
         #[serde(flatten)]
         op: FileOp,
+    },
+    /// Watch the workspace's files: `files` frames with this `ref` come until `unwatch`. With the
+    /// `epoch` and `seq` of the last one, what came since comes first. Watching neither wakes a session
+    /// nor keeps it awake; it goes on by itself when its sandbox is back.
+    #[serde(rename = "watch")]
+    Watch {
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(flatten)]
+        interest: Interest,
+        #[serde(default)]
+        epoch: Option<String>,
+        #[serde(default)]
+        seq: Option<u64>,
+    },
+    /// Ends a watch.
+    #[serde(rename = "unwatch")]
+    Unwatch {
+        #[serde(rename = "ref")]
+        reference: String,
     },
     /// Interrupt what runs in the foreground. Answered when `ref` is given.
     #[serde(rename = "interrupt")]
@@ -135,6 +156,15 @@ pub enum ServerFrame {
         /// Bytes left out directly before `text`.
         #[serde(default, skip_serializing_if = "is_zero")]
         skipped: u64,
+    },
+    /// Changes of files, in their order; `seq` grows by one with each batch of an `epoch`. Told again,
+    /// a change does no harm. With `resync` something was missed: list what you show, and go on from
+    /// this `seq`.
+    Files {
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(flatten)]
+        batch: Batch,
     },
     /// Answer to `ping`.
     Pong {
