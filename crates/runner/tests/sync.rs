@@ -10,11 +10,9 @@ mod mirror;
 use std::fmt::Write as _;
 
 use common::{Line, Runner};
-use mirror::Client;
+use mirror::{Client, equip};
 use staithe_protocol::{
     files::{Encoding, FileOp},
-    runner::{Answer, Call},
-    services::Services,
     watch::WatchSettings,
 };
 
@@ -137,11 +135,6 @@ async fn one_seed(client: &mut Client, clients: &mut [Line; 3], shell: &mut Line
     };
     tokio::join!(all, listen);
     client.settle(&format!("s{seed}")).await;
-}
-
-async fn equip(line: &mut Line, watch: WatchSettings) {
-    let services = Services { watch, ..Services::default() };
-    assert!(matches!(line.call(Call::Equip { services }).await, Answer::Equipped {}));
 }
 
 /// Says which seed it was when one fails.

@@ -76,10 +76,10 @@ pub async fn serve(app: Rc<App>, upgraded: Upgraded, mut cursor: Option<Cursor>)
         let next = if greeted { app.next(&mut cursor) } else { app.first(&mut cursor) };
         match next {
             Some(batch) => {
-                greeted = true;
                 let batch = app.chosen(batch, &interest).await;
                 // One of which nothing is wanted moves the cursor, which is told once at the end.
                 skipped = greeted && batch.changes.is_empty() && !batch.resync;
+                greeted = true;
                 if !skipped && !send(&mut socket, &batch).await {
                     return;
                 }

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use staithe_protocol::{
     files::{EntryType, FileOp},
-    runner::KEY_HEADER,
-    watch::{Batch, Change, ChangeOp},
+    runner::{Answer, Call, KEY_HEADER},
+    services::Services,
+    watch::{Batch, Change, ChangeOp, WatchSettings},
 };
 use tokio::{net::UnixStream, time::timeout};
 use tokio_tungstenite::{
@@ -58,6 +59,12 @@ impl Watcher {
         }
     }
 
+    /// Whether the runner has hung up.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let message = timeout(PATIENCE, self.socket.next()).await.expect("the runner speaks");
+        !matches!(message, Some(Ok(Message::Text(_))))
+    }
+
     /// Changes until one of them is wanted, with it.
     pub(crate) async fn until(&mut self, mut wanted: impl FnMut(&Change) -> bool) -> Vec<Change> {
         let mut all = Vec::new();
@@ -70,6 +77,12 @@ impl Watcher {
             }
         }
     }
+}
+
+/// Says how to watch.
+pub(crate) async fn equip(line: &mut Line, watch: WatchSettings) {
+    let services = Services { watch, ..Services::default() };
+    assert!(matches!(line.call(Call::Equip { services }).await, Answer::Equipped {}));
 }
 
 /// A change in short: `create a`, `rename a b`.
