@@ -157,15 +157,23 @@ impl Mirror {
     }
 
     fn remove(&mut self, path: &str) {
-        let beneath = format!("{path}/");
         self.things.remove(path);
-        self.things.retain(|other, _| !other.starts_with(&beneath));
+        // `0` follows `/`.
+        let beneath = self.things.range(format!("{path}/")..format!("{path}0"));
+        let beneath: Vec<String> = beneath.map(|(path, _)| path.clone()).collect();
+        for path in beneath {
+            self.things.remove(&path);
+        }
     }
 
     /// Asks for all that is in a folder.
     pub(crate) async fn list(&mut self, path: &str, line: &mut Line) {
-        let beneath = format!("{path}/");
-        self.things.retain(|other, _| !(path.is_empty() || other.starts_with(&beneath)));
+        if path.is_empty() {
+            self.things.clear();
+        } else if let Some(folder) = self.things.get(path).cloned() {
+            self.remove(path);
+            self.things.insert(path.to_owned(), folder);
+        }
         let mut left = vec![path.to_owned()];
         while let Some(path) = left.pop() {
             let Ok(done) = line.file(FileOp::List { path, depth: None }).await else { continue };
