@@ -47,5 +47,6 @@ pub use staithe_link::{
     Link, LinkFailed,
     duplex::{Frame, Reading, Writing},
     http::Reply,
+    texts::Texts,
     tunnel::Tunnel,
 };

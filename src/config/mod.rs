@@ -9,6 +9,7 @@ mod proxy;
 mod services;
 pub mod terminals;
 pub mod units;
+pub mod watch;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -112,6 +113,7 @@ pub struct Sandbox {
     pub image: Image,
     pub local: Local,
     pub terminals: Terminals,
+    pub watch: watch::Watch,
 }
 
 /// What browsers may do with what runs in sandboxes.

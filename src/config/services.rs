@@ -17,7 +17,7 @@ impl Config {
             terminals: self.sandbox.terminals.settings(),
             ports,
             plugins: self.plugin_settings(),
-            ..Services::default()
+            watch: self.sandbox.watch.settings(),
         }
     }
 }

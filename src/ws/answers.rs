@@ -15,6 +15,7 @@ use staithe_protocol::{
     files::FileOp,
     frames::{ClientFrame, MAX_REF, ServerFrame},
     terminal::TerminalInfo,
+    watch::Interest,
 };
 
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     ws::{
         side::Side,
         terminals::{self, Terminals},
+        watching::{self, Watching},
     },
 };
 
@@ -60,20 +62,17 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
         return Err(denied(reference, "frame.malformed", "type: a string is missing".into()));
     };
     match kind {
-        "do" | "file" | "interrupt" | "ping" => {}
+        "do" | "file" | "interrupt" | "ping" | "watch" | "unwatch" => {}
         "terminal.open" | "terminal.resize" | "terminal.close" | "terminal.detach"
         | "terminal.list" | "terminal.rename" | "terminal.drive" => {}
-        "watch" => {
-            let reason = format!("this version of the server has no {kind} yet");
-            return Err(denied(reference, "frame.unsupported", reason));
-        }
         _ => {
-            let reason = format!("{kind:?} is no frame: do, file, interrupt or ping is expected");
+            let reason = format!("{kind:?} is no frame: do, file, watch, terminal.*, interrupt or ping is expected");
             return Err(denied(reference, "frame.unknown", reason));
         }
     }
     let needs_ref =
-        matches!(kind, "do" | "file") || kind.starts_with("terminal.") && kind != "terminal.resize";
+        matches!(kind, "do" | "file" | "watch" | "unwatch")
+            || kind.starts_with("terminal.") && kind != "terminal.resize";
     if needs_ref && reference.is_none() {
         return Err(denied(None, "ref.missing", "ref: a string is missing".into()));
     }
@@ -159,6 +158,14 @@ impl Hands {
                 let hands = self.clone();
                 Box::pin(async move { terminals::carry_out(&hands, frame).await })
             }
+            ClientFrame::Watch { reference, interest, epoch, seq } => {
+                let outcome = self.watch(&reference, interest, epoch.zip(seq));
+                Box::pin(std::future::ready(Some(answer(reference, outcome, |done, ()| done.plain()))))
+            }
+            ClientFrame::Unwatch { reference } => {
+                let outcome = self.unwatch(&reference);
+                Box::pin(std::future::ready(Some(answer(reference, outcome, |done, ()| done.plain()))))
+            }
             ClientFrame::Ping { nonce } => {
                 Box::pin(std::future::ready(Some(ServerFrame::Pong { nonce })))
             }
@@ -180,6 +187,37 @@ impl Hands {
         Ok(mail::ask(&runtime, DoFile { op, reference: Some(reference), origin }).await??)
     }
 
+    /// Begins a watch, in place of one of this name.
+    fn watch(
+        &self,
+        reference: &str,
+        interest: Interest,
+        cursor: Option<(String, u64)>,
+    ) -> Result<(), ApiError> {
+        self.allow(Need::Read)?;
+        if let Some(fault) = interest.fault() {
+            return Err(ApiError::bad_request("watch.malformed", fault));
+        }
+        let name = watching::name(reference);
+        self.side.close(&name);
+        if self.side.count_of(watching::PREFIX) >= watching::MOST {
+            let detail = format!("at most {} watches on one socket", watching::MOST);
+            return Err(ApiError::bad_request("watch.too_many", detail));
+        }
+        let (session, reference) = (self.session.clone(), reference.to_owned());
+        let watching = Watching { session, reference, interest, cursor };
+        self.side.open(&name, watching.frames());
+        Ok(())
+    }
+
+    fn unwatch(&self, reference: &str) -> Result<(), ApiError> {
+        self.allow(Need::Read)?;
+        if self.side.close(&watching::name(reference)) {
+            return Ok(());
+        }
+        Err(ApiError::bad_request("watch.unknown", "there is no watch with this ref"))
+    }
+
     async fn interrupt(&self) -> Result<bool, ApiError> {
         self.allow(Need::Write)?;
         let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
@@ -198,7 +236,7 @@ where
 pub(super) struct Done(String);
 
 impl Done {
-    fn plain(self) -> ServerFrame {
+    pub(super) fn plain(self) -> ServerFrame {
         ServerFrame::Done {
             reference: self.0,
             event_id: None,

@@ -13,6 +13,7 @@ pub mod pump;
 pub mod reader;
 pub mod side;
 pub mod terminals;
+pub mod watching;
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
 use actix_web_actors::ws;

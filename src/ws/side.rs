@@ -33,6 +33,11 @@ impl Side {
         self.streams.borrow_mut().remove(name).is_some()
     }
 
+    /// How many there are whose names begin so.
+    pub fn count_of(&self, prefix: &str) -> usize {
+        self.streams.borrow().keys().filter(|name| name.starts_with(prefix)).count()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.streams.borrow().len()

@@ -120,6 +120,7 @@ impl AgentSession {
             key: id.to_string(),
             limits: self.limits(pending.timeout),
             action: pending.action,
+            source: pending.source,
         };
         ctx.spawn(mail::ask(&runtime, act).into_actor(self).map(move |outcome, _, ctx| {
             let outcome = match outcome {

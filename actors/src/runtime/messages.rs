@@ -6,7 +6,7 @@ use actix::Message;
 use staithe_engine::Stats;
 use staithe_link::Link;
 use staithe_protocol::{
-    Action, Fault, Generation, Observation, Progress, Reason, SandboxId, StartStep,
+    Action, Fault, Generation, Observation, Progress, Reason, SandboxId, Source, StartStep,
     files::{FileDenied, FileDone, FileOp},
     plugin::PluginState,
     port::Port,
@@ -54,6 +54,8 @@ pub struct Act {
     pub key: String,
     pub action: Action,
     pub limits: Limits,
+    /// Whose action it is.
+    pub source: Source,
 }
 
 /// Why an action has no observation yet.

@@ -429,13 +429,14 @@ impl Handler<FromLine> for Runtime {
 impl Handler<Act> for Runtime {
     type Result = ResponseFuture<Result<Observation, ActFailed>>;
 
-    fn handle(&mut self, Act { key, action, limits }: Act, _: &mut Self::Context) -> Self::Result {
-        let line = self.line();
+    fn handle(&mut self, act: Act, _: &mut Self::Context) -> Self::Result {
+        let Act { key, action, limits, source } = act;
+        let (line, source) = (self.line(), Some(source));
         Box::pin(async move {
             let is_cell = matches!(action, Action::RunIpython(_));
             let margin = if is_cell { CELL_MARGIN } else { ACT_MARGIN };
             let deadline = Duration::from_millis(limits.timeout_ms) + margin;
-            match line?.call(Call::Act { key, action, limits }, deadline).await {
+            match line?.call(Call::Act { key, action, limits, source }, deadline).await {
                 Ok(Answer::Observed { observation }) => Ok(*observation),
                 Ok(Answer::Failed { error }) => Err(ActFailed::Refused(error.to_string())),
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),

@@ -12,6 +12,7 @@ mod connect;
 pub mod duplex;
 pub mod http;
 mod pump;
+pub mod texts;
 pub mod tunnel;
 
 use std::{

@@ -7,6 +7,7 @@ use crate::{
     AgentState, EventId, PhaseView, SessionId,
     files::{FileDone, FileOp},
     terminal::{TerminalCommand, TerminalInfo, TerminalNews},
+    watch::{Batch, Interest},
 };
 
 /// The largest text message a client may send, in bytes, all its fragments together.
@@ -50,6 +51,26 @@ pub enum ClientFrame {
         reference: String,
         #[serde(flatten)]
         op: FileOp,
+    },
+    /// Watch the workspace's files: `files` frames with this `ref` come until `unwatch`. With the
+    /// `epoch` and `seq` of the last one, what came since comes first. Watching neither wakes a session
+    /// nor keeps it awake; it goes on by itself when its sandbox is back.
+    #[serde(rename = "watch")]
+    Watch {
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(flatten)]
+        interest: Interest,
+        #[serde(default)]
+        epoch: Option<String>,
+        #[serde(default)]
+        seq: Option<u64>,
+    },
+    /// Ends a watch.
+    #[serde(rename = "unwatch")]
+    Unwatch {
+        #[serde(rename = "ref")]
+        reference: String,
     },
     /// Interrupt what runs in the foreground. Answered when `ref` is given.
     #[serde(rename = "interrupt")]
@@ -221,6 +242,15 @@ pub enum ServerFrame {
         reference: String,
         #[serde(flatten)]
         news: TerminalNews,
+    },
+    /// Changes of files, in their order; `seq` grows by one with each batch of an `epoch`. Told again,
+    /// a change does no harm. With `resync` something was missed: list what you show, and go on from
+    /// this `seq`.
+    Files {
+        #[serde(rename = "ref")]
+        reference: String,
+        #[serde(flatten)]
+        batch: Batch,
     },
     /// Answer to `ping`.
     Pong {

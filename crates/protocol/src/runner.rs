@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, Observation,
+    Action, Observation, Source,
     files::{FileDenied, FileDone, FileOp},
     plugin::PluginState,
     port::Port,
@@ -60,7 +60,14 @@ pub struct Limits {
 pub enum Call {
     /// Carry out a runnable action. `key` makes it idempotent: an action whose key is known is not
     /// run again; the call waits for, or returns, the first result.
-    Act { key: String, action: Action, limits: Limits },
+    Act {
+        key: String,
+        action: Action,
+        limits: Limits,
+        /// Whose action it is, for those who watch files.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Source>,
+    },
     /// Send SIGINT to what runs in the foreground (as `C-c` would). Answers at once.
     Interrupt {},
     /// A file operation. `origin` names who asked, for those who watch: `client:<socket>/<ref>`.

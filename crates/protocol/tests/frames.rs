@@ -211,6 +211,7 @@ fn to_runner() -> impl Strategy<Value = ToRunner> {
             key,
             action: Action::Run(Run { command, ..Run::default() }),
             limits: Limits { timeout_ms, no_change_ms, max_output },
+            source: None,
         },
     );
     let call = prop_oneof![
@@ -218,7 +219,8 @@ fn to_runner() -> impl Strategy<Value = ToRunner> {
         Just(Call::Act {
             key: String::new(),
             action: Action::Null,
-            limits: Limits { timeout_ms: 1, no_change_ms: 1, max_output: 1 }
+            limits: Limits { timeout_ms: 1, no_change_ms: 1, max_output: 1 },
+            source: None,
         }),
         Just(Call::Interrupt {}),
         file_ops().prop_map(|op| Call::File { op, origin: None }),

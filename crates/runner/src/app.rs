@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 use staithe_protocol::{
-    Action, Observation,
+    Action, Observation, Source,
     files::{FileCode, FileDenied, FileDone, FileOp},
     runner::{Hello, Limits, ServerInfo},
     services::Services,
@@ -44,7 +44,7 @@ pub struct App {
     pub is_open: bool,
     pub lines: Rc<Lines>,
     pub terminals: Terminals,
-    pub watch: Watch,
+    pub watch: Rc<Watch>,
     pub plugins: Plugins,
     pub ports: Ports,
     pub tunnels: Tunnels,
@@ -74,7 +74,7 @@ impl App {
             is_open: false,
             lines,
             terminals: Terminals::default(),
-            watch: Watch::default(),
+            watch: Rc::default(),
             plugins: Plugins::default(),
             ports: Ports::default(),
             tunnels: Tunnels::default(),
@@ -116,6 +116,17 @@ impl App {
     /// Runs an action unless its key is known; its result either way. The action goes on when nobody
     /// waits any more.
     pub async fn act(self: &Rc<Self>, key: String, action: Action, limits: Limits) -> Observation {
+        self.act_for(None, key, action, limits).await
+    }
+
+    /// The same, and says whose action it is.
+    pub async fn act_for(
+        self: &Rc<Self>,
+        source: Option<Source>,
+        key: String,
+        action: Action,
+        limits: Limits,
+    ) -> Observation {
         let known = self.acts.borrow_mut().want(&key);
         let told = match known {
             Known::Done(result) => return Observation::clone(&result),
@@ -123,6 +134,7 @@ impl App {
             Known::New(told) => {
                 let app = Rc::clone(self);
                 spawn_local(async move {
+                    let _acting = app.watch.act(source);
                     let result = app.carry_out(&key, action, limits).await;
                     app.acts.borrow_mut().finish(&key, result);
                 });
@@ -163,8 +175,9 @@ impl App {
 
     /// Takes what the server says of services. Done again, it does nothing more.
     pub fn equip(self: &Rc<Self>, services: Services) {
-        let Services { terminals, watch: _, plugins, ports } = services;
+        let Services { terminals, watch, plugins, ports } = services;
         self.terminals.configure(terminals);
+        self.watch.equip(watch);
         ports::equip(self, ports);
         let secret = |what: &str| self.secret(what);
         self.plugins.equip(&plugins, self.shells.ground(), &secret);
@@ -172,10 +185,17 @@ impl App {
 
     /// A file operation, asked for by `origin`.
     pub async fn file(&self, op: FileOp, origin: Option<String>) -> Result<FileDone, FileDenied> {
-        let _ = origin;
-        self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
+        let mutates = op.mutates();
+        let _listing = (!mutates).then(|| self.watch.list());
+        let done = self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
             Err(FileDenied::new(FileCode::Internal, "The operation was lost to a fault."))
-        })
+        });
+        if let Ok(done) = &done
+            && mutates
+        {
+            self.watch.own(origin, &done.path, done.version.as_deref());
+        }
+        done
     }
 
     /// Does something with the files on a thread where it may block. None: it panicked.

@@ -113,8 +113,8 @@ fn take(app: &Rc<App>, line: &Rc<Line>, calls: &Calls, id: u64, call: Call) {
 
 async fn answer(app: &Rc<App>, call: Call) -> Answer {
     match call {
-        Call::Act { key, action, limits } => {
-            let observation = Box::new(app.act(key, action, limits).await);
+        Call::Act { key, action, limits, source } => {
+            let observation = Box::new(app.act_for(source, key, action, limits).await);
             Answer::Observed { observation }
         }
         Call::Interrupt {} => {

@@ -84,6 +84,7 @@ async fn the_whole_output_can_be_fetched() {
         key: "a key/ä".into(),
         action,
         limits: common::limits(),
+        source: None,
     };
     let id = line.begin(call).await;
     let ran = line.ran(id).await;

@@ -12,7 +12,7 @@ use staithe_protocol::{
 };
 
 fn act(key: &str, command: &str) -> Call {
-    Call::Act { key: key.into(), action: blocking(command), limits: limits() }
+    Call::Act { key: key.into(), action: blocking(command), limits: limits(), source: None }
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_key_runs_its_action_once_also_across_a_cut_line() {
     let id = line.begin(act("k1", "echo once >> count; cat count")).await;
     check(&line.ran(id).await, 0, "once");
     let waiting = [line.begin(act("k2", "")).await, line.begin(act("k2", "")).await];
-    let call = Call::Act { key: "k3".into(), action: input("typed"), limits: limits() };
+    let call = Call::Act { key: "k3".into(), action: input("typed"), limits: limits(), source: None };
     line.begin(call).await;
     for id in waiting {
         check(&line.ran(id).await, 0, "go\ntyped");

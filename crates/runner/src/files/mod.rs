@@ -21,12 +21,13 @@ mod list;
 mod ops;
 pub mod path;
 mod reach;
-mod replace;
-mod version;
+pub(crate) mod replace;
+pub(crate) mod version;
 
 use std::{
     hash::{BuildHasher as _, RandomState},
     io,
+    os::fd::OwnedFd,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -66,6 +67,11 @@ impl Files {
     /// The workspace's path.
     pub fn workspace(&self) -> &str {
         &self.root.path
+    }
+
+    /// The workspace itself, held open.
+    pub fn folder(&self) -> Result<OwnedFd, FileDenied> {
+        self.root.folder("")
     }
 
     /// Carries an operation out.

@@ -89,7 +89,7 @@ pub(super) fn conflict(path: &str, current: Option<&Snapshot>) -> FileDenied {
 }
 
 /// The version of this content.
-pub(super) fn by_content(content: &[u8]) -> String {
+pub(crate) fn by_content(content: &[u8]) -> String {
     by_hash(Sha256::new_with_prefix(content))
 }
 
@@ -99,12 +99,12 @@ pub(super) fn by_hash(hash: Sha256) -> String {
 }
 
 /// The version of a file that is not read.
-pub(super) fn by_stat(stat: &Stat) -> String {
+pub(crate) fn by_stat(stat: &Stat) -> String {
     let nanoseconds = i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec);
     format!("stat:{}-{nanoseconds}-{}", stat.st_size, stat.st_ino)
 }
 
-pub(super) fn kind(stat: &Stat) -> EntryType {
+pub(crate) fn kind(stat: &Stat) -> EntryType {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => EntryType::File,
         FileType::Directory => EntryType::Dir,
@@ -113,17 +113,17 @@ pub(super) fn kind(stat: &Stat) -> EntryType {
     }
 }
 
-pub(super) fn size(stat: &Stat) -> u64 {
+pub(crate) fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 
 /// Seconds since 1970.
 #[expect(clippy::cast_precision_loss, reason = "times are exact to the microsecond until 2255")]
-pub(super) fn mtime(stat: &Stat) -> f64 {
+pub(crate) fn mtime(stat: &Stat) -> f64 {
     stat.st_mtime as f64 + stat.st_mtime_nsec as f64 / 1e9
 }
 
-pub(super) fn mode(stat: &Stat) -> u32 {
+pub(crate) fn mode(stat: &Stat) -> u32 {
     stat.st_mode & 0o7777
 }
 

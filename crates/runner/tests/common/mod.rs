@@ -312,7 +312,7 @@ impl Line {
     /// Begins an action with a new key.
     pub(crate) async fn begin_act(&mut self, action: Action, limits: Limits) -> u64 {
         let key = format!("key-{}-{}", self.hello.known_keys.len(), self.next);
-        self.begin(Call::Act { key, action, limits }).await
+        self.begin(Call::Act { key, action, limits, source: None }).await
     }
 
     pub(crate) async fn act(&mut self, action: Action) -> Observation {
