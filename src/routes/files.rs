@@ -46,8 +46,14 @@ fn path_of(request: &HttpRequest) -> Result<String, ApiError> {
     body::decode(raw)
 }
 
-fn depth(request: &HttpRequest) -> Result<Option<u32>, ApiError> {
-    body::parameter(request, "depth")
+/// A folder's list: `?depth=`, `?ignore=` (any number of them) and `?versions=1`.
+fn list(request: &HttpRequest, path: String) -> Result<FileOp, ApiError> {
+    Ok(FileOp::List {
+        path,
+        depth: body::parameter(request, "depth")?,
+        ignore: body::parameters(request, "ignore")?,
+        versions: body::parameter::<u8>(request, "versions")?.unwrap_or(0) != 0,
+    })
 }
 
 /// `GET /api/sessions/{id}/files`: the workspace's top folder.
@@ -58,7 +64,7 @@ pub async fn root(
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let session = front.open(&identity, Need::Read, session_id(&id)?).await?;
-    let op = FileOp::List { path: String::new(), depth: depth(&request)? };
+    let op = list(&request, String::new())?;
     Ok(HttpResponse::Ok().json(do_file(&session, op).await?))
 }
 
@@ -95,7 +101,7 @@ pub async fn get(
         return Ok(HttpResponse::Ok().json(stat));
     }
     if is_folder(&stat) {
-        let op = FileOp::List { path, depth: depth(&request)? };
+        let op = list(&request, path)?;
         return Ok(HttpResponse::Ok().json(do_file(&session, op).await?));
     }
     let download =

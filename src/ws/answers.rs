@@ -37,6 +37,7 @@ fn denied(reference: Option<String>, code: &str, reason: String) -> Box<ServerFr
         reason,
         current_version: None,
         current_content: None,
+        moved_to: None,
     })
 }
 
@@ -220,6 +221,7 @@ fn answer<T>(
             reason,
             current_version: error.current_version.map(Into::into),
             current_content: error.current_content.map(Into::into),
+            moved_to: error.moved_to.map(Into::into),
         },
     }
 }

@@ -1,15 +1,17 @@
 //! Operations that change something: each checks and acts under its place's lock.
 
 use rustix::fs::{AtFlags, Mode, mkdirat, unlinkat};
-use staithe_protocol::files::{EntryType, FileCode, FileDenied, FileDone, LineEdit};
+use staithe_protocol::files::{
+    EntryType, FileCode, FileDenied, FileDone, LineEdit, MAX_INLINE_CONTENT,
+};
 
 use super::{
     Files, Snapshot,
     confine::{Place, denied},
-    lines,
+    diff, lines,
     list::remove_tree,
     ops::done,
-    replace::{Replacement, rename},
+    replace::{Replacement, rename, too_large},
     version::{self, ABSENT, DIR, by_content, conflict},
 };
 
@@ -44,6 +46,29 @@ impl Precondition {
                 format!("{path:?} exists: say the version that you replace, or force."),
             )),
             Self::Version(_) | Self::Force | Self::None => Ok(()),
+        }
+    }
+}
+
+/// What a patch changes.
+pub(super) enum Change {
+    Edits(Vec<LineEdit>),
+    Diff(String),
+}
+
+impl Change {
+    /// One of both.
+    pub(super) fn new(
+        edits: Option<Vec<LineEdit>>,
+        diff: Option<String>,
+    ) -> Result<Self, FileDenied> {
+        match (edits, diff) {
+            (Some(edits), None) => Ok(Self::Edits(edits)),
+            (None, Some(diff)) => Ok(Self::Diff(diff)),
+            _ => Err(FileDenied::new(
+                FileCode::BadMessage,
+                "A patch needs `edits` or `diff`, one of both.",
+            )),
         }
     }
 }
@@ -84,7 +109,7 @@ impl Files {
         }
         let mut replacement = Replacement::begin(&place)?;
         replacement.write(content)?;
-        replacement.settle(None, mode)?;
+        replacement.settle(None, mode, &place)?;
         let (stat, racy) = replacement.put(&place, false)?;
         let version = by_content(content); // a message's content is never too large for it
         Ok(FileDone {
@@ -130,7 +155,8 @@ impl Files {
         let _lock = self.lock(&place)?;
         let current = Snapshot::at(&place)?;
         precondition.check(&place.relative, current.as_ref())?;
-        replacement.settle(current.as_ref().map(|snapshot| &snapshot.stat), mode)?;
+        let old = current.as_ref().map(|snapshot| &snapshot.stat);
+        replacement.settle(old, mode, &place)?;
 
         // Somebody beside us may have written since; nothing of theirs is lost unless forced.
         let unchanged = match &current {
@@ -158,7 +184,7 @@ impl Files {
         &self,
         path: &str,
         if_match: String,
-        edits: &[LineEdit],
+        change: &Change,
     ) -> Result<FileDone, FileDenied> {
         let relative = self.root.relative(path)?;
         let place = self.root.target(&relative, false)?;
@@ -176,7 +202,13 @@ impl Files {
             ));
         };
         // The version is checked again under the lock, where the content is put in place.
-        let patched = lines::patch(text, edits)?;
+        let patched = match change {
+            Change::Edits(edits) => lines::patch(text, edits)?,
+            Change::Diff(diff) => diff::apply(text, diff)?,
+        };
+        if patched.len() as u64 > MAX_INLINE_CONTENT {
+            return Err(too_large("The file would have more than 16 MiB."));
+        }
         self.write(&relative, patched.as_bytes(), &precondition, None, false)
     }
 
@@ -205,10 +237,7 @@ impl Files {
         };
         match precondition {
             Precondition::Version(wanted) if *wanted != version => {
-                return Err(FileDenied {
-                    current_version: Some(version),
-                    ..FileDenied::new(FileCode::Conflict, "Another version is there now.")
-                });
+                return Err(another(version));
             }
             _ => {}
         }
@@ -245,15 +274,20 @@ impl Files {
             EntryType::Dir => DIR.to_owned(),
             EntryType::File => {
                 let current = Snapshot::at(&from)?;
-                if let Some(wanted) = if_match {
-                    Precondition::Version(wanted).check(&from.relative, current.as_ref())?;
+                if let Some(wanted) = &if_match {
+                    Precondition::Version(wanted.clone())
+                        .check(&from.relative, current.as_ref())?;
                 }
                 current.map_or_else(|| ABSENT.to_owned(), |snapshot| snapshot.version)
             }
             EntryType::Symlink | EntryType::Other => version::by_stat(&stat),
         };
+        if if_match.is_some_and(|wanted| wanted != version) {
+            return Err(another(version));
+        }
         rename(&from.parent, &from.name, &to.parent, &to.name, overwrite)
             .map_err(|errno| denied(errno, &to.relative))?;
+        self.moved(&from.relative, &to.relative);
         Ok(done(to.relative, &stat, version))
     }
 
@@ -268,6 +302,13 @@ impl Files {
             Err(errno) => return Err(denied(errno, &place.relative)),
         }
         Ok(FileDone { path: place.relative, version: Some(DIR.to_owned()), ..FileDone::default() })
+    }
+}
+
+fn another(version: String) -> FileDenied {
+    FileDenied {
+        current_version: Some(version),
+        ..FileDenied::new(FileCode::Conflict, "Another version is there now.")
     }
 }
 

@@ -1,7 +1,8 @@
 //! The only way to a file: beneath the workspace's own descriptor, checked by the kernel.
 //!
 //! `openat2` resolves the whole path in one step and refuses what leaves, so exchanging a folder for
-//! a symlink meanwhile wins nothing. Changes are made to a name in a folder that is held open.
+//! a symlink meanwhile wins nothing. Where the kernel has none, or a filter forbids it, `walk` goes
+//! name by name. Changes are made to a name in a folder that is held open.
 
 use std::{
     io,
@@ -15,16 +16,31 @@ use rustix::{
 };
 use staithe_protocol::files::{FileCode, FileDenied};
 
-use super::path::{normalise, outside, split};
+use super::{
+    path::{normalise, outside, split},
+    walk::walk,
+};
 
+/// What `openat2` is to hold to.
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 /// Symlinks at the end of a path that are followed.
 const MOST_LINKS: usize = 16;
 /// The kernel may ask to try again while folders are moved about.
 const MOST_TRIES: usize = 64;
 
+/// How paths are kept beneath the workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By `openat2` (Linux 5.6).
+    Kernel,
+    /// Name by name, no symlink followed by the kernel.
+    Walk,
+}
+
 /// The workspace.
 pub(super) struct Root {
     dir: OwnedFd,
+    way: Way,
     /// Its path, as the shell sees it.
     pub path: String,
 }
@@ -42,7 +58,15 @@ impl Root {
     /// Holds the workspace open.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let dir = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { dir, path: path.to_string_lossy().into_owned() })
+        let probe = openat2(&dir, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), BENEATH);
+        // Old kernels, gVisor and the filters of old container engines lack or forbid it.
+        let way = if probe.is_ok() { Way::Kernel } else { Way::Walk };
+        Ok(Self { dir, way, path: path.to_string_lossy().into_owned() })
+    }
+
+    /// The same, in a way of the caller's choice.
+    pub(super) fn in_way(self, way: Way) -> Self {
+        Self { way, ..self }
     }
 
     /// The client's path, relative.
@@ -53,9 +77,14 @@ impl Root {
     /// Opens what lies at a relative path; symlinks that stay inside are followed.
     pub(super) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let path = if relative.is_empty() { "." } else { relative };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..MOST_TRIES {
-            match openat2(&self.dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            let opened = match self.way {
+                Way::Kernel => {
+                    openat2(&self.dir, path, flags | OFlags::CLOEXEC, Mode::empty(), BENEATH)
+                }
+                Way::Walk => walk(&self.dir, path, flags | OFlags::CLOEXEC),
+            };
+            match opened {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::XDEV) => return Err(outside(relative)),
                 result => return result.map_err(|errno| denied(errno, relative)),

@@ -12,6 +12,10 @@ fn files() -> (tempfile::TempDir, Files) {
     (dir, files)
 }
 
+fn list(path: &str, depth: Option<u32>) -> FileOp {
+    FileOp::List { path: path.to_owned(), depth, ignore: vec![], versions: false }
+}
+
 #[test]
 fn a_change_that_fails_leaves_nothing_behind() {
     let (dir, files) = files();
@@ -30,7 +34,7 @@ fn a_change_that_fails_leaves_nothing_behind() {
 fn temporary_files_are_in_no_list() {
     let (_dir, files) = files();
     let _upload = files.begin_upload("f", false).unwrap();
-    let list = FileOp::List { path: String::new(), depth: None };
+    let list = list("", None);
     assert_eq!(files.carry_out(list).unwrap().entries, Some(vec![]));
 }
 
@@ -69,11 +73,11 @@ proptest! {
             0 => FileOp::Read { path, offset: None, length: None },
             1 => FileOp::Create { path, content: content(), encoding: Encoding::Utf8, mode: None, create_parents: true },
             2 => FileOp::Write { path, content: content(), encoding: Encoding::Utf8, if_match: None, force: true, mode: None, create_parents: true },
-            3 => FileOp::Patch { path, if_match: content(), edits: vec![LineEdit { start: 0, end: 0, text: content() }] },
+            3 => FileOp::Patch { path, if_match: content(), edits: Some(vec![LineEdit { start: 0, end: 0, text: content() }]), diff: None },
             4 => FileOp::Delete { path, if_match: None, recursive: true, force: true },
             5 => FileOp::Rename { path, to, if_match: None, overwrite: true },
             6 => FileOp::Mkdir { path, parents: true },
-            _ => FileOp::List { path, depth: Some(9) },
+            _ => list(&path, Some(9)),
         };
         if let Ok(done) = files.carry_out(op) {
             prop_assert_ne!(done.content.as_deref(), Some("outside"));
