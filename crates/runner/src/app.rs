@@ -24,6 +24,7 @@ use crate::{
     ports::Ports,
     shell::{Shells, running::Ask},
     terminals::Terminals,
+    uploads::Uploads,
     watch::Watch,
 };
 
@@ -39,6 +40,7 @@ pub struct App {
     pub watch: Watch,
     pub plugins: Plugins,
     pub ports: Ports,
+    pub uploads: Uploads,
     acts: RefCell<Acts>,
     meter: RefCell<Meter>,
     /// For actions that came without a key.
@@ -57,6 +59,7 @@ impl App {
             watch: Watch::default(),
             plugins: Plugins::default(),
             ports: Ports::default(),
+            uploads: Uploads::default(),
             acts: RefCell::default(),
             meter: RefCell::default(),
             unkeyed: Cell::new(0),
@@ -138,10 +141,21 @@ impl App {
 
     /// A file operation, asked for by `origin`.
     pub async fn file(&self, op: FileOp, origin: Option<String>) -> Result<FileDone, FileDenied> {
-        let _ = origin;
-        self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
+        let from = match &op {
+            FileOp::Rename { path, .. } => self.files.relative(path).ok(),
+            _ => None,
+        };
+        let mutates = op.mutates();
+        let done = self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
             Err(FileDenied::new(FileCode::Internal, "The operation was lost to a fault."))
-        })
+        })?;
+        if mutates && done.already_absent.is_none() {
+            if let Some(from) = from {
+                self.watch.own(origin.clone(), &from, Some("absent"));
+            }
+            self.watch.own(origin, &done.path, done.version.as_deref());
+        }
+        Ok(done)
     }
 
     /// Does something with the files on a thread where it may block. None: it panicked.

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | [`serve`] | from start to end: key, connections, signals |
 //! | `prepare`, `listen` | what comes before: folders, sockets, becoming the session's user |
-//! | `account`, `environment` (pure) | users of the image; what shells have in their environment |
+//! | `account`, `environment`, `calendar` (pure) | users of the image; what shells have in their environment; days of seconds |
 //! | [`bridge`] | stdin and stdout as a line to the socket |
 //! | `http`, `link` | the requests and the WebSocket; words in `staithe_protocol::runner` |
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
 //! | [`shell`] | the persistent shell |
 //! | [`files`], [`watch`], [`search`], [`git`] | the workspace's files: operations, changes, search, repository |
+//! | [`uploads`], [`archive`] | uploads that can be resumed; folders as archives, both ways |
 //! | [`terminals`] | terminals that clients share |
 //! | [`plugins`] | programs that serve beside commands |
 //! | [`tunnel`], [`ports`] | streams to what listens here, and what does |
@@ -23,7 +24,9 @@
 pub mod account;
 pub mod acts;
 pub mod app;
+pub mod archive;
 pub mod bridge;
+pub mod calendar;
 pub mod cli;
 pub mod environment;
 pub mod fault;
@@ -45,4 +48,5 @@ pub mod serve;
 pub mod shell;
 pub mod terminals;
 pub mod tunnel;
+pub mod uploads;
 pub mod watch;

@@ -43,6 +43,7 @@ use crate::{
         running::Identity,
         spool::Spools,
     },
+    uploads,
 };
 
 /// Threads for file operations.
@@ -119,6 +120,8 @@ async fn serve(told: &Serve, prepared: Prepared) -> Result<(), Fault> {
         _ = interrupt.recv() => return Ok(()),
     };
     let app = Rc::new(start(told, &prepared, &key, began)?);
+    app.uploads.take_up(&told.state_dir).map_err(broken)?;
+    tokio::task::spawn_local(uploads::expire(Rc::clone(&app)));
     let doors = Doors::open(prepared.listeners).map_err(broken)?;
     loop {
         tokio::select! {

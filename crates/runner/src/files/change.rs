@@ -1,13 +1,15 @@
 //! Operations that change something: each checks and acts under its place's lock.
 
-use rustix::fs::{AtFlags, Mode, mkdirat, unlinkat};
+use std::io::{Read as _, Seek as _};
+
+use rustix::fs::{AtFlags, Mode, Stat, fstatvfs, mkdirat, unlinkat};
 use staithe_protocol::files::{
-    EntryType, FileCode, FileDenied, FileDone, LineEdit, MAX_INLINE_CONTENT,
+    EntryType, FileCode, FileDenied, FileDone, LineEdit, MAX_HASHED, MAX_INLINE_CONTENT,
 };
 
 use super::{
     Files, Snapshot,
-    confine::{Place, denied},
+    confine::{Place, denied, denied_io},
     diff, lines,
     list::remove_tree,
     ops::done,
@@ -77,7 +79,8 @@ impl Change {
 pub struct Upload {
     place: Place,
     replacement: Replacement,
-    hash: sha2::Sha256,
+    /// Of what came; none if some of it came to an earlier one.
+    hash: Option<sha2::Sha256>,
     size: u64,
 }
 
@@ -86,11 +89,43 @@ impl Upload {
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileDenied> {
         use sha2::Digest as _;
 
+        self.replacement.write(bytes)?;
         self.size += bytes.len() as u64;
-        if self.size <= staithe_protocol::files::MAX_HASHED {
-            self.hash.update(bytes);
+        if let Some(hash) = self.hash.as_mut().filter(|_| self.size <= MAX_HASHED) {
+            hash.update(bytes);
         }
-        self.replacement.write(bytes)
+        Ok(())
+    }
+
+    /// Bytes that are there.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where the content will be, relative to the workspace.
+    pub fn path(&self) -> &str {
+        &self.place.relative
+    }
+
+    /// Leaves what came for later; the name that [`Files::resume_upload`] wants.
+    pub fn keep(self) -> Option<String> {
+        self.replacement.keep()
+    }
+
+    /// The version of the content, once its file is in place.
+    fn version(&mut self, stat: &Stat) -> Result<String, FileDenied> {
+        if self.size > MAX_HASHED {
+            return Ok(version::by_stat(stat));
+        }
+        if let Some(hash) = self.hash.take() {
+            return Ok(version::by_hash(hash));
+        }
+        let mut content = Vec::new();
+        let mut file = self.replacement.file();
+        file.rewind()
+            .and_then(|()| file.take(MAX_HASHED).read_to_end(&mut content))
+            .map_err(|error| denied_io(&error, &self.place.relative))?;
+        Ok(by_content(&content))
     }
 }
 
@@ -129,7 +164,7 @@ impl Files {
     ) -> Result<FileDone, FileDenied> {
         let mut upload = self.begin_upload(path, create_parents)?;
         upload.write(content)?;
-        self.finish_upload(upload, precondition, mode)
+        self.finish_upload(&mut upload, precondition, mode)
     }
 
     /// Begins to replace a file by content that comes in pieces.
@@ -141,42 +176,63 @@ impl Files {
             return Err(denied(rustix::io::Errno::ISDIR, &place.relative));
         }
         let replacement = Replacement::begin(&place)?;
-        Ok(Upload { place, replacement, hash: sha2::Sha256::new(), size: 0 })
+        Ok(Upload { place, replacement, hash: Some(sha2::Sha256::new()), size: 0 })
     }
 
-    /// All content has come: the file is replaced, if what is there may be.
+    /// Goes on with one that was kept; `path` is the one that it told.
+    pub fn resume_upload(&self, path: &str, kept: &str) -> Result<Upload, FileDenied> {
+        let place = self.root.place(&self.root.relative(path)?, false)?;
+        let (replacement, size) = Replacement::reopen(&place, kept)?;
+        Ok(Upload { place, replacement, hash: None, size })
+    }
+
+    /// Whether a file may be replaced now, and this many bytes find room beside it.
+    pub fn may_upload(
+        &self,
+        upload: &Upload,
+        precondition: &Precondition,
+        size: u64,
+    ) -> Result<(), FileDenied> {
+        let Upload { place, .. } = upload;
+        precondition.check(&place.relative, Snapshot::at(place)?.as_ref())?;
+        let disk = fstatvfs(upload.replacement.file())
+            .map_err(|errno| denied(errno, &place.relative))?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < size {
+            return Err(denied(rustix::io::Errno::NOSPC, &place.relative));
+        }
+        Ok(())
+    }
+
+    /// All content has come: the file is replaced, if what is there may be. Refused, it may be tried
+    /// again.
     pub fn finish_upload(
         &self,
-        upload: Upload,
+        upload: &mut Upload,
         precondition: &Precondition,
         mode: Option<u32>,
     ) -> Result<FileDone, FileDenied> {
-        let Upload { place, mut replacement, hash, size } = upload;
-        let _lock = self.lock(&place)?;
-        let current = Snapshot::at(&place)?;
+        let Upload { place, replacement, .. } = upload;
+        let _lock = self.lock(place)?;
+        let current = Snapshot::at(place)?;
         precondition.check(&place.relative, current.as_ref())?;
         let old = current.as_ref().map(|snapshot| &snapshot.stat);
-        replacement.settle(old, mode, &place)?;
+        replacement.settle(old, mode, place)?;
 
         // Somebody beside us may have written since; nothing of theirs is lost unless forced.
         let unchanged = match &current {
-            Some(snapshot) => snapshot.is_still_at(&place)?,
+            Some(snapshot) => snapshot.is_still_at(place)?,
             None => place.stat()?.is_none(),
         };
         if !unchanged && *precondition != Precondition::Force {
-            return Err(conflict(&place.relative, Snapshot::at(&place)?.as_ref()));
+            return Err(conflict(&place.relative, Snapshot::at(place)?.as_ref()));
         }
         let replace = current.is_some() || *precondition == Precondition::Force;
-        let (stat, racy) = replacement.put(&place, replace)?;
-        let version = if size <= staithe_protocol::files::MAX_HASHED {
-            version::by_hash(hash)
-        } else {
-            version::by_stat(&stat)
-        };
+        let (stat, racy) = replacement.put(place, replace)?;
+        let version = upload.version(&stat)?;
         Ok(FileDone {
             previous_version: Some(current.map_or_else(|| ABSENT.to_owned(), |s| s.version)),
             racy: (racy || !unchanged).then_some(true),
-            ..done(place.relative, &stat, version)
+            ..done(upload.place.relative.clone(), &stat, version)
         })
     }
 

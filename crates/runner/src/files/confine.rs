@@ -38,7 +38,7 @@ pub enum Way {
 }
 
 /// The workspace.
-pub(super) struct Root {
+pub(crate) struct Root {
     dir: OwnedFd,
     way: Way,
     /// Its path, as the shell sees it.
@@ -46,7 +46,7 @@ pub(super) struct Root {
 }
 
 /// A name in a folder that is held open.
-pub(super) struct Place {
+pub(crate) struct Place {
     pub parent: OwnedFd,
     /// Never empty, `.` or `..`.
     pub name: String,
@@ -56,7 +56,7 @@ pub(super) struct Place {
 
 impl Root {
     /// Holds the workspace open.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let dir = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let probe = openat2(&dir, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), BENEATH);
         // Old kernels, gVisor and the filters of old container engines lack or forbid it.
@@ -65,17 +65,17 @@ impl Root {
     }
 
     /// The same, in a way of the caller's choice.
-    pub(super) fn in_way(self, way: Way) -> Self {
+    pub(crate) fn in_way(self, way: Way) -> Self {
         Self { way, ..self }
     }
 
     /// The client's path, relative.
-    pub(super) fn relative(&self, path: &str) -> Result<String, FileDenied> {
+    pub(crate) fn relative(&self, path: &str) -> Result<String, FileDenied> {
         normalise(path, &self.path)
     }
 
     /// Opens what lies at a relative path; symlinks that stay inside are followed.
-    pub(super) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
+    pub(crate) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let path = if relative.is_empty() { "." } else { relative };
         for _ in 0..MOST_TRIES {
             let opened = match self.way {
@@ -94,12 +94,12 @@ impl Root {
     }
 
     /// Holds a folder open to work in it.
-    pub(super) fn folder(&self, relative: &str) -> Result<OwnedFd, FileDenied> {
+    pub(crate) fn folder(&self, relative: &str) -> Result<OwnedFd, FileDenied> {
         self.open_at(relative, OFlags::PATH | OFlags::DIRECTORY)
     }
 
     /// The folder and the name of a relative path. A symlink in the last place stays one.
-    pub(super) fn place(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
+    pub(crate) fn place(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
         let (folder, name) = split(relative);
         if name.is_empty() {
             return Err(FileDenied::new(
@@ -118,7 +118,7 @@ impl Root {
     }
 
     /// The same, but a symlink in the last place is followed to the name that it stands for.
-    pub(super) fn target(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
+    pub(crate) fn target(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
         let mut relative = relative.to_owned();
         for _ in 0..MOST_LINKS {
             let place = self.place(&relative, create_parents)?;
@@ -146,7 +146,7 @@ impl Root {
     }
 
     /// Makes a folder and those above it.
-    pub(super) fn make_folders(&self, relative: &str) -> Result<(), FileDenied> {
+    pub(crate) fn make_folders(&self, relative: &str) -> Result<(), FileDenied> {
         let mut done = String::new();
         for name in relative.split('/').filter(|name| !name.is_empty()) {
             let parent = self.folder(&done)?;
@@ -165,7 +165,7 @@ impl Root {
 
 impl Place {
     /// What lies there, a symlink itself; none if nothing does.
-    pub(super) fn stat(&self) -> Result<Option<Stat>, FileDenied> {
+    pub(crate) fn stat(&self) -> Result<Option<Stat>, FileDenied> {
         match statat(&self.parent, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
@@ -174,7 +174,7 @@ impl Place {
     }
 
     /// Opens it, unless it is a symlink.
-    pub(super) fn open(&self, flags: OFlags) -> Result<OwnedFd, FileDenied> {
+    pub(crate) fn open(&self, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         rustix::fs::openat(self.parent.as_fd(), self.name.as_str(), flags, Mode::empty())
             .map_err(|errno| denied(errno, &self.relative))
@@ -182,7 +182,7 @@ impl Place {
 }
 
 /// The kernel's refusal in our words.
-pub(super) fn denied(errno: Errno, path: &str) -> FileDenied {
+pub(crate) fn denied(errno: Errno, path: &str) -> FileDenied {
     let (code, words) = match errno {
         Errno::NOENT => (FileCode::NotFound, "does not exist"),
         Errno::EXIST => (FileCode::Exists, "exists already"),
@@ -204,6 +204,6 @@ pub(super) fn denied(errno: Errno, path: &str) -> FileDenied {
 }
 
 /// The same for the standard library's errors.
-pub(super) fn denied_io(error: &io::Error, path: &str) -> FileDenied {
+pub(crate) fn denied_io(error: &io::Error, path: &str) -> FileDenied {
     denied(Errno::from_io_error(error).unwrap_or(Errno::IO), path)
 }

@@ -25,7 +25,7 @@ const MOST_HASHED_OF_A_LIST: u64 = 64 * 1024 * 1024;
 const DEEPEST_REMOVED: u32 = 256;
 
 impl Files {
-    pub(super) fn list(
+    pub(crate) fn list(
         &self,
         path: &str,
         depth: Option<u32>,
@@ -165,7 +165,7 @@ impl Seen {
     }
 }
 
-pub(super) fn open_folder(
+pub(crate) fn open_folder(
     parent: &OwnedFd,
     name: impl rustix::path::Arg,
 ) -> Result<OwnedFd, rustix::io::Errno> {
@@ -174,9 +174,14 @@ pub(super) fn open_folder(
 }
 
 /// Removes a folder and all in it, never following a symlink.
-pub(super) fn remove_tree(place: &Place) -> Result<(), FileDenied> {
-    remove(&place.parent, &CString::new(place.name.as_str()).unwrap_or_default(), DEEPEST_REMOVED)
-        .map_err(|errno| denied(errno, &place.relative))
+pub(crate) fn remove_tree(place: &Place) -> Result<(), FileDenied> {
+    remove_folder(&place.parent, &place.name).map_err(|errno| denied(errno, &place.relative))
+}
+
+/// The same, of a name in a folder.
+pub(crate) fn remove_folder(parent: &OwnedFd, name: &str) -> Result<(), rustix::io::Errno> {
+    let name = CString::new(name).map_err(|_| rustix::io::Errno::INVAL)?;
+    remove(parent, &name, DEEPEST_REMOVED)
 }
 
 fn remove(parent: &OwnedFd, name: &CStr, deepest: u32) -> Result<(), rustix::io::Errno> {

@@ -14,16 +14,16 @@
 
 pub mod action;
 mod change;
-mod confine;
+pub(crate) mod confine;
 mod diff;
 pub(crate) mod ignore;
 mod lines;
-mod list;
+pub(crate) mod list;
 mod moved;
 mod ops;
 pub mod path;
 pub(crate) mod replace;
-mod version;
+pub(crate) mod version;
 mod walk;
 
 use std::{
@@ -79,6 +79,15 @@ impl Files {
     /// The workspace's path.
     pub fn workspace(&self) -> &str {
         &self.root.path
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// A client's path, relative to the workspace.
+    pub fn relative(&self, path: &str) -> Result<String, FileDenied> {
+        self.root.relative(path)
     }
 
     /// Carries an operation out.

@@ -30,6 +30,11 @@ const NEW: u32 = 0o664;
 /// How temporary files are called; they are left out of lists.
 const TEMPORARY: &str = ".staithe-";
 
+/// A name for something temporary.
+pub(crate) fn temporary_name() -> std::io::Result<String> {
+    Ok(format!("{TEMPORARY}{}.tmp", nonce()?))
+}
+
 /// Attributes of a file that are kept, in bytes.
 const MOST_ATTRIBUTES: usize = 64 * 1024;
 
@@ -52,8 +57,7 @@ impl Replacement {
     pub(super) fn begin(place: &Place) -> Result<Self, FileDenied> {
         let fail = |errno| denied(errno, &place.relative);
         let parent = place.parent.try_clone().map_err(|e| denied_io(&e, &place.relative))?;
-        let nonce = nonce().map_err(|e| denied_io(&e, &place.relative))?;
-        let temporary = format!("{TEMPORARY}{nonce}.tmp");
+        let temporary = temporary_name().map_err(|e| denied_io(&e, &place.relative))?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW;
         let file = openat(
             &parent,
@@ -130,7 +134,7 @@ impl Replacement {
 
     /// Puts the file in its place. Without `replace`, nothing may be there. Says the file's state and
     /// whether somebody else was quicker to replace it again.
-    pub(super) fn put(mut self, place: &Place, replace: bool) -> Result<(Stat, bool), FileDenied> {
+    pub(super) fn put(&mut self, place: &Place, replace: bool) -> Result<(Stat, bool), FileDenied> {
         let fail = |errno| denied(errno, &place.relative);
         let Some(temporary) = &self.temporary else { return Err(fail(Errno::BADF)) };
         rename(&self.parent, temporary, &place.parent, &place.name, replace).map_err(fail)?;
@@ -168,7 +172,7 @@ fn keep_attributes(old: &OwnedFd, new: &File, with_access: bool) {
 }
 
 /// Renames; without `replace` nothing may be there.
-pub(super) fn rename(
+pub(crate) fn rename(
     from: &OwnedFd,
     name: &str,
     to: &OwnedFd,

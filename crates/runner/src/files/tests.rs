@@ -25,8 +25,9 @@ fn a_change_that_fails_leaves_nothing_behind() {
     drop(upload);
     let mut upload = files.begin_upload("f", false).unwrap();
     upload.write(b"whole").unwrap();
-    let denied = files.finish_upload(upload, &precondition, None).unwrap_err();
+    let denied = files.finish_upload(&mut upload, &precondition, None).unwrap_err();
     assert_eq!(denied.code, FileCode::Conflict);
+    drop(upload);
     assert_eq!(std::fs::read_dir(dir.path().join("work")).unwrap().count(), 0);
 }
 
@@ -44,7 +45,7 @@ fn content_that_came_meanwhile_is_never_lost_silently() {
     let mut upload = files.begin_upload("f", false).unwrap();
     upload.write(b"ours").unwrap();
     std::fs::write(dir.path().join("work/f"), "theirs").unwrap();
-    let denied = files.finish_upload(upload, &Precondition::None, None).unwrap_err();
+    let denied = files.finish_upload(&mut upload, &Precondition::None, None).unwrap_err();
     assert_eq!(denied.code, FileCode::PreconditionRequired);
     assert_eq!(std::fs::read_to_string(dir.path().join("work/f")).unwrap(), "theirs");
 }

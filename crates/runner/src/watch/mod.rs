@@ -13,6 +13,13 @@ use crate::{
 #[derive(Default)]
 pub struct Watch {}
 
+impl Watch {
+    /// A client's own change: whoever watches is told that it was `origin`'s.
+    pub fn own(&self, origin: Option<String>, path: &str, version: Option<&str>) {
+        let _ = (self, origin, path, version);
+    }
+}
+
 /// Answers a request below `/watch`.
 pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     let _ = app;
