@@ -1,14 +1,19 @@
 //! The REST interface: one file for each resource, and where each address leads.
 
 pub mod admin;
+pub mod archives;
 pub mod body;
 pub mod events;
 pub mod files;
 pub mod health;
 pub mod pages;
 pub mod sessions;
+pub mod uploads;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
 
 use crate::{assets, auth::sign_in, error::ApiError, guard, openapi, ws};
 
@@ -68,8 +73,30 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(
             resource("/api/sessions/{id}/files/{path:.*}")
                 .route(web::get().to(files::get))
+                .route(web::head().to(files::get))
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
+        )
+        .service(
+            resource("/api/sessions/{id}/uploads")
+                .route(web::method(Method::OPTIONS).to(uploads::options))
+                .route(web::post().to(uploads::create)),
+        )
+        .service(
+            resource("/api/sessions/{id}/uploads/{upload}")
+                .route(web::head().to(uploads::go_on))
+                .route(web::patch().to(uploads::go_on))
+                .route(web::delete().to(uploads::go_on)),
+        )
+        .service(
+            resource("/api/sessions/{id}/archive")
+                .route(web::get().to(archives::get))
+                .route(web::put().to(archives::put)),
+        )
+        .service(
+            resource("/api/sessions/{id}/archive/{path:.*}")
+                .route(web::get().to(archives::get))
+                .route(web::put().to(archives::put)),
         )
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(

@@ -21,6 +21,9 @@ mod walk;
 mod zip_in;
 mod zip_out;
 
+#[cfg(test)]
+mod race;
+
 use std::{io, rc::Rc};
 
 use bytes::Bytes;

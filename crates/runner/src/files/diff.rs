@@ -194,7 +194,7 @@ mod tests {
     type Part = (Vec<String>, Vec<String>, Vec<String>);
 
     fn parts() -> impl Strategy<Value = Vec<Part>> {
-        let lines = |range| prop::collection::vec("[ab +@\\\\-]{0,3}\r?", range);
+        let lines = |range| prop::collection::vec("[ab +@\\\\-]{1,3}\r?", range);
         prop::collection::vec((lines(1..5), lines(0..3), lines(0..3)), 1..8)
     }
 

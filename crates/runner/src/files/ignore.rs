@@ -19,6 +19,7 @@ impl Ignore {
             return Err(bad("There are more than 1000 patterns, or 64 KiB of them.".to_owned()));
         }
         let mut builder = GitignoreBuilder::new("");
+        builder.allow_unclosed_class(false); // git would match nothing by it, and say nothing
         for pattern in patterns {
             builder
                 .add_line(None, pattern)
