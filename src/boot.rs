@@ -47,7 +47,7 @@ use crate::{
     config::{
         Config, EngineChoice, OnChangedSettings, OverLimit, PoolEntry, Sandbox, SuspendBy, load,
     },
-    front::{EngineView, Front, FrontSettings, IsolationView},
+    front::{ArchiveLimits, EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
     images::{maker::Maker, ways::Ways, workshop::Workshop},
     proxy::{self, settings::ProxySettings},
@@ -177,6 +177,11 @@ fn front_settings(config: &Config, shown: String, proxy: ProxySettings) -> Front
         session_token_ttl: config.auth.session_token_ttl.0,
         max_body: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
         max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
+        archives: ArchiveLimits {
+            entries: config.limits.archive_max_entries,
+            bytes: config.limits.archive_max_unpacked.0,
+            ratio: config.limits.archive_max_ratio,
+        },
         shown_config: shown,
         keep_sandboxes: config.sandbox.keep_runtime_alive,
         proxy,

@@ -33,6 +33,7 @@ pub struct ApiError {
     pub id: Option<Box<str>>,
     pub current_version: Option<Box<str>>,
     pub current_content: Option<Box<str>>,
+    pub moved_to: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -46,6 +47,7 @@ impl ApiError {
             id: None,
             current_version: None,
             current_content: None,
+            moved_to: None,
         }
     }
 
@@ -86,6 +88,7 @@ impl ApiError {
             retry_after: self.retry_after,
             current_version: self.current_version.as_deref().map(str::to_owned),
             current_content: self.current_content.as_deref().map(str::to_owned),
+            moved_to: self.moved_to.as_deref().map(str::to_owned),
         }
     }
 }
@@ -238,6 +241,7 @@ impl From<FileDenied> for ApiError {
             retry_after,
             current_version: denied.current_version.map(Into::into),
             current_content: denied.current_content.map(Into::into),
+            moved_to: denied.moved_to.map(Into::into),
             ..Self::denied(status, denied.code.as_str(), denied.message)
         }
     }

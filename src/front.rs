@@ -34,6 +34,15 @@ pub struct Front {
     pub draining: watch::Sender<bool>,
 }
 
+/// What an archive that is unpacked may be; 0 is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct ArchiveLimits {
+    pub entries: u64,
+    pub bytes: u64,
+    /// Of the bytes unpacked to those of the archive.
+    pub ratio: u64,
+}
+
 /// What the front is told by the configuration.
 #[derive(Clone, Debug)]
 pub struct FrontSettings {
@@ -42,6 +51,7 @@ pub struct FrontSettings {
     pub max_body: usize,
     /// Bytes; 0: no limit.
     pub max_upload: u64,
+    pub archives: ArchiveLimits,
     /// The effective configuration as TOML, secrets masked.
     pub shown_config: String,
     pub keep_sandboxes: bool,

@@ -78,6 +78,9 @@ pub struct Limits {
     pub max_queued_actions: usize,
     pub requests_per_second: u32,
     pub request_burst: u32,
+    pub archive_max_entries: u64,
+    pub archive_max_unpacked: Size,
+    pub archive_max_ratio: u64,
     pub sign_in_attempts_per_minute: u32,
 }
 

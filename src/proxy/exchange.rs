@@ -205,11 +205,8 @@ fn inward(
     let (asks, asked) = oneshot::channel();
     let idle = visit.settings.idle_timeout;
     let body = Question::new(body, idle, pulse.clone(), waits.then_some(asked));
-    let mut inward = Request::builder()
-        .method(parts.method)
-        .uri(path)
-        .body(body)
-        .map_err(malformed)?;
+    let mut inward =
+        Request::builder().method(parts.method).uri(path).body(body).map_err(malformed)?;
     *inward.headers_mut() = headers;
     if waits {
         let asks = Mutex::new(Some(asks));

@@ -280,7 +280,11 @@ impl Pulse {
     }
 
     /// Waits as long as it goes on, and no longer than `limit` after the last movement.
-    pub async fn guard<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    pub async fn guard<T>(
+        &self,
+        limit: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let Some(limit) = limit else { return Some(work.await) };
         let mut work = std::pin::pin!(work);
         loop {

@@ -71,6 +71,13 @@ pub fn parameter<T: FromStr>(request: &HttpRequest, name: &str) -> Result<Option
     Ok(Some(value))
 }
 
+/// All values of a query parameter that may be there more than once.
+pub fn parameters(request: &HttpRequest, name: &str) -> Result<Vec<String>, ApiError> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map_err(|error| ApiError::bad_request("request.malformed_query", error))?;
+    Ok(pairs.0.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect())
+}
+
 /// Percent-encodes everything but letters, digits and `-_.~` (RFC 3986 §2.3).
 pub fn encode(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {

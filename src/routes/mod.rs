@@ -1,6 +1,7 @@
 //! The REST interface: one file for each resource, and where each address leads.
 
 pub mod admin;
+pub mod archives;
 pub mod body;
 pub mod events;
 pub mod files;
@@ -9,8 +10,12 @@ pub mod pages;
 pub mod plugins;
 pub mod sessions;
 pub mod terminals;
+pub mod uploads;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
 
 use crate::{assets, auth::sign_in, error::ApiError, guard, openapi, ws};
 
@@ -79,6 +84,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(
             resource("/api/sessions/{id}/files/{path:.*}")
                 .route(web::get().to(files::get))
+                .route(web::head().to(files::get))
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
         )
@@ -95,6 +101,27 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(plugins::vscode_url)),
         )
         .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
+        .service(
+            resource("/api/sessions/{id}/uploads")
+                .route(web::method(Method::OPTIONS).to(uploads::options))
+                .route(web::post().to(uploads::create)),
+        )
+        .service(
+            resource("/api/sessions/{id}/uploads/{upload}")
+                .route(web::head().to(uploads::go_on))
+                .route(web::patch().to(uploads::go_on))
+                .route(web::delete().to(uploads::go_on)),
+        )
+        .service(
+            resource("/api/sessions/{id}/archive")
+                .route(web::get().to(archives::get))
+                .route(web::put().to(archives::put)),
+        )
+        .service(
+            resource("/api/sessions/{id}/archive/{path:.*}")
+                .route(web::get().to(archives::get))
+                .route(web::put().to(archives::put)),
+        )
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")

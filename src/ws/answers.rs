@@ -44,6 +44,7 @@ pub(super) fn denied(reference: Option<String>, code: &str, reason: String) -> B
         reason,
         current_version: None,
         current_content: None,
+        moved_to: None,
     })
 }
 
@@ -66,13 +67,14 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
         "terminal.open" | "terminal.resize" | "terminal.close" | "terminal.detach"
         | "terminal.list" | "terminal.rename" | "terminal.drive" => {}
         _ => {
-            let reason = format!("{kind:?} is no frame: do, file, watch, terminal.*, interrupt or ping is expected");
+            let reason = format!(
+                "{kind:?} is no frame: do, file, watch, terminal.*, interrupt or ping is expected"
+            );
             return Err(denied(reference, "frame.unknown", reason));
         }
     }
-    let needs_ref =
-        matches!(kind, "do" | "file" | "watch" | "unwatch")
-            || kind.starts_with("terminal.") && kind != "terminal.resize";
+    let needs_ref = matches!(kind, "do" | "file" | "watch" | "unwatch")
+        || kind.starts_with("terminal.") && kind != "terminal.resize";
     if needs_ref && reference.is_none() {
         return Err(denied(None, "ref.missing", "ref: a string is missing".into()));
     }
@@ -160,11 +162,15 @@ impl Hands {
             }
             ClientFrame::Watch { reference, interest, epoch, seq } => {
                 let outcome = self.watch(&reference, interest, epoch.zip(seq));
-                Box::pin(std::future::ready(Some(answer(reference, outcome, |done, ()| done.plain()))))
+                Box::pin(std::future::ready(Some(answer(reference, outcome, |done, ()| {
+                    done.plain()
+                }))))
             }
             ClientFrame::Unwatch { reference } => {
                 let outcome = self.unwatch(&reference);
-                Box::pin(std::future::ready(Some(answer(reference, outcome, |done, ()| done.plain()))))
+                Box::pin(std::future::ready(Some(answer(reference, outcome, |done, ()| {
+                    done.plain()
+                }))))
             }
             ClientFrame::Ping { nonce } => {
                 Box::pin(std::future::ready(Some(ServerFrame::Pong { nonce })))
@@ -305,6 +311,7 @@ pub(super) fn answer<T>(
             reason,
             current_version: error.current_version.map(Into::into),
             current_content: error.current_content.map(Into::into),
+            moved_to: error.moved_to.map(Into::into),
         },
     }
 }

@@ -110,6 +110,9 @@ pub struct Problem {
     pub current_version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_content: Option<String>,
+    /// For `NOT_FOUND` of a file: where it is now, if it was seen to be renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 /// One client of a session, as an operator sees it.

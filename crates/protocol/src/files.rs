@@ -79,8 +79,16 @@ pub enum FileOp {
         #[serde(default)]
         create_parents: bool,
     },
-    /// Replacements of lines in the version named by `if_match`.
-    Patch { path: String, if_match: String, edits: Vec<LineEdit> },
+    /// A change of the version named by `if_match`: replacements of lines, or a unified diff of this
+    /// one file whose hunks fit exactly. One of both.
+    Patch {
+        path: String,
+        if_match: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edits: Option<Vec<LineEdit>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diff: Option<String>,
+    },
     /// A file or folder goes. A file needs `if_match` or `force`; a folder with content `recursive`.
     Delete {
         path: String,
@@ -114,6 +122,12 @@ pub enum FileOp {
         path: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         depth: Option<u32>,
+        /// Patterns as in a `.gitignore` of this folder; what they match is left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ignore: Vec<String>,
+        /// Files are told with their versions, as long as less than 64 MiB has to be read for them.
+        #[serde(default)]
+        versions: bool,
     },
 }
 
@@ -150,7 +164,7 @@ pub struct Entry {
     pub mtime: f64,
     /// The permission bits.
     pub mode: u32,
-    /// Its version, where one was asked for (`stat`).
+    /// Its version, where one was asked for (`stat`, `list` with `versions`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -255,11 +269,20 @@ pub struct FileDenied {
     /// For `CONFLICT`: the content that is there, up to 1 MiB of UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_content: Option<String>,
+    /// For `NOT_FOUND`: where it is now, if it was seen to be renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
 }
 
 impl FileDenied {
     /// A refusal with nothing beside code and message.
     pub fn new(code: FileCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), current_version: None, current_content: None }
+        Self {
+            code,
+            message: message.into(),
+            current_version: None,
+            current_content: None,
+            moved_to: None,
+        }
     }
 }

@@ -205,6 +205,8 @@ pub enum ServerFrame {
         current_version: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         current_content: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved_to: Option<String>,
     },
     /// Not now; try again after so many seconds.
     Unavailable {

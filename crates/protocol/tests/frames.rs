@@ -75,11 +75,9 @@ fn file_ops() -> impl Strategy<Value = FileOp> {
                 create_parents
             }
         ),
-        (text(), text(), edits).prop_map(|(path, if_match, edits)| FileOp::Patch {
-            path,
-            if_match,
-            edits
-        }),
+        (text(), text(), option::of(edits), maybe_text()).prop_map(
+            |(path, if_match, edits, diff)| FileOp::Patch { path, if_match, edits, diff }
+        ),
         (text(), maybe_text(), any::<(bool, bool)>()).prop_map(
             |(path, if_match, (recursive, force))| FileOp::Delete {
                 path,
@@ -93,7 +91,9 @@ fn file_ops() -> impl Strategy<Value = FileOp> {
         ),
         (text(), any::<bool>()).prop_map(|(path, parents)| FileOp::Mkdir { path, parents }),
         text().prop_map(|path| FileOp::Stat { path }),
-        (text(), any::<Option<u32>>()).prop_map(|(path, depth)| FileOp::List { path, depth }),
+        (text(), any::<Option<u32>>(), vec(text(), 0..3), any::<bool>()).prop_map(
+            |(path, depth, ignore, versions)| FileOp::List { path, depth, ignore, versions }
+        ),
     ]
 }
 
@@ -166,13 +166,16 @@ fn server_frames() -> impl Strategy<Value = ServerFrame> {
             file: file.map(Box::new),
         },
     );
-    let denied = (maybe_text(), text(), text(), maybe_text(), maybe_text()).prop_map(
-        |(reference, code, reason, current_version, current_content)| ServerFrame::Denied {
-            reference,
-            code,
-            reason,
-            current_version,
-            current_content,
+    let denied = (maybe_text(), text(), text(), maybe_text(), maybe_text(), maybe_text()).prop_map(
+        |(reference, code, reason, current_version, current_content, moved_to)| {
+            ServerFrame::Denied {
+                reference,
+                code,
+                reason,
+                current_version,
+                current_content,
+                moved_to,
+            }
         },
     );
     prop_oneof![

@@ -26,6 +26,7 @@ use crate::{
     shell::{Shells, running::Ask},
     terminals::Terminals,
     tunnel::Tunnels,
+    uploads::Uploads,
     watch::Watch,
 };
 
@@ -48,6 +49,7 @@ pub struct App {
     pub plugins: Plugins,
     pub ports: Ports,
     pub tunnels: Tunnels,
+    pub uploads: Uploads,
     acts: RefCell<Acts>,
     meter: RefCell<Meter>,
     /// For actions that came without a key.
@@ -78,6 +80,7 @@ impl App {
             plugins: Plugins::default(),
             ports: Ports::default(),
             tunnels: Tunnels::default(),
+            uploads: Uploads::default(),
             acts: RefCell::default(),
             meter: RefCell::default(),
             unkeyed: Cell::new(0),
@@ -185,17 +188,22 @@ impl App {
 
     /// A file operation, asked for by `origin`.
     pub async fn file(&self, op: FileOp, origin: Option<String>) -> Result<FileDone, FileDenied> {
+        let from = match &op {
+            FileOp::Rename { path, .. } => self.files.relative(path).ok(),
+            _ => None,
+        };
         let mutates = op.mutates();
         let _listing = (!mutates).then(|| self.watch.list());
         let done = self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
             Err(FileDenied::new(FileCode::Internal, "The operation was lost to a fault."))
-        });
-        if let Ok(done) = &done
-            && mutates
-        {
+        })?;
+        if mutates && done.already_absent.is_none() {
+            if let Some(from) = from {
+                self.watch.own(origin.clone(), &from, Some("absent"));
+            }
             self.watch.own(origin, &done.path, done.version.as_deref());
         }
-        done
+        Ok(done)
     }
 
     /// Does something with the files on a thread where it may block. None: it panicked.

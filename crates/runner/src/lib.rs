@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`serve`] | from start to end: key, connections, signals |
 //! | `prepare`, `listen` | what comes before: folders, sockets, becoming the session's user |
-//! | `account`, `environment` (pure) | users of the image; what shells have in their environment |
+//! | `account`, `environment`, `calendar` (pure) | users of the image; what shells have in their environment; days of seconds |
 //! | [`bridge`] | stdin and stdout as a line to the socket |
 //! | [`alone`] | this program as a sandbox's whole server, as the reference's is started |
 //! | [`api`] | the reference's sandbox API |
@@ -13,6 +13,7 @@
 //! | `lines`, `outbox` | what is sent to each server that listens |
 //! | [`shell`] | the persistent shell |
 //! | [`files`], [`watch`], [`search`], [`git`] | the workspace's files: operations, changes, search, repository |
+//! | [`uploads`], [`archive`] | uploads that can be resumed; folders as archives, both ways |
 //! | [`terminals`] | terminals that clients share |
 //! | [`plugins`] | programs that serve beside commands |
 //! | [`tunnel`], [`ports`] | streams to what listens here, and what does |
@@ -27,7 +28,9 @@ pub mod acts;
 pub mod alone;
 pub mod api;
 pub mod app;
+pub mod archive;
 pub mod bridge;
+pub mod calendar;
 pub mod cli;
 pub mod environment;
 pub mod fault;
@@ -49,4 +52,5 @@ pub mod serve;
 pub mod shell;
 pub mod terminals;
 pub mod tunnel;
+pub mod uploads;
 pub mod watch;

@@ -46,6 +46,7 @@ use crate::{
         running::Identity,
         spool::Spools,
     },
+    uploads,
 };
 
 /// Threads for file operations.
@@ -126,6 +127,8 @@ async fn serve(told: &Serve, prepared: Prepared) -> Result<(), Fault> {
         _ = interrupt.recv() => return Ok(()),
     };
     let app = Rc::new(start(told, &prepared, &key, began)?);
+    app.uploads.take_up(&told.state_dir).map_err(broken)?;
+    tokio::task::spawn_local(uploads::expire(Rc::clone(&app)));
     if told.set_up {
         tokio::select! {
             begun = alone::begin(&app, told) => begun?,

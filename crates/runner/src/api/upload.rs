@@ -130,8 +130,8 @@ async fn finish(app: &Rc<App>, target: Target, folder: &str, size: u64) -> Resul
     let folder = folder.to_owned();
     let done = app
         .on_reach(move |files| match target {
-            Target::File(upload) => {
-                files.finish_upload(upload, &Precondition::Force, None).map(drop)
+            Target::File(mut upload) => {
+                files.finish_upload(&mut upload, &Precondition::Force, None).map(drop)
             }
             Target::Archive(mut file) => {
                 file.rewind().map_err(|error| full(&error))?;

@@ -169,7 +169,7 @@ pub(super) fn unzip_into(
             }
             upload.write(&piece[..length])?;
         }
-        files.finish_upload(upload, &Precondition::Force, mode)?;
+        files.finish_upload(&mut upload, &Precondition::Force, mode)?;
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Operations that change something: each checks and acts under its place's lock.
 
-use rustix::fs::{AtFlags, Mode, mkdirat, unlinkat};
-use staithe_protocol::files::{EntryType, FileCode, FileDenied, FileDone, LineEdit};
+use std::io::{Read as _, Seek as _};
+
+use rustix::fs::{AtFlags, Mode, Stat, fstatvfs, mkdirat, unlinkat};
+use staithe_protocol::files::{
+    EntryType, FileCode, FileDenied, FileDone, LineEdit, MAX_HASHED, MAX_INLINE_CONTENT,
+};
 
 use super::{
     Files, Snapshot,
-    confine::{Place, denied},
-    lines,
+    confine::{Place, denied, denied_io},
+    diff, lines,
     list::remove_tree,
     ops::done,
-    replace::{Replacement, rename},
+    replace::{Replacement, rename, too_large},
     version::{self, ABSENT, DIR, by_content, conflict},
 };
 
@@ -48,11 +52,35 @@ impl Precondition {
     }
 }
 
+/// What a patch changes.
+pub(super) enum Change {
+    Edits(Vec<LineEdit>),
+    Diff(String),
+}
+
+impl Change {
+    /// One of both.
+    pub(super) fn new(
+        edits: Option<Vec<LineEdit>>,
+        diff: Option<String>,
+    ) -> Result<Self, FileDenied> {
+        match (edits, diff) {
+            (Some(edits), None) => Ok(Self::Edits(edits)),
+            (None, Some(diff)) => Ok(Self::Diff(diff)),
+            _ => Err(FileDenied::new(
+                FileCode::BadMessage,
+                "A patch needs `edits` or `diff`, one of both.",
+            )),
+        }
+    }
+}
+
 /// Content that comes in pieces.
 pub struct Upload {
     place: Place,
     replacement: Replacement,
-    hash: sha2::Sha256,
+    /// Of what came; none if some of it came to an earlier one.
+    hash: Option<sha2::Sha256>,
     size: u64,
 }
 
@@ -61,11 +89,43 @@ impl Upload {
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileDenied> {
         use sha2::Digest as _;
 
+        self.replacement.write(bytes)?;
         self.size += bytes.len() as u64;
-        if self.size <= staithe_protocol::files::MAX_HASHED {
-            self.hash.update(bytes);
+        if let Some(hash) = self.hash.as_mut().filter(|_| self.size <= MAX_HASHED) {
+            hash.update(bytes);
         }
-        self.replacement.write(bytes)
+        Ok(())
+    }
+
+    /// Bytes that are there.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where the content will be, relative to the workspace.
+    pub fn path(&self) -> &str {
+        &self.place.relative
+    }
+
+    /// Leaves what came for later; the name that [`Files::resume_upload`] wants.
+    pub fn keep(self) -> Option<String> {
+        self.replacement.keep()
+    }
+
+    /// The version of the content, once its file is in place.
+    fn version(&mut self, stat: &Stat) -> Result<String, FileDenied> {
+        if self.size > MAX_HASHED {
+            return Ok(version::by_stat(stat));
+        }
+        if let Some(hash) = self.hash.take() {
+            return Ok(version::by_hash(hash));
+        }
+        let mut content = Vec::new();
+        let mut file = self.replacement.file();
+        file.rewind()
+            .and_then(|()| file.take(MAX_HASHED).read_to_end(&mut content))
+            .map_err(|error| denied_io(&error, &self.place.relative))?;
+        Ok(by_content(&content))
     }
 }
 
@@ -84,7 +144,7 @@ impl Files {
         }
         let mut replacement = Replacement::begin(&place)?;
         replacement.write(content)?;
-        replacement.settle(None, mode)?;
+        replacement.settle(None, mode, &place)?;
         let (stat, racy) = replacement.put(&place, false)?;
         let version = by_content(content); // a message's content is never too large for it
         Ok(FileDone {
@@ -104,7 +164,7 @@ impl Files {
     ) -> Result<FileDone, FileDenied> {
         let mut upload = self.begin_upload(path, create_parents)?;
         upload.write(content)?;
-        self.finish_upload(upload, precondition, mode)
+        self.finish_upload(&mut upload, precondition, mode)
     }
 
     /// Begins to replace a file by content that comes in pieces.
@@ -116,41 +176,63 @@ impl Files {
             return Err(denied(rustix::io::Errno::ISDIR, &place.relative));
         }
         let replacement = Replacement::begin(&place)?;
-        Ok(Upload { place, replacement, hash: sha2::Sha256::new(), size: 0 })
+        Ok(Upload { place, replacement, hash: Some(sha2::Sha256::new()), size: 0 })
     }
 
-    /// All content has come: the file is replaced, if what is there may be.
+    /// Goes on with one that was kept; `path` is the one that it told.
+    pub fn resume_upload(&self, path: &str, kept: &str) -> Result<Upload, FileDenied> {
+        let place = self.root.place(&self.root.relative(path)?, false)?;
+        let (replacement, size) = Replacement::reopen(&place, kept)?;
+        Ok(Upload { place, replacement, hash: None, size })
+    }
+
+    /// Whether a file may be replaced now, and this many bytes find room beside it.
+    pub fn may_upload(
+        &self,
+        upload: &Upload,
+        precondition: &Precondition,
+        size: u64,
+    ) -> Result<(), FileDenied> {
+        let Upload { place, .. } = upload;
+        precondition.check(&place.relative, Snapshot::at(place)?.as_ref())?;
+        let disk =
+            fstatvfs(upload.replacement.file()).map_err(|errno| denied(errno, &place.relative))?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < size {
+            return Err(denied(rustix::io::Errno::NOSPC, &place.relative));
+        }
+        Ok(())
+    }
+
+    /// All content has come: the file is replaced, if what is there may be. Refused, it may be tried
+    /// again.
     pub fn finish_upload(
         &self,
-        upload: Upload,
+        upload: &mut Upload,
         precondition: &Precondition,
         mode: Option<u32>,
     ) -> Result<FileDone, FileDenied> {
-        let Upload { place, mut replacement, hash, size } = upload;
-        let _lock = self.lock(&place)?;
-        let current = Snapshot::at(&place)?;
+        let Upload { place, replacement, .. } = upload;
+        let _lock = self.lock(place)?;
+        let current = Snapshot::at(place)?;
         precondition.check(&place.relative, current.as_ref())?;
-        replacement.settle(current.as_ref().map(|snapshot| &snapshot.stat), mode)?;
+        let old = current.as_ref().map(|snapshot| &snapshot.stat);
+        replacement.settle(old, mode, place)?;
 
         // Somebody beside us may have written since; nothing of theirs is lost unless forced.
         let unchanged = match &current {
-            Some(snapshot) => snapshot.is_still_at(&place)?,
+            Some(snapshot) => snapshot.is_still_at(place)?,
             None => place.stat()?.is_none(),
         };
         if !unchanged && *precondition != Precondition::Force {
-            return Err(conflict(&place.relative, Snapshot::at(&place)?.as_ref()));
+            return Err(conflict(&place.relative, Snapshot::at(place)?.as_ref()));
         }
         let replace = current.is_some() || *precondition == Precondition::Force;
-        let (stat, racy) = replacement.put(&place, replace)?;
-        let version = if size <= staithe_protocol::files::MAX_HASHED {
-            version::by_hash(hash)
-        } else {
-            version::by_stat(&stat)
-        };
+        let (stat, racy) = replacement.put(place, replace)?;
+        let version = upload.version(&stat)?;
         Ok(FileDone {
             previous_version: Some(current.map_or_else(|| ABSENT.to_owned(), |s| s.version)),
             racy: (racy || !unchanged).then_some(true),
-            ..done(place.relative, &stat, version)
+            ..done(upload.place.relative.clone(), &stat, version)
         })
     }
 
@@ -158,7 +240,7 @@ impl Files {
         &self,
         path: &str,
         if_match: String,
-        edits: &[LineEdit],
+        change: &Change,
     ) -> Result<FileDone, FileDenied> {
         let relative = self.root.relative(path)?;
         let place = self.root.target(&relative, false)?;
@@ -176,7 +258,13 @@ impl Files {
             ));
         };
         // The version is checked again under the lock, where the content is put in place.
-        let patched = lines::patch(text, edits)?;
+        let patched = match change {
+            Change::Edits(edits) => lines::patch(text, edits)?,
+            Change::Diff(diff) => diff::apply(text, diff)?,
+        };
+        if patched.len() as u64 > MAX_INLINE_CONTENT {
+            return Err(too_large("The file would have more than 16 MiB."));
+        }
         self.write(&relative, patched.as_bytes(), &precondition, None, false)
     }
 
@@ -205,10 +293,7 @@ impl Files {
         };
         match precondition {
             Precondition::Version(wanted) if *wanted != version => {
-                return Err(FileDenied {
-                    current_version: Some(version),
-                    ..FileDenied::new(FileCode::Conflict, "Another version is there now.")
-                });
+                return Err(another(version));
             }
             _ => {}
         }
@@ -245,15 +330,20 @@ impl Files {
             EntryType::Dir => DIR.to_owned(),
             EntryType::File => {
                 let current = Snapshot::at(&from)?;
-                if let Some(wanted) = if_match {
-                    Precondition::Version(wanted).check(&from.relative, current.as_ref())?;
+                if let Some(wanted) = &if_match {
+                    Precondition::Version(wanted.clone())
+                        .check(&from.relative, current.as_ref())?;
                 }
                 current.map_or_else(|| ABSENT.to_owned(), |snapshot| snapshot.version)
             }
             EntryType::Symlink | EntryType::Other => version::by_stat(&stat),
         };
+        if if_match.is_some_and(|wanted| wanted != version) {
+            return Err(another(version));
+        }
         rename(&from.parent, &from.name, &to.parent, &to.name, overwrite)
             .map_err(|errno| denied(errno, &to.relative))?;
+        self.moved(&from.relative, &to.relative);
         Ok(done(to.relative, &stat, version))
     }
 
@@ -268,6 +358,13 @@ impl Files {
             Err(errno) => return Err(denied(errno, &place.relative)),
         }
         Ok(FileDone { path: place.relative, version: Some(DIR.to_owned()), ..FileDone::default() })
+    }
+}
+
+fn another(version: String) -> FileDenied {
+    FileDenied {
+        current_version: Some(version),
+        ..FileDenied::new(FileCode::Conflict, "Another version is there now.")
     }
 }
 

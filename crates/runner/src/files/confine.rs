@@ -1,7 +1,8 @@
 //! The only way to a file: beneath the workspace's own descriptor, checked by the kernel.
 //!
 //! `openat2` resolves the whole path in one step and refuses what leaves, so exchanging a folder for
-//! a symlink meanwhile wins nothing. Changes are made to a name in a folder that is held open.
+//! a symlink meanwhile wins nothing. Where the kernel has none, or a filter forbids it, `walk` goes
+//! name by name. Changes are made to a name in a folder that is held open.
 
 use std::{
     io,
@@ -15,16 +16,29 @@ use rustix::{
 };
 use staithe_protocol::files::{FileCode, FileDenied};
 
-use super::path::{normalise, outside, split};
+use super::{
+    path::{normalise, outside, split},
+    walk::walk,
+};
 
 /// Symlinks at the end of a path that are followed.
 const MOST_LINKS: usize = 16;
 /// The kernel may ask to try again while folders are moved about.
 const MOST_TRIES: usize = 64;
 
+/// How paths are kept beneath the workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By `openat2` (Linux 5.6).
+    Kernel,
+    /// Name by name, no symlink followed by the kernel.
+    Walk,
+}
+
 /// The workspace.
-pub(super) struct Root {
+pub(crate) struct Root {
     dir: OwnedFd,
+    way: Way,
     /// Its path, as the shell sees it.
     pub path: String,
     /// Nothing leaves; where everything is inside, absolute symlinks are no way out.
@@ -32,7 +46,7 @@ pub(super) struct Root {
 }
 
 /// A name in a folder that is held open.
-pub(super) struct Place {
+pub(crate) struct Place {
     pub parent: OwnedFd,
     /// Never empty, `.` or `..`.
     pub name: String,
@@ -42,24 +56,38 @@ pub(super) struct Place {
 
 impl Root {
     /// Holds the workspace open.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let dir = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let is_all = path == Path::new("/");
         let resolve = if is_all { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
-        Ok(Self { dir, path: path.to_string_lossy().into_owned(), resolve })
+        let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
+        let probe = openat2(&dir, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve);
+        // Old kernels, gVisor and the filters of old container engines lack or forbid it.
+        let way = if probe.is_ok() { Way::Kernel } else { Way::Walk };
+        Ok(Self { dir, way, path: path.to_string_lossy().into_owned(), resolve })
+    }
+
+    /// The same, in a way of the caller's choice.
+    pub(crate) fn in_way(self, way: Way) -> Self {
+        Self { way, ..self }
     }
 
     /// The client's path, relative.
-    pub(super) fn relative(&self, path: &str) -> Result<String, FileDenied> {
+    pub(crate) fn relative(&self, path: &str) -> Result<String, FileDenied> {
         normalise(path, &self.path)
     }
 
     /// Opens what lies at a relative path; symlinks that stay inside are followed.
-    pub(super) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
+    pub(crate) fn open_at(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let path = if relative.is_empty() { "." } else { relative };
-        let resolve = self.resolve | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..MOST_TRIES {
-            match openat2(&self.dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            let opened = match self.way {
+                Way::Kernel => {
+                    openat2(&self.dir, path, flags | OFlags::CLOEXEC, Mode::empty(), self.resolve)
+                }
+                Way::Walk => walk(&self.dir, path, flags | OFlags::CLOEXEC),
+            };
+            match opened {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::XDEV) => return Err(outside(relative)),
                 result => return result.map_err(|errno| denied(errno, relative)),
@@ -69,12 +97,12 @@ impl Root {
     }
 
     /// Holds a folder open to work in it.
-    pub(super) fn folder(&self, relative: &str) -> Result<OwnedFd, FileDenied> {
+    pub(crate) fn folder(&self, relative: &str) -> Result<OwnedFd, FileDenied> {
         self.open_at(relative, OFlags::PATH | OFlags::DIRECTORY)
     }
 
     /// The folder and the name of a relative path. A symlink in the last place stays one.
-    pub(super) fn place(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
+    pub(crate) fn place(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
         let (folder, name) = split(relative);
         if name.is_empty() {
             return Err(FileDenied::new(
@@ -93,7 +121,7 @@ impl Root {
     }
 
     /// The same, but a symlink in the last place is followed to the name that it stands for.
-    pub(super) fn target(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
+    pub(crate) fn target(&self, relative: &str, create_parents: bool) -> Result<Place, FileDenied> {
         let mut relative = relative.to_owned();
         for _ in 0..MOST_LINKS {
             let place = self.place(&relative, create_parents)?;
@@ -122,7 +150,7 @@ impl Root {
     }
 
     /// Makes a folder and those above it.
-    pub(super) fn make_folders(&self, relative: &str) -> Result<(), FileDenied> {
+    pub(crate) fn make_folders(&self, relative: &str) -> Result<(), FileDenied> {
         let mut done = String::new();
         for name in relative.split('/').filter(|name| !name.is_empty()) {
             let parent = self.folder(&done)?;
@@ -141,7 +169,7 @@ impl Root {
 
 impl Place {
     /// What lies there, a symlink itself; none if nothing does.
-    pub(super) fn stat(&self) -> Result<Option<Stat>, FileDenied> {
+    pub(crate) fn stat(&self) -> Result<Option<Stat>, FileDenied> {
         match statat(&self.parent, self.name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
@@ -150,7 +178,7 @@ impl Place {
     }
 
     /// Opens it, unless it is a symlink.
-    pub(super) fn open(&self, flags: OFlags) -> Result<OwnedFd, FileDenied> {
+    pub(crate) fn open(&self, flags: OFlags) -> Result<OwnedFd, FileDenied> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         rustix::fs::openat(self.parent.as_fd(), self.name.as_str(), flags, Mode::empty())
             .map_err(|errno| denied(errno, &self.relative))
@@ -158,7 +186,7 @@ impl Place {
 }
 
 /// The kernel's refusal in our words.
-pub(super) fn denied(errno: Errno, path: &str) -> FileDenied {
+pub(crate) fn denied(errno: Errno, path: &str) -> FileDenied {
     let (code, words) = match errno {
         Errno::NOENT => (FileCode::NotFound, "does not exist"),
         Errno::EXIST => (FileCode::Exists, "exists already"),
@@ -180,6 +208,6 @@ pub(super) fn denied(errno: Errno, path: &str) -> FileDenied {
 }
 
 /// The same for the standard library's errors.
-pub(super) fn denied_io(error: &io::Error, path: &str) -> FileDenied {
+pub(crate) fn denied_io(error: &io::Error, path: &str) -> FileDenied {
     denied(Errno::from_io_error(error).unwrap_or(Errno::IO), path)
 }

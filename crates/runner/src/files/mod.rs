@@ -3,8 +3,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `path`, `lines` (pure) | paths of clients; lines of a text |
-//! | `confine` | the only way to a file: beneath the workspace, checked by the kernel |
+//! | `path`, `lines`, `diff`, `ignore`, `moved` (pure) | paths of clients; lines and diffs of a text; patterns; renames |
+//! | `confine`, `walk` | the only way to a file: beneath the workspace, checked by the kernel or name by name |
 //! | `version` | what a file is now |
 //! | `replace` | new content, put in place at once |
 //! | `ops`, `change`, `list` | the operations |
@@ -15,14 +15,18 @@
 
 pub mod action;
 mod change;
-mod confine;
+pub(crate) mod confine;
+mod diff;
+pub(crate) mod ignore;
 mod lines;
-mod list;
+pub(crate) mod list;
+mod moved;
 mod ops;
 pub mod path;
 mod reach;
 pub(crate) mod replace;
 pub(crate) mod version;
+mod walk;
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -35,13 +39,16 @@ use std::{
 use rustix::fs::fstat;
 use staithe_protocol::files::{Encoding, FileCode, FileDenied, FileDone, FileOp};
 
+use self::{
+    change::Change,
+    confine::{Place, Root, denied},
+    moved::Moved,
+    version::Snapshot,
+};
 pub use self::{
     change::{Precondition, Upload},
+    confine::Way,
     ops::Opened,
-};
-use self::{
-    confine::{Place, Root, denied},
-    version::Snapshot,
 };
 
 /// Locks for changes; two places seldom share one.
@@ -52,6 +59,7 @@ pub struct Files {
     root: Root,
     locks: [Mutex<()>; LOCKS],
     hasher: RandomState,
+    moved: Mutex<Moved>,
 }
 
 impl Files {
@@ -61,7 +69,14 @@ impl Files {
             root: Root::open(workspace)?,
             locks: std::array::from_fn(|_| Mutex::new(())),
             hasher: RandomState::new(),
+            moved: Mutex::default(),
         })
+    }
+
+    /// The same; paths are kept beneath it in a way of the caller's choice.
+    pub fn open_in_way(workspace: &Path, way: Way) -> io::Result<Self> {
+        let files = Self::open(workspace)?;
+        Ok(Self { root: files.root.in_way(way), ..files })
     }
 
     /// The workspace's path.
@@ -74,8 +89,37 @@ impl Files {
         self.root.folder("")
     }
 
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// A client's path, relative to the workspace.
+    pub fn relative(&self, path: &str) -> Result<String, FileDenied> {
+        self.root.relative(path)
+    }
+
     /// Carries an operation out.
     pub fn carry_out(&self, op: FileOp) -> Result<FileDone, FileDenied> {
+        let path = path_of(&op).to_owned();
+        self.do_it(op).map_err(|denied| self.with_moved(denied, &path))
+    }
+
+    /// A rename was seen: whoever asks for the old path is told the new one. Both relative.
+    pub fn moved(&self, from: &str, to: &str) {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).note(from, to);
+    }
+
+    fn with_moved(&self, mut denied: FileDenied, path: &str) -> FileDenied {
+        if denied.code == FileCode::NotFound
+            && let Ok(relative) = self.root.relative(path)
+        {
+            let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+            denied.moved_to = moved.now(&relative);
+        }
+        denied
+    }
+
+    fn do_it(&self, op: FileOp) -> Result<FileDone, FileDenied> {
         match op {
             FileOp::Read { path, offset, length } => self.read(&path, offset, length),
             FileOp::Create { path, content, encoding, mode, create_parents } => {
@@ -87,7 +131,9 @@ impl Files {
                 let precondition = Precondition::new(if_match, force);
                 self.write(&path, &content, &precondition, mode, create_parents)
             }
-            FileOp::Patch { path, if_match, edits } => self.patch(&path, if_match, &edits),
+            FileOp::Patch { path, if_match, edits, diff } => {
+                self.patch(&path, if_match, &Change::new(edits, diff)?)
+            }
             FileOp::Delete { path, if_match, recursive, force } => {
                 self.delete(&path, &Precondition::new(if_match, force), recursive)
             }
@@ -96,7 +142,9 @@ impl Files {
             }
             FileOp::Mkdir { path, parents } => self.mkdir(&path, parents),
             FileOp::Stat { path } => self.stat(&path),
-            FileOp::List { path, depth } => self.list(&path, depth),
+            FileOp::List { path, depth, ignore, versions } => {
+                self.list(&path, depth, &ignore, versions)
+            }
         }
     }
 
@@ -123,6 +171,21 @@ impl Files {
         let folder = fstat(&place.parent).map_err(|errno| denied(errno, &place.relative))?;
         let hash = self.hasher.hash_one((folder.st_dev, folder.st_ino, &place.name));
         Ok(usize::try_from(hash % LOCKS as u64).unwrap_or(0))
+    }
+}
+
+/// The path that an operation is about.
+fn path_of(op: &FileOp) -> &str {
+    match op {
+        FileOp::Read { path, .. }
+        | FileOp::Create { path, .. }
+        | FileOp::Write { path, .. }
+        | FileOp::Patch { path, .. }
+        | FileOp::Delete { path, .. }
+        | FileOp::Rename { path, .. }
+        | FileOp::Mkdir { path, .. }
+        | FileOp::Stat { path }
+        | FileOp::List { path, .. } => path,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Opened {
     pub file: File,
     pub version: String,
     pub size: u64,
+    /// As it was when it was opened.
+    pub stat: Stat,
 }
 
 impl Files {
@@ -68,7 +70,7 @@ impl Files {
         let (snapshot, mut file) = Snapshot::of(file, &relative)?;
         file.rewind().map_err(|error| denied_io(&error, &relative))?;
         let size = version::size(&snapshot.stat);
-        Ok(Opened { file, version: snapshot.version, size })
+        Ok(Opened { file, version: snapshot.version, size, stat: snapshot.stat })
     }
 
     pub(super) fn stat(&self, path: &str) -> Result<FileDone, FileDenied> {

@@ -1,4 +1,8 @@
 //! New content for a file, so that a reader sees the old or the new and never a part.
+//!
+//! The file is another one afterwards: mode, owner, access list and `user.*` attributes are carried
+//! over, set-user and set-group bits are not (as when it is written to), and other hard links keep the
+//! old content.
 
 use std::{
     fs::File,
@@ -8,20 +12,31 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fchmod, fchown, fstat, openat,
-        renameat, renameat_with, statat, unlinkat,
+        AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, XattrFlags, fchmod, fchown, fgetxattr,
+        flistxattr, fsetxattr, fstat, openat, renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
-use staithe_protocol::files::{FileCode, FileDenied};
+use staithe_protocol::files::{EntryType, FileCode, FileDenied};
 
-use super::confine::{Place, denied, denied_io};
+use super::{
+    confine::{Place, denied, denied_io},
+    version,
+};
 use crate::shell::live::nonce;
 
 /// The mode of a new file.
 const NEW: u32 = 0o664;
 /// How temporary files are called; they are left out of lists.
 const TEMPORARY: &str = ".staithe-";
+
+/// A name for something temporary.
+pub(crate) fn temporary_name() -> std::io::Result<String> {
+    Ok(format!("{TEMPORARY}{}.tmp", nonce()?))
+}
+
+/// Attributes of a file that are kept, in bytes.
+const MOST_ATTRIBUTES: usize = 64 * 1024;
 
 /// Whether a name is that of a temporary file.
 pub(crate) fn is_temporary(name: &str) -> bool {
@@ -42,8 +57,7 @@ impl Replacement {
     pub(super) fn begin(place: &Place) -> Result<Self, FileDenied> {
         let fail = |errno| denied(errno, &place.relative);
         let parent = place.parent.try_clone().map_err(|e| denied_io(&e, &place.relative))?;
-        let nonce = nonce().map_err(|e| denied_io(&e, &place.relative))?;
-        let temporary = format!("{TEMPORARY}{nonce}.tmp");
+        let temporary = temporary_name().map_err(|e| denied_io(&e, &place.relative))?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW;
         let file = openat(
             &parent,
@@ -56,6 +70,36 @@ impl Replacement {
         Ok(Self { parent, temporary: Some(temporary), file: File::from(file), relative })
     }
 
+    /// Goes on with one that [`Replacement::keep`] left. Its size so far is told.
+    pub(super) fn reopen(place: &Place, temporary: &str) -> Result<(Self, u64), FileDenied> {
+        let fail = |errno| denied(errno, &place.relative);
+        let parent = place.parent.try_clone().map_err(|e| denied_io(&e, &place.relative))?;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file =
+            openat(&parent, temporary, flags | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let stat = fstat(&file).map_err(fail)?;
+        if version::kind(&stat) != EntryType::File {
+            return Err(fail(Errno::NOENT));
+        }
+        let replacement = Self {
+            parent,
+            temporary: Some(temporary.to_owned()),
+            file: File::from(file),
+            relative: place.relative.clone(),
+        };
+        Ok((replacement, version::size(&stat)))
+    }
+
+    /// Leaves the temporary file for later. Its name.
+    pub(super) fn keep(mut self) -> Option<String> {
+        self.temporary.take()
+    }
+
+    /// What was written.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Appends content.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FileDenied> {
         self.file.write_all(bytes).map_err(|error| denied_io(&error, &self.relative))
@@ -66,6 +110,7 @@ impl Replacement {
         &mut self,
         old: Option<&Stat>,
         mode: Option<u32>,
+        place: &Place,
     ) -> Result<(), FileDenied> {
         let fail = |errno| denied(errno, &self.relative);
         if let Some(old) = old {
@@ -76,14 +121,21 @@ impl Replacement {
                 fchown(self.file.as_fd(), Some(owner.0), Some(owner.1)).ok();
             }
         }
-        let mode = mode.or(old.map(|stat| stat.st_mode)).unwrap_or(NEW) & 0o7777;
-        fchmod(self.file.as_fd(), Mode::from_raw_mode(mode)).map_err(fail)?;
+        // As when it is written to: what ran with its owner's rights does so no longer.
+        let kept = old.map(|stat| stat.st_mode & 0o1777);
+        let wanted = mode.map(|mode| mode & 0o7777).or(kept).unwrap_or(NEW);
+        fchmod(self.file.as_fd(), Mode::from_raw_mode(wanted)).map_err(fail)?;
+        if old.is_some()
+            && let Ok(old) = place.open(OFlags::RDONLY)
+        {
+            keep_attributes(&old, &self.file, mode.is_none());
+        }
         self.file.sync_all().map_err(|error| denied_io(&error, &self.relative))
     }
 
     /// Puts the file in its place. Without `replace`, nothing may be there. Says the file's state and
     /// whether somebody else was quicker to replace it again.
-    pub(super) fn put(mut self, place: &Place, replace: bool) -> Result<(Stat, bool), FileDenied> {
+    pub(super) fn put(&mut self, place: &Place, replace: bool) -> Result<(Stat, bool), FileDenied> {
         let fail = |errno| denied(errno, &place.relative);
         let Some(temporary) = &self.temporary else { return Err(fail(Errno::BADF)) };
         rename(&self.parent, temporary, &place.parent, &place.name, replace).map_err(fail)?;
@@ -103,8 +155,25 @@ impl Drop for Replacement {
     }
 }
 
+/// Copies what users attached to a file, and its access list unless a mode was asked for. What the file
+/// system does not take is lost: the content matters more.
+fn keep_attributes(old: &OwnedFd, new: &File, with_access: bool) {
+    let mut names = vec![0; MOST_ATTRIBUTES];
+    let Ok(length) = flistxattr(old, &mut names[..]) else { return };
+    let mut value = vec![0; MOST_ATTRIBUTES];
+    for name in names[..length].split(|byte| *byte == 0) {
+        let is_access = name == b"system.posix_acl_access";
+        if !(name.starts_with(b"user.") || (is_access && with_access)) {
+            continue;
+        }
+        if let Ok(length) = fgetxattr(old, name, &mut value[..]) {
+            fsetxattr(new, name, &value[..length], XattrFlags::empty()).ok();
+        }
+    }
+}
+
 /// Renames; without `replace` nothing may be there.
-pub(super) fn rename(
+pub(crate) fn rename(
     from: &OwnedFd,
     name: &str,
     to: &OwnedFd,

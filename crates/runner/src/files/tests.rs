@@ -12,6 +12,10 @@ fn files() -> (tempfile::TempDir, Files) {
     (dir, files)
 }
 
+fn list(path: &str, depth: Option<u32>) -> FileOp {
+    FileOp::List { path: path.to_owned(), depth, ignore: vec![], versions: false }
+}
+
 #[test]
 fn a_change_that_fails_leaves_nothing_behind() {
     let (dir, files) = files();
@@ -21,8 +25,9 @@ fn a_change_that_fails_leaves_nothing_behind() {
     drop(upload);
     let mut upload = files.begin_upload("f", false).unwrap();
     upload.write(b"whole").unwrap();
-    let denied = files.finish_upload(upload, &precondition, None).unwrap_err();
+    let denied = files.finish_upload(&mut upload, &precondition, None).unwrap_err();
     assert_eq!(denied.code, FileCode::Conflict);
+    drop(upload);
     assert_eq!(std::fs::read_dir(dir.path().join("work")).unwrap().count(), 0);
 }
 
@@ -30,7 +35,7 @@ fn a_change_that_fails_leaves_nothing_behind() {
 fn temporary_files_are_in_no_list() {
     let (_dir, files) = files();
     let _upload = files.begin_upload("f", false).unwrap();
-    let list = FileOp::List { path: String::new(), depth: None };
+    let list = list("", None);
     assert_eq!(files.carry_out(list).unwrap().entries, Some(vec![]));
 }
 
@@ -40,7 +45,7 @@ fn content_that_came_meanwhile_is_never_lost_silently() {
     let mut upload = files.begin_upload("f", false).unwrap();
     upload.write(b"ours").unwrap();
     std::fs::write(dir.path().join("work/f"), "theirs").unwrap();
-    let denied = files.finish_upload(upload, &Precondition::None, None).unwrap_err();
+    let denied = files.finish_upload(&mut upload, &Precondition::None, None).unwrap_err();
     assert_eq!(denied.code, FileCode::PreconditionRequired);
     assert_eq!(std::fs::read_to_string(dir.path().join("work/f")).unwrap(), "theirs");
 }
@@ -69,11 +74,11 @@ proptest! {
             0 => FileOp::Read { path, offset: None, length: None },
             1 => FileOp::Create { path, content: content(), encoding: Encoding::Utf8, mode: None, create_parents: true },
             2 => FileOp::Write { path, content: content(), encoding: Encoding::Utf8, if_match: None, force: true, mode: None, create_parents: true },
-            3 => FileOp::Patch { path, if_match: content(), edits: vec![LineEdit { start: 0, end: 0, text: content() }] },
+            3 => FileOp::Patch { path, if_match: content(), edits: Some(vec![LineEdit { start: 0, end: 0, text: content() }]), diff: None },
             4 => FileOp::Delete { path, if_match: None, recursive: true, force: true },
             5 => FileOp::Rename { path, to, if_match: None, overwrite: true },
             6 => FileOp::Mkdir { path, parents: true },
-            _ => FileOp::List { path, depth: Some(9) },
+            _ => list(&path, Some(9)),
         };
         if let Ok(done) = files.carry_out(op) {
             prop_assert_ne!(done.content.as_deref(), Some("outside"));

@@ -13,14 +13,14 @@ use staithe_protocol::files::{Entry, EntryType, FileCode, FileDenied, MAX_HASHED
 use super::confine::{Place, denied, denied_io};
 
 /// The version of what is not there.
-pub(super) const ABSENT: &str = "absent";
+pub(crate) const ABSENT: &str = "absent";
 /// The version of every folder.
-pub(super) const DIR: &str = "dir";
+pub(crate) const DIR: &str = "dir";
 /// Content is told with a conflict up to this size, in bytes.
 const MOST_TOLD: usize = 1024 * 1024;
 
 /// A file as it was at one moment.
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     pub version: String,
     pub stat: Stat,
     /// All of it; none if it is larger than [`MAX_HASHED`].
@@ -29,7 +29,7 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     /// Reads an open file.
-    pub(super) fn of(file: OwnedFd, path: &str) -> Result<(Self, File), FileDenied> {
+    pub(crate) fn of(file: OwnedFd, path: &str) -> Result<(Self, File), FileDenied> {
         let stat = fstat(file.as_fd()).map_err(|errno| denied(errno, path))?;
         match kind(&stat) {
             EntryType::File => {}
@@ -58,7 +58,7 @@ impl Snapshot {
     }
 
     /// What is at a place; none if nothing is.
-    pub(super) fn at(place: &Place) -> Result<Option<Self>, FileDenied> {
+    pub(crate) fn at(place: &Place) -> Result<Option<Self>, FileDenied> {
         match place.open(OFlags::RDONLY) {
             Ok(file) => Self::of(file, &place.relative).map(|(snapshot, _)| Some(snapshot)),
             Err(denied) if denied.code == FileCode::NotFound => Ok(None),
@@ -67,14 +67,14 @@ impl Snapshot {
     }
 
     /// Whether the file at a place is still the one that was read.
-    pub(super) fn is_still_at(&self, place: &Place) -> Result<bool, FileDenied> {
+    pub(crate) fn is_still_at(&self, place: &Place) -> Result<bool, FileDenied> {
         let now = place.stat()?;
         Ok(now.is_some_and(|now| by_stat(&now) == by_stat(&self.stat)))
     }
 }
 
 /// A refusal because another version is there.
-pub(super) fn conflict(path: &str, current: Option<&Snapshot>) -> FileDenied {
+pub(crate) fn conflict(path: &str, current: Option<&Snapshot>) -> FileDenied {
     let version = current.map_or(ABSENT, |snapshot| &snapshot.version);
     let text = format!("{path:?} has another version now: {version}.");
     let content = current
@@ -94,7 +94,7 @@ pub(crate) fn by_content(content: &[u8]) -> String {
 }
 
 /// The version of what was hashed.
-pub(super) fn by_hash(hash: Sha256) -> String {
+pub(crate) fn by_hash(hash: Sha256) -> String {
     format!("sha256:{}", data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn mode(stat: &Stat) -> u32 {
 }
 
 /// What is told of a path.
-pub(super) fn entry(path: String, stat: &Stat, version: Option<String>) -> Entry {
+pub(crate) fn entry(path: String, stat: &Stat, version: Option<String>) -> Entry {
     Entry {
         path,
         kind: kind(stat),

@@ -1,9 +1,6 @@
 //! What all requests share: bodies, refusals, parameters.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,6 +10,7 @@ use hyper::{
     body::{Frame, Incoming},
     header::{self, HeaderValue},
 };
+use rustix::fs::{Stat, fstat};
 use serde::{Serialize, de::DeserializeOwned};
 use staithe_protocol::files::{FileCode, FileDenied};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -20,7 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// The largest body that is read whole, in bytes.
 const MOST_BODY: usize = 32 * 1024 * 1024;
 /// A file goes out in pieces of this size, in bytes.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 256 * 1024;
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub type Answer = Result<Response<Body>, Refusal>;
@@ -33,6 +31,8 @@ pub enum Refusal {
     File(FileDenied),
     /// A body of its own.
     Whole(StatusCode, serde_json::Value),
+    /// The same, with another status than its code's own.
+    Coded(StatusCode, FileDenied),
 }
 
 impl Refusal {
@@ -42,6 +42,7 @@ impl Refusal {
             Self::Detail(status, detail) => json(*status, &serde_json::json!({ "detail": detail })),
             Self::File(denied) => json(status_of(denied.code), denied),
             Self::Whole(status, body) => json(*status, body),
+            Self::Coded(status, denied) => json(*status, denied),
         }
     }
 }
@@ -69,26 +70,46 @@ pub fn upgrade<F: Future<Output = ()> + 'static>(
     Ok(response)
 }
 
-/// A file's first `size` bytes, read as the client takes them.
-pub fn stream_of(file: File, size: u64) -> Body {
-    let pieces = stream::unfold(Some((file, size)), |state| async move {
-        let (mut file, left) = state?;
-        let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        if most == 0 {
+/// A part of a file, read as the client takes it. With `unchanged`, the last piece is only sent if the
+/// file is still as it was.
+pub fn stream_of(file: File, part: Range<u64>, unchanged: Option<Stat>) -> Body {
+    let pieces = stream::unfold(Some((file, part)), move |state| async move {
+        let (file, part) = state?;
+        if part.is_empty() {
             return None;
         }
-        let mut piece = vec![0; most];
-        match file.read(&mut piece) {
-            Ok(0) => Some((Err(io::ErrorKind::UnexpectedEof.into()), None)), // it shrank
-            Ok(length) => {
-                piece.truncate(length);
-                let rest = Some((file, left - length as u64));
-                Some((Ok(Frame::data(Bytes::from(piece))), rest))
+        let read = tokio::task::spawn_blocking(move || {
+            let piece = read_piece(&file, &part, unchanged.as_ref());
+            (file, part, piece)
+        });
+        match read.await {
+            Ok((file, part, Ok(piece))) => {
+                let rest = part.start + piece.len() as u64..part.end;
+                Some((Ok(Frame::data(Bytes::from(piece))), Some((file, rest))))
             }
-            Err(error) => Some((Err(error), None)),
+            Ok((_, _, Err(error))) => Some((Err(error), None)),
+            Err(lost) => Some((Err(io::Error::other(lost)), None)),
         }
     });
     StreamBody::new(pieces).boxed_unsync()
+}
+
+fn read_piece(file: &File, part: &Range<u64>, unchanged: Option<&Stat>) -> io::Result<Vec<u8>> {
+    let most = usize::try_from(part.end - part.start).unwrap_or(PIECE).min(PIECE);
+    let mut piece = vec![0; most];
+    let length = file.read_at(&mut piece, part.start)?;
+    if length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into()); // it shrank
+    }
+    piece.truncate(length);
+    if let (true, Some(was)) = (part.start + length as u64 == part.end, unchanged) {
+        let now = fstat(file)?;
+        let state = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+        if state(&now) != state(was) {
+            return Err(io::Error::other("the file was written to meanwhile"));
+        }
+    }
+    Ok(piece)
 }
 
 /// A body that is read whole.
@@ -112,9 +133,14 @@ pub async fn read_json<T: DeserializeOwned>(request: Request<Incoming>) -> Resul
 
 /// A parameter of the request's query.
 pub fn query(request: &Request<Incoming>, name: &str) -> Option<String> {
-    let pairs = request.uri().query()?.split('&');
-    let value = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1;
-    unescape(value)
+    queries(request, name).next()?
+}
+
+/// All values of a parameter that may be there more than once; none is one that is no text.
+pub fn queries(request: &Request<Incoming>, name: &str) -> impl Iterator<Item = Option<String>> {
+    let pairs = request.uri().query().unwrap_or_default().split('&');
+    let wanted = pairs.filter_map(|pair| pair.split_once('=')).filter(move |(key, _)| *key == name);
+    wanted.map(|(_, value)| unescape(value))
 }
 
 /// Undoes `%xx` and `+`. None: that was no text.

@@ -9,9 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{
-        AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat, openat2, statat,
-    },
+    fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat, openat2, statat},
     io::Errno,
 };
 use staithe_protocol::files::{EntryType, MAX_HASHED};
@@ -35,8 +33,16 @@ const MOST_HEAD: u64 = 512;
 /// File systems whose changes may be made elsewhere, unseen by the kernel: FUSE, 9p, NFS, SMB, Ceph, AFS,
 /// VirtualBox's and Parallels' shared folders.
 const UNSEEN: [u32; 10] = [
-    0x6573_5546, 0x0102_1997, 0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x5346_414f,
-    0x786f_4256, 0x7c7c_6673,
+    0x6573_5546,
+    0x0102_1997,
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x00c3_6400,
+    0x5346_414f,
+    0x786f_4256,
+    0x7c7c_6673,
 ];
 
 /// What is at a name now.
@@ -139,7 +145,8 @@ impl Look {
 /// The names in a folder; those that are no text and our own temporary ones are left out.
 pub fn names(folder: &OwnedFd) -> Vec<String> {
     let Ok(entries) = Dir::read_from(folder) else { return Vec::new() };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
+    let names =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
     names.filter(|name| is_told(name)).collect()
 }
 

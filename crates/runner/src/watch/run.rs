@@ -4,8 +4,8 @@ use std::{os::fd::OwnedFd, rc::Rc, sync::Arc, time::Duration};
 
 use staithe_protocol::watch::WatchMode;
 use tokio::{
-    io::unix::AsyncFd,
     io::Interest,
+    io::unix::AsyncFd,
     task::spawn_blocking,
     time::{Instant, sleep, sleep_until},
 };
@@ -135,7 +135,8 @@ async fn at(time: Option<Instant>) {
 
 impl super::Watch {
     fn began(&self, epoch: String, mode: WatchMode, limited: bool) {
-        *self.state.borrow_mut() = Some(super::State { epoch, mode, limited, ring: Ring::default() });
+        *self.state.borrow_mut() =
+            Some(super::State { epoch, mode, limited, ring: Ring::default() });
         self.news.send_replace(());
     }
 

@@ -176,7 +176,7 @@ impl Mirror {
         }
         let mut left = vec![path.to_owned()];
         while let Some(path) = left.pop() {
-            let Ok(done) = line.file(FileOp::List { path, depth: None }).await else { continue };
+            let Ok(done) = line.file(FileOp::List { path, depth: None, ignore: Vec::new(), versions: false }).await else { continue };
             assert_ne!(done.truncated, Some(true));
             for entry in done.entries.unwrap_or_default() {
                 if is_ignored(&entry.path, entry.kind) {
@@ -208,7 +208,10 @@ impl Mirror {
                     let file = (thing.version.is_some() && there.kind == EntryType::File)
                         .then(|| std::fs::read(workspace.join(path)).expect("it is there"));
                     let version = file.map(|content| {
-                        format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(content)))
+                        format!(
+                            "sha256:{}",
+                            data_encoding::HEXLOWER.encode(&Sha256::digest(content))
+                        )
                     });
                     if thing != (Thing { version, ..there.clone() }) {
                         writeln!(words, "wrong: {path} {thing:?} {there:?}").expect("memory");

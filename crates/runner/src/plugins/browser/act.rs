@@ -129,7 +129,12 @@ impl Hand {
     }
 
     /// Runs an operation of `page.js` in a world of its own, which no script of the page reaches.
-    pub(super) async fn page(&self, op: &str, first: &str, second: &Value) -> Result<Value, String> {
+    pub(super) async fn page(
+        &self,
+        op: &str,
+        first: &str,
+        second: &Value,
+    ) -> Result<Value, String> {
         let expression = format!("({PAGE})({}, {}, {second})", json!(op), json!(first));
         let told = self.evaluate(&expression, true).await?;
         let value = told["value"].clone();
@@ -151,7 +156,10 @@ impl Hand {
         let mut told = self.cdp.call(Some(&session), "Runtime.evaluate", params).await?;
         if let Some(details) = told.get("exceptionDetails") {
             let text = details["exception"]["description"].as_str().unwrap_or("an exception");
-            return Err(format!("The page could not be asked: {}", text.lines().next().unwrap_or(text)));
+            return Err(format!(
+                "The page could not be asked: {}",
+                text.lines().next().unwrap_or(text)
+            ));
         }
         Ok(told["result"].take())
     }
@@ -206,12 +214,15 @@ impl Hand {
     ) -> Result<(), String> {
         let button = button.as_str().unwrap_or("left");
         if !matches!(button, "left" | "middle" | "right") {
-            return Err(format!("There is no button {button:?}: there are left, middle and right."));
+            return Err(format!(
+                "There is no button {button:?}: there are left, middle and right."
+            ));
         }
         let mut held = 0;
         for name in modifiers.as_array().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default();
-            held |= keys::modifier(name).ok_or_else(|| format!("There is no key {name:?} to hold."))?;
+            held |=
+                keys::modifier(name).ok_or_else(|| format!("There is no key {name:?} to hold."))?;
         }
         let (x, y) = self.point(bid).await?;
         self.mouse(&json!({ "type": "mouseMoved", "x": x, "y": y, "modifiers": held })).await?;
@@ -229,13 +240,17 @@ impl Hand {
     async fn drag(&self, from: &str, to: &str) -> Result<(), String> {
         let (x, y) = self.point(from).await?;
         self.mouse(&json!({ "type": "mouseMoved", "x": x, "y": y })).await?;
-        self.mouse(&json!({ "type": "mousePressed", "x": x, "y": y, "button": "left", "clickCount": 1 }))
-            .await?;
+        self.mouse(
+            &json!({ "type": "mousePressed", "x": x, "y": y, "button": "left", "clickCount": 1 }),
+        )
+        .await?;
         let (to_x, to_y) = self.point(to).await?;
         for part in [0.5, 1.0] {
             let (x, y) = (x + (to_x - x) * part, y + (to_y - y) * part);
-            self.mouse(&json!({ "type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1 }))
-                .await?;
+            self.mouse(
+                &json!({ "type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1 }),
+            )
+            .await?;
         }
         self.mouse(&json!({
             "type": "mouseReleased", "x": to_x, "y": to_y, "button": "left", "clickCount": 1,
@@ -247,10 +262,15 @@ impl Hand {
         let kind = self.page("kind", bid, &Value::Null).await?;
         let kind = kind["type"].as_str().unwrap_or_default();
         // These have no text that could be typed.
-        if matches!(kind, "date" | "time" | "datetime-local" | "month" | "week" | "color" | "range") {
+        if matches!(kind, "date" | "time" | "datetime-local" | "month" | "week" | "color" | "range")
+        {
             let set = self.page("set", bid, &json!(text)).await?;
             let is_set = set["same"] == true;
-            return if is_set { Ok(()) } else { Err(format!("The element {bid} does not take {text:?}.")) };
+            return if is_set {
+                Ok(())
+            } else {
+                Err(format!("The element {bid} does not take {text:?}."))
+            };
         }
         let field = self.page("select", bid, &Value::Null).await?;
         if !text.is_empty() {
@@ -288,7 +308,8 @@ impl Hand {
     }
 
     async fn scroll(&self, x: f64, y: f64) -> Result<(), String> {
-        self.mouse(&json!({ "type": "mouseWheel", "x": 10, "y": 10, "deltaX": x, "deltaY": y })).await
+        self.mouse(&json!({ "type": "mouseWheel", "x": 10, "y": 10, "deltaX": x, "deltaY": y }))
+            .await
     }
 
     async fn upload(&self, bid: &str, files: &Value) -> Result<(), String> {
@@ -310,7 +331,8 @@ impl Hand {
             paths.push(path.to_string_lossy().into_owned());
         }
         let quoted = json!(bid);
-        let expression = format!("document.querySelector('[bid=\"' + CSS.escape({quoted}) + '\"]')");
+        let expression =
+            format!("document.querySelector('[bid=\"' + CSS.escape({quoted}) + '\"]')");
         let object = self.evaluate(&expression, false).await?;
         let id = object["objectId"].as_str().ok_or("Files are taken by the page itself alone.")?;
         self.ask("DOM.setFileInputFiles", json!({ "files": paths, "objectId": id })).await.map(drop)
@@ -337,7 +359,8 @@ impl Hand {
             let count = tabs.all.len();
             let at = index.as_u64().and_then(|at| usize::try_from(at).ok());
             let at = at.filter(|at| *at < count);
-            let at = at.ok_or_else(|| format!("There is no page {index}: there are {count}, from 0."))?;
+            let at =
+                at.ok_or_else(|| format!("There is no page {index}: there are {count}, from 0."))?;
             tabs.active = at;
             tabs.all[at].target.clone()
         };

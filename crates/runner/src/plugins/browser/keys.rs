@@ -50,7 +50,9 @@ pub(super) fn press(text: &str) -> Result<Press, String> {
     let mut modifiers = 0;
     let mut rest = text;
     // The last `+` may be the key itself.
-    while let Some((name, after)) = rest.split_once('+').filter(|(name, after)| !name.is_empty() && !after.is_empty()) {
+    while let Some((name, after)) =
+        rest.split_once('+').filter(|(name, after)| !name.is_empty() && !after.is_empty())
+    {
         modifiers |= modifier(name).ok_or_else(|| format!("There is no key {name:?} to hold."))?;
         rest = after;
     }
@@ -88,7 +90,10 @@ mod tests {
         let enter = press("Enter").unwrap();
         assert_eq!((enter.number, enter.text.as_deref(), enter.modifiers), (13, Some("\r"), 0));
         let all = press("Control+a").unwrap();
-        assert_eq!((all.key.as_str(), all.code.as_str(), all.text, all.modifiers), ("a", "KeyA", None, 2));
+        assert_eq!(
+            (all.key.as_str(), all.code.as_str(), all.text, all.modifiers),
+            ("a", "KeyA", None, 2)
+        );
         let back = press("Control+Shift+Tab").unwrap();
         assert_eq!((back.key.as_str(), back.modifiers), ("Tab", 10));
         assert_eq!(press("+").unwrap().text.as_deref(), Some("+"));

@@ -130,7 +130,8 @@ fn keep(download: &Download, downloads: &Path, folder: &Path) -> Result<PathBuf,
     let ending = Path::new(&name).extension().and_then(|ending| ending.to_str());
     let ending = ending.filter(|ending| ending.len() <= 10 && !ending.contains('/'));
     let ending = ending.map(|ending| format!(".{ending}")).unwrap_or_default();
-    let wrong = |error: std::io::Error| format!("The download of {name:?} could not be kept: {error}.");
+    let wrong =
+        |error: std::io::Error| format!("The download of {name:?} could not be kept: {error}.");
     for number in 1..10_000 {
         let to = folder.join(format!("file_{number}{ending}"));
         match fs::File::create_new(&to) {
@@ -243,7 +244,8 @@ async fn nodes_of(hand: &Hand, params: Value) -> Result<Vec<Value>, String> {
 /// Ids of another frame's nodes may be the same as ours.
 fn rename(node: &mut Value, frame: usize) {
     let Some(node): Option<&mut Map<String, Value>> = node.as_object_mut() else { return };
-    let renamed = |id: &Value| Value::String(format!("{frame}-{}", id.as_str().unwrap_or_default()));
+    let renamed =
+        |id: &Value| Value::String(format!("{frame}-{}", id.as_str().unwrap_or_default()));
     for name in ["nodeId", "parentId"] {
         if let Some(id) = node.get_mut(name) {
             *id = renamed(id);

@@ -175,9 +175,9 @@ impl<'a> Reader<'a> {
             };
             next = at + 1;
             let value = self.value(0)?;
-            let place = values.get_mut(at).ok_or_else(|| {
-                format!("{name} takes at most {} values.", parameters.len())
-            })?;
+            let place = values
+                .get_mut(at)
+                .ok_or_else(|| format!("{name} takes at most {} values.", parameters.len()))?;
             if place.replace(value).is_some() {
                 return Err(format!("{name} was given {:?} twice.", parameters[at]));
             }
@@ -316,7 +316,9 @@ mod tests {
     #[test]
     fn calls_are_read_as_python_reads_them() {
         assert_eq!(
-            calls("goto(\"https://example.com\"); click('12')\n\n# then\nfill(bid='a5', value=\"x\\n\\u00e4\\\"\") # so\n"),
+            calls(
+                "goto(\"https://example.com\"); click('12')\n\n# then\nfill(bid='a5', value=\"x\\n\\u00e4\\\"\") # so\n"
+            ),
             [
                 ("goto", json!(["https://example.com"])),
                 ("click", json!(["12", null, null])),
@@ -329,7 +331,10 @@ mod tests {
         assert_eq!(calls(select), [("select_option", json!(["7", ["red", "blue"]]))]);
         let modifiers = "click(12, modifiers=[\"Shift\"], button='right')";
         assert_eq!(calls(modifiers), [("click", json!([12, "right", ["Shift"]]))]);
-        assert_eq!(calls("send_msg_to_user('''a\n'b' \\d''')"), [("send_msg_to_user", json!(["a\n'b' \\d"]))]);
+        assert_eq!(
+            calls("send_msg_to_user('''a\n'b' \\d''')"),
+            [("send_msg_to_user", json!(["a\n'b' \\d"]))]
+        );
         assert_eq!(parse("  click( '1' ) ").unwrap()[0].text, "click( '1' )");
     }
 

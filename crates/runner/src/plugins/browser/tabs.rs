@@ -75,15 +75,13 @@ impl Tabs {
                     crashed: false,
                 });
                 self.active = self.all.len() - 1;
-                let enable = |method| Answer {
-                    session: Some(session.clone()),
-                    method,
-                    params: json!({}),
-                };
+                let enable =
+                    |method| Answer { session: Some(session.clone()), method, params: json!({}) };
                 return vec![enable("Page.enable"), enable("Inspector.enable")];
             }
             "Target.detachedFromTarget" => {
-                let gone = self.all.iter().position(|tab| params["sessionId"] == tab.session.as_str());
+                let gone =
+                    self.all.iter().position(|tab| params["sessionId"] == tab.session.as_str());
                 if let Some(at) = gone {
                     self.all.remove(at);
                     if self.active > at || self.active >= self.all.len() {
@@ -93,7 +91,8 @@ impl Tabs {
             }
             "Target.targetInfoChanged" => {
                 let info = &params["targetInfo"];
-                for tab in self.all.iter_mut().filter(|tab| info["targetId"] == tab.target.as_str()) {
+                for tab in self.all.iter_mut().filter(|tab| info["targetId"] == tab.target.as_str())
+                {
                     tab.url = text(&info["url"]);
                 }
             }
@@ -125,7 +124,8 @@ impl Tabs {
 
     fn progressed(&mut self, params: &Value) -> Vec<Answer> {
         let guid = params["guid"].as_str().unwrap_or_default();
-        let Some(download) = self.downloads.iter_mut().find(|download| download.guid == guid) else {
+        let Some(download) = self.downloads.iter_mut().find(|download| download.guid == guid)
+        else {
             return Vec::new();
         };
         match params["state"].as_str() {
@@ -148,7 +148,8 @@ impl Tabs {
         let said = params["message"].as_str().unwrap_or_default();
         let said = &said[..said.floor_char_boundary(MOST_NOTE)];
         let answered = if accept { "accepted" } else { "dismissed" };
-        self.notes.push(format!("[The page opened a dialog ({kind}), which was {answered}: {said}]"));
+        self.notes
+            .push(format!("[The page opened a dialog ({kind}), which was {answered}: {said}]"));
         if self.notes.len() > MOST_NOTES {
             self.notes.remove(0);
         }
@@ -184,7 +185,8 @@ mod tests {
         assert_eq!(tabs.current().unwrap().target, "b");
         tabs.happened("Target.detachedFromTarget", None, &gone("b"));
         assert_eq!(tabs.current(), None);
-        let worker = json!({ "sessionId": "w", "targetInfo": { "type": "worker", "targetId": "w" } });
+        let worker =
+            json!({ "sessionId": "w", "targetInfo": { "type": "worker", "targetId": "w" } });
         assert!(tabs.happened("Target.attachedToTarget", None, &worker).is_empty());
         assert_eq!(tabs.current(), None);
     }

@@ -1,0 +1,190 @@
+//! Uploads that can be resumed, by tus 1.0 (core, creation, creation-with-upload, expiration,
+//! termination).
+//!
+//! | file | what |
+//! |---|---|
+//! | `record`, `metadata` (pure) | what is known of an upload; what a client says of it |
+//! | `requests` | the requests |
+//!
+//! What came lies beside the file that it becomes, so that the end is one rename; the record lies in
+//! the state folder, so that a later runner goes on. Whether the file may be replaced is looked at when
+//! the upload is made and again at its end: refused then, what came stays, and an empty `PATCH` with
+//! `If-Match` or `X-Force` tries again.
+
+mod metadata;
+mod record;
+mod requests;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use staithe_protocol::files::{FileCode, FileDenied, FileDone};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, watch},
+    time::Instant,
+};
+
+use self::record::Record;
+pub use self::requests::answer;
+use crate::app::App;
+
+/// The most uploads that are open at once.
+const MOST: usize = 64;
+/// One that nothing is heard of for so long is given up.
+const KEPT_FOR: Duration = Duration::from_hours(24);
+/// How often it is looked for those.
+const LOOK: Duration = Duration::from_mins(10);
+
+/// All of them; one per process.
+#[derive(Default)]
+pub struct Uploads {
+    dir: RefCell<PathBuf>,
+    open: RefCell<HashMap<String, Rc<Open>>>,
+}
+
+/// One of them.
+struct Open {
+    record: Record,
+    /// Held by the request that works on it; a newer one has it give way.
+    lock: std::sync::Arc<Mutex<()>>,
+    /// The number of the newest request.
+    newest: watch::Sender<u64>,
+    touched: Cell<Instant>,
+    /// Its end, for those who did not hear the answer.
+    done: RefCell<Option<FileDone>>,
+}
+
+impl Open {
+    fn new(record: Record) -> Rc<Self> {
+        Rc::new(Self {
+            record,
+            lock: std::sync::Arc::default(),
+            newest: watch::Sender::new(0),
+            touched: Cell::new(Instant::now()),
+            done: RefCell::default(),
+        })
+    }
+
+    /// Has whoever works on it stop, and takes it. What comes with it is ready once a newer request
+    /// wants it.
+    async fn take(&self) -> (OwnedMutexGuard<()>, impl Future<Output = ()> + use<>) {
+        self.touched.set(Instant::now());
+        let mine = *self.newest.borrow() + 1;
+        self.newest.send_replace(mine);
+        let mut newest = self.newest.subscribe();
+        let held = std::sync::Arc::clone(&self.lock).lock_owned().await;
+        let outdone = async move {
+            if newest.wait_for(|newest| *newest > mine).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        (held, outdone)
+    }
+
+    /// What is left until it is given up.
+    fn left(&self) -> Duration {
+        KEPT_FOR.saturating_sub(self.touched.get().elapsed())
+    }
+}
+
+impl Uploads {
+    /// Goes on with what an earlier runner left in its state folder.
+    pub fn take_up(&self, state_dir: &Path) -> io::Result<()> {
+        *self.dir.borrow_mut() = state_dir.to_owned();
+        let mut open = self.open.borrow_mut();
+        for entry in std::fs::read_dir(state_dir)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let Some(id) = record::id_of(name) else { continue };
+            match std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+                Some(record) if open.len() < MOST => {
+                    open.insert(id.to_owned(), Open::new(record));
+                }
+                _ => std::fs::remove_file(&path)?, // half a record is of no use
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&self, id: &str) -> Result<Rc<Open>, FileDenied> {
+        let open = self.open.borrow().get(id).cloned();
+        open.ok_or_else(|| {
+            FileDenied::new(FileCode::NotFound, "There is no such upload (any more).")
+        })
+    }
+
+    /// A new one; its record is on the disk when this returns.
+    fn add(&self, id: String, record: Record) -> Result<Rc<Open>, FileDenied> {
+        let mut open = self.open.borrow_mut();
+        if open.len() >= MOST {
+            // Those that are done are only kept for whoever asks again.
+            let is_done = |open: &Rc<Open>| open.done.borrow().is_some();
+            let done = open.iter().filter(|(_, one)| is_done(one));
+            let oldest = done.min_by_key(|(_, one)| one.touched.get()).map(|(id, _)| id.clone());
+            match oldest {
+                Some(oldest) => open.remove(&oldest),
+                None => return Err(too_many()),
+            };
+        }
+        let text = serde_json::to_vec(&record).map_err(|error| kept_not(&error.into()))?;
+        std::fs::write(self.file(&id), text).map_err(|error| kept_not(&error))?;
+        let new = Open::new(record);
+        open.insert(id, Rc::clone(&new));
+        Ok(new)
+    }
+
+    /// Whether one more finds room.
+    fn has_room(&self) -> Result<(), FileDenied> {
+        let open = self.open.borrow();
+        let under_way = open.values().filter(|one| one.done.borrow().is_none()).count();
+        if under_way < MOST { Ok(()) } else { Err(too_many()) }
+    }
+
+    /// It is in place.
+    fn finished(&self, id: &str, open: &Open, done: FileDone) {
+        drop(std::fs::remove_file(self.file(id)));
+        *open.done.borrow_mut() = Some(done);
+    }
+
+    /// It is known no longer. What came of it, someone else removes.
+    fn forget(&self, id: &str) {
+        drop(std::fs::remove_file(self.file(id)));
+        self.open.borrow_mut().remove(id);
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.dir.borrow().join(record::name_of(id))
+    }
+}
+
+fn too_many() -> FileDenied {
+    FileDenied::new(FileCode::RateLimited, format!("{MOST} uploads are under way already."))
+}
+
+fn kept_not(error: &io::Error) -> FileDenied {
+    let code = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FileCode::NoSpace,
+        _ => FileCode::Internal,
+    };
+    FileDenied::new(code, format!("The upload can't be kept: {error}."))
+}
+
+/// Gives up, for ever, what nothing is heard of.
+pub async fn expire(app: Rc<App>) {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        let open: Vec<_> = app.uploads.open.borrow().clone().into_iter().collect();
+        for (id, open) in open {
+            if open.left().is_zero() && open.lock.try_lock().is_ok() {
+                requests::remove(&app, &id, &open).await;
+            }
+        }
+    }
+}
