@@ -107,7 +107,8 @@ fn by_path(path: &str) -> Option<Found> {
 /// 32 hexadecimal digits, with or without the dashes of a UUID.
 fn session_of(text: &str) -> Option<SessionId> {
     let is_dash = |at: usize| [8, 13, 18, 23].contains(&at);
-    let dashed = text.len() == 36 && text.bytes().enumerate().all(|(at, b)| (b == b'-') == is_dash(at));
+    let dashed =
+        text.len() == 36 && text.bytes().enumerate().all(|(at, b)| (b == b'-') == is_dash(at));
     if dashed { text.replace('-', "").parse().ok() } else { text.parse().ok() }
 }
 

@@ -156,7 +156,7 @@ pub async fn exchange(
         _ => {
             let (parts, body) = response.into_parts();
             let idle = visit.settings.idle_timeout;
-            let body = Answer::new(body, idle, carried, connection).boxed_unsync();
+            let body = Answer::new(body, idle, carried, connection, pulse).boxed_unsync();
             Ok(outward(&visit, &parts, body))
         }
     }
@@ -205,11 +205,8 @@ fn inward(
     let (asks, asked) = oneshot::channel();
     let idle = visit.settings.idle_timeout;
     let body = Question::new(body, idle, pulse.clone(), waits.then_some(asked));
-    let mut inward = Request::builder()
-        .method(parts.method)
-        .uri(path)
-        .body(body)
-        .map_err(malformed)?;
+    let mut inward =
+        Request::builder().method(parts.method).uri(path).body(body).map_err(malformed)?;
     *inward.headers_mut() = headers;
     if waits {
         let asks = Mutex::new(Some(asks));

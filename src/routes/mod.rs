@@ -6,6 +6,7 @@ pub mod events;
 pub mod files;
 pub mod health;
 pub mod pages;
+pub mod ports;
 pub mod sessions;
 
 use actix_web::web::{self, ServiceConfig};
@@ -70,6 +71,10 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(files::get))
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
+        )
+        .service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
+        .service(
+            resource("/api/sessions/{id}/ports/{port}/ticket").route(web::post().to(ports::ticket)),
         )
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
