@@ -127,11 +127,14 @@ async fn a_port_is_told_of_with_its_addresses_and_in_an_event() {
             .unwrap()
             .contains(&format!("//{port}-{}.sand.example:", stage.id))
     );
-    let events = stage.server.events(&stage.id).await;
-    let is_told = |event: &&Value| {
+    let is_told = |event: &Value| {
         event["observation"] == "ports_changed" && event.to_string().contains(&port.to_string())
     };
-    assert!(events.iter().any(|event| is_told(&event)), "{events:?}");
+    // The list is told as soon as it is known, the event once it is durable.
+    while !stage.server.events(&stage.id).await.iter().any(is_told) {
+        assert!(begun.elapsed() < PROMPT, "there is no event");
+        look.tick().await;
+    }
     let viewer = format!("Bearer {}", stage.viewer);
     let (status, ..) = stage.server.get(&path, &[("authorization", &viewer)]).await;
     assert_eq!(status, 200, "who may read may know");
