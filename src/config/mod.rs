@@ -4,6 +4,7 @@
 mod docker;
 pub mod image;
 pub mod load;
+mod plugins;
 mod proxy;
 mod services;
 pub mod units;
@@ -13,6 +14,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use staithe_image::inputs::{Download, Mirrors, SystemChoice};
+use staithe_protocol::plugin::PluginStart;
 
 use units::{Size, Span};
 
@@ -26,6 +28,7 @@ pub struct Config {
     pub limits: Limits,
     pub proxy: Proxy,
     pub sandbox: Sandbox,
+    pub plugins: Plugins,
     pub log: Log,
 }
 
@@ -277,6 +280,29 @@ pub struct Local {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Plugins {
+    pub deadline: Span,
+    pub vscode: VscodePlugin,
+    pub jupyter: JupyterPlugin,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VscodePlugin {
+    pub start: PluginStart,
+    pub paths: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JupyterPlugin {
+    pub start: PluginStart,
+    pub paths: Vec<String>,
+    pub kernel: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     pub filter: String,
     pub format: LogFormat,
@@ -348,6 +374,7 @@ impl Config {
         );
         check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
         self.check_exposure(&mut check);
+        faults.extend(self.plugin_faults());
         faults.extend(self.proxy_faults());
         faults.extend(self.docker_faults());
         faults.extend(self.image_faults());

@@ -5,7 +5,7 @@ use staithe_protocol::{port::PortSettings, services::Services};
 use super::Config;
 
 impl Config {
-    /// What runners serve beside commands.
+    /// What runners serve beside commands. Where a session's pages are is added for each session.
     pub fn services(&self) -> Services {
         let every = self.proxy.find_ports_every.0.as_millis();
         let ports = PortSettings {
@@ -13,6 +13,6 @@ impl Config {
             withheld: self.proxy.ignored_ports.clone(),
             owned_only: false,
         };
-        Services { ports, ..Services::default() }
+        Services { ports, plugins: self.plugin_settings(), ..Services::default() }
     }
 }

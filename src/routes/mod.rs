@@ -6,6 +6,7 @@ pub mod events;
 pub mod files;
 pub mod health;
 pub mod pages;
+pub mod plugins;
 pub mod ports;
 pub mod sessions;
 
@@ -76,6 +77,19 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(
             resource("/api/sessions/{id}/ports/{port}/ticket").route(web::post().to(ports::ticket)),
         )
+        .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
+        .service(
+            resource("/api/sessions/{id}/plugins/{name}/{word}")
+                .route(web::post().to(plugins::command)),
+        )
+        .service(
+            resource("/api/sessions/{id}/vscode-url").route(web::get().to(plugins::vscode_url)),
+        )
+        .service(
+            resource("/api/conversations/{id}/vscode-url")
+                .route(web::get().to(plugins::vscode_url)),
+        )
+        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")

@@ -8,6 +8,7 @@ use staithe_link::Link;
 use staithe_protocol::{
     Action, Fault, Generation, Observation, Progress, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
+    plugin::PluginState,
     port::Port,
     runner::{Hello, Limits},
 };
@@ -86,6 +87,12 @@ pub struct InterruptCommand;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Link, ActFailed>")]
 pub struct GetLine;
+
+/// Sent by the front and the proxy: the plugins as the runner last told of them; none without a line, when
+/// nothing of it holds.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<PluginState>")]
+pub struct GetPlugins;
 
 /// Sent by the front: the ports that are listened on in the sandbox, as it last said; none while it rests.
 #[derive(Clone, Copy, Debug, Message)]

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use actix::{Handler, MessageResult};
 use staithe_link::Link;
 use staithe_protocol::{
-    Observation, Source,
+    Observation, SessionId, Source,
     plugin::PluginState,
     port::{Port, Ports},
     runner::{Answer, Call},
 };
 
-use super::{Runtime, messages::GetPorts, questions::QUESTION_DEADLINE};
+use super::{
+    Runtime,
+    messages::{GetPlugins, GetPorts},
+    questions::QUESTION_DEADLINE,
+};
 use crate::{event_stream::messages::Append, mail};
 
 /// What the log has of it, so that a runner which says it again adds nothing.
@@ -21,11 +25,26 @@ pub(super) struct Told {
     ports: Vec<Port>,
 }
 
+/// Where the second listener has the pages of a session's sandbox, before `/<port>`.
+fn page_base(session: SessionId) -> String {
+    format!("/s/{session}/a")
+}
+
+impl Handler<GetPlugins> for Runtime {
+    type Result = MessageResult<GetPlugins>;
+
+    fn handle(&mut self, _: GetPlugins, _: &mut Self::Context) -> Self::Result {
+        let told = self.connected.as_ref().map(|_| self.told.plugins.values().cloned().collect());
+        MessageResult(told.unwrap_or_default())
+    }
+}
+
 impl Runtime {
     /// Tells a runner what to serve. Nothing waits for it: a session without plugins is a session.
     pub(super) fn equip(&self, link: &Link) {
-        let (link, services) = (link.clone(), self.origin.settings.services.clone());
+        let (link, mut services) = (link.clone(), self.origin.settings.services.clone());
         let session_id = self.origin.session_id;
+        services.plugins.base = page_base(session_id);
         actix::spawn(async move {
             match link.call(Call::Equip { services }, QUESTION_DEADLINE).await {
                 Ok(Answer::Equipped {}) => {}
@@ -36,6 +55,11 @@ impl Runtime {
                 Err(error) => tracing::debug!(%session_id, %error, "a runner was not equipped"),
             }
         });
+    }
+
+    /// Another runner: what was told of the plugins of the one before does not hold.
+    pub(super) fn forget_plugins(&mut self) {
+        self.told.plugins.clear();
     }
 
     pub(super) fn plugin_changed(&mut self, plugin: PluginState) {

@@ -20,7 +20,7 @@ use crate::{
     files::Files,
     info::Meter,
     lines::Lines,
-    plugins::Plugins,
+    plugins::{Plugins, jupyter},
     ports::{self, Ports},
     shell::{Shells, running::Ask},
     terminals::Terminals,
@@ -71,6 +71,12 @@ impl App {
         let given: [u8; 32] = Sha256::digest(key).into();
         let differing = self.key.iter().zip(given).fold(0, |all, (one, other)| all | (one ^ other));
         differing == 0
+    }
+
+    /// A secret of this run of the runner, for one purpose.
+    fn secret(&self, purpose: &str) -> String {
+        let made_of = Sha256::new().chain_update(self.key).chain_update(&self.epoch);
+        data_encoding::HEXLOWER.encode(&made_of.chain_update(purpose).finalize()[..16])
     }
 
     /// The first word on a line.
@@ -127,6 +133,7 @@ impl App {
                 .on_files(move |files| files.write_action(&write, &cwd))
                 .await
                 .unwrap_or_else(lost),
+            Action::RunIpython(cell) => jupyter::run(self, key, cell, limits).await,
             other => Observation::error(
                 format!("ERROR: The sandbox can't carry out the action `{}`.", other.name()),
                 "AGENT_ERROR$BAD_ACTION",
@@ -136,8 +143,10 @@ impl App {
 
     /// Takes what the server says of services. Done again, it does nothing more.
     pub fn equip(self: &Rc<Self>, services: Services) {
-        let Services { terminals: _, watch: _, plugins: _, ports } = services;
+        let Services { terminals: _, watch: _, plugins, ports } = services;
         ports::equip(self, ports);
+        let secret = |what: &str| self.secret(what);
+        self.plugins.equip(&plugins, self.shells.ground(), &secret);
     }
 
     /// A file operation, asked for by `origin`.
@@ -163,7 +172,7 @@ impl App {
             uptime: self.shells.uptime().as_secs_f64(),
             idle_time: self.shells.view.active.get().elapsed().as_secs_f64(),
             resources: self.meter.borrow_mut().measure(self.files.workspace()),
-            busy: self.shells.view.busy.get(),
+            busy: self.shells.view.busy.get() || self.plugins.are_busy(),
             cwd: self.shells.view.cwd.borrow().clone(),
         }
     }

@@ -44,6 +44,7 @@ pub async fn serve(app: Rc<App>, upgraded: Upgraded) {
     let (sink, stream) = socket.split();
     let line = app.lines.open();
     line.say(FromRunner::Hello(app.hello()));
+    app.plugins.tell(&line);
     app.ports.tell(&line);
     let calls = Calls::default();
     tokio::select! {
@@ -116,7 +117,10 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
             let observation = Box::new(app.act(key, action, limits).await);
             Answer::Observed { observation }
         }
-        Call::Interrupt {} => Answer::Interrupted { running: app.shells.interrupt().await },
+        Call::Interrupt {} => {
+            let in_kernel = app.plugins.jupyter().is_some_and(|jupyter| jupyter.interrupt());
+            Answer::Interrupted { running: app.shells.interrupt().await || in_kernel }
+        }
         Call::File { op, origin } => match app.file(op, origin).await {
             Ok(done) => Answer::FileDone { done },
             Err(denied) => Answer::FileDenied { denied },

@@ -51,6 +51,11 @@ impl Reaper {
 
 /// Every process below this one.
 pub fn descendants() -> Vec<Pid> {
+    below(getpid())
+}
+
+/// Every process below that one.
+pub fn below(top: Pid) -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let parents: HashMap<i32, i32> = entries
         .filter_map(|entry| {
@@ -61,10 +66,10 @@ pub fn descendants() -> Vec<Pid> {
             Some((pid, parent))
         })
         .collect();
-    let me = getpid().as_raw_nonzero().get();
+    let top = top.as_raw_nonzero().get();
     let is_below = |pid: i32| {
         let line = std::iter::successors(Some(pid), |pid| parents.get(pid).copied());
-        line.skip(1).take(parents.len()).any(|ancestor| ancestor == me)
+        line.skip(1).take(parents.len()).any(|ancestor| ancestor == top)
     };
     parents.keys().filter(|pid| is_below(**pid)).filter_map(|pid| Pid::from_raw(*pid)).collect()
 }

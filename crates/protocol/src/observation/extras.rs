@@ -57,6 +57,9 @@ fields! {
         content: String = String::new(),
         code: String,
         image_urls: Option<Vec<String>> = None,
+        /// Bytes of text that the cell printed in all; `content` may be a part of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total_bytes: Option<u64> = None,
     }
 
     /// A page, as text in `content` and as the browser sees it.

@@ -12,7 +12,7 @@ pub(super) fn plugin(plugin: &PluginState) -> String {
         PluginPhase::Ready => "is ready",
         PluginPhase::Restarting => "ended and is started again",
         PluginPhase::Failed => "can't be had",
-        PluginPhase::Stopped => "was stopped",
+        PluginPhase::Stopped => "does not run",
     };
     match detail {
         Some(detail) => format!("The plugin {name} {said}: {detail}"),

@@ -166,6 +166,11 @@ impl Shells {
         self.ground.spools.borrow().find(key)
     }
 
+    /// What other programs of the session are started with, too.
+    pub fn ground(&self) -> &Rc<Ground> {
+        &self.ground
+    }
+
     /// How long ago the program began.
     pub fn uptime(&self) -> Duration {
         self.ground.began.elapsed()
