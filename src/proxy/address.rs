@@ -30,6 +30,18 @@ pub struct Target {
     pub path: String,
 }
 
+impl Target {
+    /// The same port, when its program turns out to be served below this path.
+    pub fn served_below(&self, base: &str) -> Self {
+        let mut target = self.clone();
+        if self.form == Form::Stripped && base.trim_end_matches('/') == self.prefix {
+            target.form = Form::Whole;
+            target.path = format!("{}{}", self.prefix, self.path);
+        }
+        target
+    }
+}
+
 /// What an address means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -155,6 +167,19 @@ mod tests {
         assert_eq!(told("h", &prefix("p")).map(|it| it.2), Some("slash".into()));
         let dashed = format!("/s/{DASHED}/p/1/");
         assert_eq!(told("h", &dashed).map(|it| it.2), Some(format!("/s/{DASHED}/p/1")));
+    }
+
+    #[test]
+    fn a_program_that_is_served_below_the_prefix_gets_the_path_whole() {
+        let path = format!("/s/{ID}/p/80/a%2F?");
+        let Found::Port(target) = find("h", "", &path) else { panic!("a port") };
+        for base in [format!("/s/{ID}/p/80"), format!("/s/{ID}/p/80/")] {
+            let whole = target.served_below(&base);
+            assert_eq!((whole.form, whole.path), (Form::Whole, path.clone()));
+        }
+        for base in ["", "/", "/s", &format!("/s/{ID}/p/8")] {
+            assert_eq!(target.served_below(base), target, "{base}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod files;
 pub mod health;
 pub mod pages;
 pub mod plugins;
+pub mod ports;
 pub mod sessions;
 pub mod terminals;
 pub mod uploads;
@@ -87,6 +88,10 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::head().to(files::get))
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
+        )
+        .service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
+        .service(
+            resource("/api/sessions/{id}/ports/{port}/ticket").route(web::post().to(ports::ticket)),
         )
         .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
         .service(

@@ -32,6 +32,8 @@ pub fn document() -> Value {
         define::<api::SessionList>,
         define::<api::ActionAccepted>,
         define::<api::EventPage>,
+        define::<api::PortList>,
+        define::<api::PortTicket>,
         define::<api::Problem>,
         define::<api::ClientView>,
         define::<api::AdminSession>,
