@@ -127,12 +127,9 @@ async fn vs_code(server: &Server, sid: &str, client: &mut Client) {
     let next = format!("{base}{}", next.strip_prefix('.').unwrap_or_else(|| panic!("{next}")));
     let (status, _, _, page) = through(server, &next, &cookies).await;
     assert!(status == 200 && page.contains("workbench"), "{status} {next}: {page}");
-    let is_script = |text: &&str| {
-        text.starts_with(base) && text.ends_with(".js") && !text.contains(char::is_whitespace)
-    };
-    let script = page.split('"').find(is_script);
-    let script = script.unwrap_or_else(|| panic!("no script in {page}"));
-    let (status, _, _, text) = through(server, script, &cookies).await;
+    let script = page.split('"').find(|text| text.ends_with("/workbench.js"));
+    let script = format!("{base}{}", script.unwrap_or_else(|| panic!("no script in {page}")));
+    let (status, _, _, text) = through(server, &script, &cookies).await;
     assert!(status == 200 && text.len() > 1000, "{status} {script}");
     let files = client.run("files", "stat -c %a /.staithe/state/vscode/token").await;
     assert_eq!(content(&files), "600", "{files}");
