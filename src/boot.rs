@@ -248,7 +248,7 @@ fn image_maker(
     let Some(images) = engine.images() else {
         tracing::warn!(
             engine = engine.kind(),
-            "this engine has no images: sandbox.plugins and sandbox.runtime_extra_deps are not followed"
+            "this engine has no images: what sandbox.plugins need must be on this machine, and sandbox.runtime_extra_deps is not followed"
         );
         return Ok(None);
     };

@@ -61,6 +61,17 @@ fn address(answer: &Value) -> (String, String) {
     (url.to_owned(), ticket.to_owned())
 }
 
+/// The event that tells of VS Code in this state, read from the log's beginning; answers come on lines of their own,
+/// so it may be a moment behind one.
+async fn told(server: &Server, sid: &str, token: &str, state: &str) -> Value {
+    let mut reader = Client::connect(server, sid, token, -1).await;
+    let is_told = |frame: &Value| {
+        let extras = &frame["event"]["extras"];
+        extras["name"] == "vscode" && extras["state"] == state
+    };
+    reader.until(PROMPT, is_told).await["event"].clone()
+}
+
 fn states(events: &[Value], name: &str) -> Vec<String> {
     let of = |event: &&Value| {
         event["observation"] == "plugin_changed" && event["extras"]["name"] == name
@@ -74,16 +85,14 @@ async fn the_address_of_vs_code_begins_it_and_works_from_where_it_was_asked() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = server(dir.path(), r#"["vscode", "agent_skills"]"#).await;
     let (sid, token, _client) = session(&server).await;
-    let events = server.events(&sid).await;
-    assert_eq!(states(&events, "vscode"), ["stopped"]);
-    assert_eq!(states(&events, "agent_skills").last().unwrap(), "ready");
-
+    told(&server, &sid, &token, "stopped").await;
     let own = format!("/api/sessions/{sid}/vscode-url");
     let (status, answer) = ask(&server, "GET", &own, &[]).await;
     assert_eq!(status, 200, "{answer}");
     let (url, _) = address(&answer);
     assert!(url.starts_with(&format!("{}/s/{sid}/", server.sandbox_url)), "{url}");
     assert!(url.contains("/?tkn=") && url.ends_with("&folder=%2Fworkspace"), "{url}");
+    told(&server, &sid, &token, "ready").await;
     let events = server.events(&sid).await;
     assert_eq!(states(&events, "vscode"), ["stopped", "starting", "ready"]);
     let (_, told) = ask(&server, "GET", &format!("/api/sessions/{sid}/plugins"), &[]).await;
@@ -110,7 +119,8 @@ async fn the_address_of_vs_code_begins_it_and_works_from_where_it_was_asked() {
     // A server that comes back finds it as it was.
     server.kill9();
     server.restart().await;
-    server.phase(&sid, "ready", PROMPT).await;
+    let mut client = Client::connect(&server, &sid, &token, -1).await;
+    client.run("back", "true").await; // its line is there again
     let (status, answer) = ask(&server, "GET", &own, &[]).await;
     assert_eq!((status, address(&answer).0.as_str()), (200, url.as_str()));
 
@@ -171,8 +181,7 @@ async fn a_viewer_has_no_vs_code_and_what_is_not_there_is_said() {
     assert_eq!(state["state"], "stopped");
     let (status, problem) = ask(&server, "GET", &url, &[]).await;
     assert_eq!((status, &problem["code"]), (503, &json!("plugin.not_ready")), "{problem}");
-    let detail = server.events(&sid).await;
-    let failed = detail.iter().find(|event| event["extras"]["state"] == "failed").unwrap();
+    let failed = told(&server, &sid, &token, "failed").await;
     assert!(failed["content"].as_str().unwrap().ends_with("no luck"), "{failed}");
     assert_eq!(client.run("fine", "echo fine").await["content"], "fine");
     for id in [sid, other] {

@@ -6,7 +6,7 @@ use serde_json::json;
 use staithe_actors::{
     Link, Reply, mail,
     runtime::messages::{GetLine, GetPlugins},
-    session::messages::GetRuntime,
+    session::messages::{GetRuntime, PeekRuntime},
 };
 use staithe_protocol::{
     SessionId,
@@ -31,15 +31,21 @@ const WAIT_MS: u64 = 25_000;
 /// The longest that a caller may have a plugin waited for, in milliseconds.
 const MOST_WAIT_MS: u64 = 60_000;
 
-/// `GET /api/sessions/{id}/plugins`
+/// `GET /api/sessions/{id}/plugins`: none while the sandbox rests; asking neither wakes it nor keeps it awake.
 pub async fn list(
     front: web::Data<Front>,
     identity: Identity,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let session = front.open(&identity, Need::Read, session_id(&id)?).await?;
-    let runtime = mail::ask(&session.addr, GetRuntime).await?;
-    let plugins = mail::ask(&runtime, GetPlugins).await?;
+    let id = session_id(&id)?;
+    front.authorize(&identity, Need::Read, id)?;
+    let plugins = match front.registry.live(id) {
+        Some(session) => {
+            let runtime = mail::ask(&session.addr, PeekRuntime).await?;
+            mail::ask(&runtime, GetPlugins).await?
+        }
+        None => Vec::new(),
+    };
     Ok(HttpResponse::Ok().json(json!({ "plugins": plugins })))
 }
 

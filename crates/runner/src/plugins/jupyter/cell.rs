@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
 
-    fn message(kind: &str, parent: &str, content: Value) -> Message {
+    fn message(kind: &str, parent: &str, content: &Value) -> Message {
         serde_json::from_value(json!({
             "header": { "msg_type": kind, "msg_id": "x" },
             "parent_header": { "msg_id": parent },
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn stream(text: &str) -> Message {
-        message("stream", "m", json!({ "name": "stdout", "text": text }))
+        message("stream", "m", &json!({ "name": "stdout", "text": text }))
     }
 
     fn check(messages: Vec<Message>, end: End) -> (String, Vec<String>) {
@@ -291,8 +291,8 @@ mod tests {
 
     #[test]
     fn a_cell_ends_when_it_has_its_reply_and_is_idle_in_either_order() {
-        let idle = || message("status", "m", json!({ "execution_state": "idle" }));
-        let reply = || message("execute_reply", "m", json!({ "status": "ok" }));
+        let idle = || message("status", "m", &json!({ "execution_state": "idle" }));
+        let reply = || message("execute_reply", "m", &json!({ "status": "ok" }));
         for order in [[idle(), reply()], [reply(), idle()]] {
             let (mut cell, mut output) = (Cell::new("m".into()), Output::new(100));
             let [first, second] = order;
@@ -303,7 +303,7 @@ mod tests {
         }
         let mut cell = Cell::new("m".into());
         cell.take(
-            message("status", "other", json!({ "execution_state": "idle" })),
+            message("status", "other", &json!({ "execution_state": "idle" })),
             &mut Output::new(9),
         );
         cell.take(reply(), &mut Output::new(9));
@@ -316,8 +316,8 @@ mod tests {
             vec![
                 stream("\x1b[3"),
                 stream("1mone\x1b[0m"),
-                message("execute_result", "m", json!({ "data": { "text/plain": "2" } })),
-                message("error", "m", json!({ "traceback": ["\x1b[0;31mTraceback", "E: x"] })),
+                message("execute_result", "m", &json!({ "data": { "text/plain": "2" } })),
+                message("error", "m", &json!({ "traceback": ["\x1b[0;31mTraceback", "E: x"] })),
             ],
             End::Done,
         );
@@ -334,7 +334,7 @@ mod tests {
             message(
                 "display_data",
                 "m",
-                json!({ "data": { "image/png": data, "text/plain": "<Figure>" } }),
+                &json!({ "data": { "image/png": data, "text/plain": "<Figure>" } }),
             )
         };
         let (content, images) = check(vec![image("AA\nBB\n")], End::Done);
@@ -365,7 +365,7 @@ mod tests {
         let mut cell = Cell::new("m".into());
         let told = json!({ "d": { "status": "ok", "data": { "text/plain": "'2f77c3a4'" } }, "e": { "status": "error" } });
         cell.take(
-            message("execute_reply", "m", json!({ "status": "ok", "user_expressions": told })),
+            message("execute_reply", "m", &json!({ "status": "ok", "user_expressions": told })),
             &mut Output::new(9),
         );
         assert_eq!(cell.told("d").as_deref(), Some("/wä"));
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_death_is_told_by_a_message_of_no_cell() {
-        let status = |state: &str| message("status", "", json!({ "execution_state": state }));
+        let status = |state: &str| message("status", "", &json!({ "execution_state": state }));
         assert!(status("restarting").tells_death() && status("dead").tells_death());
         assert!(!status("busy").tells_death());
     }

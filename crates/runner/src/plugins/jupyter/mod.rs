@@ -138,6 +138,8 @@ impl Jupyter {
         command.arg("kernelgateway");
         command.args(arguments(port));
         command.env("KG_AUTH_TOKEN", &self.token);
+        // Its kernels' keys are not for a home that may be nobody's or the workspace.
+        command.env("JUPYTER_RUNTIME_DIR", self.ground.state_dir.join("jupyter"));
         // What is told of output is text, and a line of it is not cut where a terminal would.
         command.env("PYTHONUNBUFFERED", "1").env("PYDEVD_DISABLE_FILE_VALIDATION", "1");
         self.lend_place(&mut command, &jupyter).map_err(|error| unwell("has no folder", &error))?;
