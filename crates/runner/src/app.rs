@@ -17,6 +17,7 @@ use tokio::{sync::oneshot, task::spawn_local};
 
 use crate::{
     acts::{Acts, Known},
+    editor::{self, Editor},
     files::Files,
     info::Meter,
     lines::Lines,
@@ -34,6 +35,7 @@ pub struct App {
     pub epoch: String,
     pub shells: Shells,
     pub files: Arc<Files>,
+    pub editor: Arc<Editor>,
     pub lines: Rc<Lines>,
     pub terminals: Terminals,
     pub watch: Watch,
@@ -52,6 +54,7 @@ impl App {
             epoch,
             shells,
             files: Arc::new(files),
+            editor: Arc::default(),
             lines,
             terminals: Terminals::default(),
             watch: Watch::default(),
@@ -115,6 +118,18 @@ impl App {
                 let (reply, told) = oneshot::channel();
                 self.shells.run(Ask { key: key.to_owned(), run, limits, reply }).await;
                 told.await.unwrap_or_else(|_| lost())
+            }
+            Action::Read(read) if read.impl_source == editor::IMPL_SOURCE => {
+                let editor = Arc::clone(&self.editor);
+                self.on_files(move |files| editor.view(files, &read, &cwd))
+                    .await
+                    .unwrap_or_else(lost)
+            }
+            Action::Edit(edit) => {
+                let editor = Arc::clone(&self.editor);
+                self.on_files(move |files| editor.edit(files, &edit, &cwd))
+                    .await
+                    .unwrap_or_else(lost)
             }
             Action::Read(read) => self
                 .on_files(move |files| files.read_action(&read, &cwd))

@@ -10,6 +10,7 @@
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
 //! | [`shell`] | the persistent shell |
+//! | [`editor`] | text files as models edit them |
 //! | [`files`], [`watch`], [`search`], [`git`] | the workspace's files: operations, changes, search, repository |
 //! | [`terminals`] | terminals that clients share |
 //! | [`plugins`] | programs that serve beside commands |
@@ -25,6 +26,7 @@ pub mod acts;
 pub mod app;
 pub mod bridge;
 pub mod cli;
+pub mod editor;
 pub mod environment;
 pub mod fault;
 pub mod files;
