@@ -25,6 +25,7 @@ mod version;
 use std::{
     hash::{BuildHasher as _, RandomState},
     io,
+    os::fd::OwnedFd,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -64,6 +65,13 @@ impl Files {
     /// The workspace's path.
     pub fn workspace(&self) -> &str {
         &self.root.path
+    }
+
+    /// Holds a folder open; its path, relative to the workspace.
+    pub fn folder(&self, path: &str) -> Result<(String, OwnedFd), FileDenied> {
+        let relative = self.root.relative(path)?;
+        let folder = self.root.folder(&relative)?;
+        Ok((relative, folder))
     }
 
     /// Carries an operation out.

@@ -166,6 +166,11 @@ impl Shells {
         self.ground.spools.borrow().find(key)
     }
 
+    /// What programs beside the shell need, too: environment and reaper.
+    pub fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
     /// How long ago the program began.
     pub fn uptime(&self) -> Duration {
         self.ground.began.elapsed()
