@@ -36,6 +36,7 @@ use staithe_protocol::files::{Encoding, FileCode, FileDenied, FileDone, FileOp};
 pub use self::{
     change::{Precondition, Upload},
     ops::Opened,
+    replace::is_temporary,
 };
 use self::{
     confine::{Place, Root, denied},

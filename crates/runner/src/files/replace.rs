@@ -24,7 +24,7 @@ const NEW: u32 = 0o664;
 const TEMPORARY: &str = ".staithe-";
 
 /// Whether a name is that of a temporary file.
-pub(super) fn is_temporary(name: &str) -> bool {
+pub fn is_temporary(name: &str) -> bool {
     let nonce = name.strip_prefix(TEMPORARY).and_then(|rest| rest.strip_suffix(".tmp"));
     nonce.is_some_and(|nonce| nonce.len() == 32)
 }
