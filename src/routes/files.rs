@@ -34,7 +34,7 @@ pub async fn do_file(session: &SessionHandle, op: FileOp) -> Result<FileDone, Ap
     Ok(mail::ask(&runtime, DoFile { op, reference: None, origin: None }).await??)
 }
 
-async fn line(session: &SessionHandle) -> Result<Link, ApiError> {
+pub(super) async fn line(session: &SessionHandle) -> Result<Link, ApiError> {
     let runtime = mail::ask(&session.addr, GetRuntime).await?;
     mail::ask(&runtime, GetLine).await?.map_err(ApiError::from)
 }
@@ -208,7 +208,7 @@ pub async fn delete(
     Ok(HttpResponse::Ok().json(do_file(&session, op).await?))
 }
 
-fn unreachable_runner(error: staithe_actors::LinkFailed) -> ApiError {
+pub(super) fn unreachable_runner(error: staithe_actors::LinkFailed) -> ApiError {
     ApiError::unavailable("RUNTIME_UNAVAILABLE", error, 1)
 }
 

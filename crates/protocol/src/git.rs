@@ -64,6 +64,7 @@ impl GitCode {
 
 /// A question that was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct GitDenied {
     pub code: GitCode,

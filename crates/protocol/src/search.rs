@@ -40,6 +40,7 @@ pub enum Search {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the wire")]
 pub struct ContentSearch {
     /// A text, or a regular expression in Rust's syntax; it never goes beyond a line.
     pub query: String,
@@ -96,7 +97,7 @@ pub struct MatchRange {
 pub enum Truncated {
     /// As many results as were asked for.
     Results,
-    /// As many files as one search looks at.
+    /// As many files as one search looks at, in all or in one folder, or as deep as it goes.
     Files,
     Time,
 }
@@ -144,6 +145,11 @@ pub enum Found {
         score: i64,
         /// The letters of `path` that match, in UTF-16 code units.
         positions: Vec<u64>,
+    },
+    /// The search goes on; told now and then while nothing is found.
+    Progress {
+        /// Files or paths looked at.
+        searched: u64,
     },
     /// The last line.
     Done {
@@ -198,6 +204,7 @@ impl SearchCode {
 
 /// A search that was not begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{message}")]
 pub struct SearchDenied {
     pub code: SearchCode,

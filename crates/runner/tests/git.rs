@@ -52,9 +52,9 @@ async fn with_commit() -> (Runner, PathBuf) {
     let runner = Runner::start().await;
     let work = runner.workspace();
     git(&work, &["init", "--quiet"]);
-    std::fs::write(work.join("a.txt"), "one\ntwo\nthree\n").unwrap();
-    std::fs::write(work.join("b.txt"), "b\n").unwrap();
-    std::fs::write(work.join(".gitignore"), "*.log\n").unwrap();
+    std::fs::write(work.join("a.txt"), "one\ntwo\nthree\n").expect("our own file");
+    std::fs::write(work.join("b.txt"), "b\n").expect("our own file");
+    std::fs::write(work.join(".gitignore"), "*.log\n").expect("our own file");
     git(&work, &["add", "."]);
     git(&work, &["commit", "--quiet", "-m", "first"]);
     (runner, work)
@@ -258,10 +258,11 @@ async fn a_sandbox_without_git_says_so() {
 /// A git that writes down what it was given, and its own process, and then goes on for ever.
 fn endless(dir: &Path) -> PathBuf {
     let bin = dir.join("bin");
-    std::fs::create_dir(&bin).unwrap();
+    std::fs::create_dir(&bin).expect("our own file");
     let script = "#!/bin/sh\nenv > \"$0.env\"\necho $$ > \"$0.tmp\"\nmv \"$0.tmp\" \"$0.pid\"\nwhile :; do sleep 1; done\n";
-    std::fs::write(bin.join("git"), script).unwrap();
-    std::fs::set_permissions(bin.join("git"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(bin.join("git"), script).expect("our own file");
+    std::fs::set_permissions(bin.join("git"), PermissionsExt::from_mode(0o755))
+        .expect("our own file");
     bin
 }
 

@@ -37,6 +37,7 @@ async fn search(runner: &Runner, kind: &str, body: &Value) -> (Vec<Found>, Value
     let mut found: Vec<Found> =
         text.lines().map(|line| serde_json::from_str(line).expect("a result")).collect();
     let done = found.pop().expect("a last line");
+    found.retain(|found| !matches!(found, Found::Progress { .. }));
     assert!(matches!(done, Found::Done { .. }), "{done:?}");
     (found, serde_json::to_value(done).unwrap())
 }
@@ -46,7 +47,7 @@ fn places(found: &[Found]) -> Vec<String> {
         Found::Match { path, line, .. } => format!("{path}:{line}"),
         Found::Context { path, line, .. } => format!("{path}-{line}"),
         Found::Name { path, .. } => path.clone(),
-        Found::Done { .. } => panic!("done before the end"),
+        other => panic!("no result: {other:?}"),
     };
     found.iter().map(of).collect()
 }

@@ -57,11 +57,11 @@ pub(super) fn file(
     most: u64,
     to: &mut impl Take,
 ) -> Searched {
-    let lines = std::cell::RefCell::new(Lines { pattern, path, most, to, lines: 0, binary: false });
+    let lines = std::cell::RefCell::new(Lines { pattern, path, most, to, count: 0, binary: false });
     let reader = Watched { file, lines: &lines };
     let ended = searcher.search_reader(pattern, reader, Into(&lines));
-    let Lines { lines, binary, .. } = lines.into_inner();
-    Searched { lines, binary, broken: ended.is_err() }
+    let Lines { count, binary, .. } = lines.into_inner();
+    Searched { lines: count, binary, broken: ended.is_err() }
 }
 
 struct Lines<'a, T> {
@@ -69,7 +69,8 @@ struct Lines<'a, T> {
     path: &'a str,
     most: u64,
     to: &'a mut T,
-    lines: u64,
+    /// Lines that matched.
+    count: u64,
     binary: bool,
 }
 
@@ -97,10 +98,10 @@ impl<T: Take> Sink for Into<'_, '_, T> {
         if ranges.is_empty() {
             return Ok(true); // it matches nothing, or only the line's end
         }
-        lines.lines += 1;
+        lines.count += 1;
         let number = found.line_number().unwrap_or(0);
         let goes_on = lines.to.take(&matched(lines.path, number, line, &ranges));
-        Ok(goes_on && lines.lines < lines.most)
+        Ok(goes_on && lines.count < lines.most)
     }
 
     fn context(&mut self, _: &Searcher, found: &SinkContext<'_>) -> io::Result<bool> {
@@ -193,10 +194,10 @@ mod tests {
         }
     }
 
-    fn search(query: &str, content: &[u8], context: u32) -> (Vec<Found>, Searched) {
+    fn search(query: &str, content: &[u8], around: u32) -> (Vec<Found>, Searched) {
         let asked = ContentSearch {
             query: query.to_owned(),
-            context,
+            context: around,
             regex: true,
             ..ContentSearch::default()
         };
@@ -236,13 +237,14 @@ mod tests {
             panic!("{found:?}")
         };
         assert!(!lossy && text.len() <= MOST_TEXT + 3);
-        assert_eq!(*cut_before as usize + text.len() + *cut_after as usize, line.len());
+        let at = |offset: u64| usize::try_from(offset).unwrap();
+        assert_eq!(at(*cut_before) + text.len() + at(*cut_after), line.len());
         assert_eq!(ranges.len(), 2);
         let units: Vec<u16> = text.encode_utf16().collect();
         for range in ranges {
-            let shown = &units[range.text_start as usize..range.text_end as usize];
+            let shown = &units[at(range.text_start)..at(range.text_end)];
             assert_eq!(String::from_utf16(shown).unwrap(), "needle");
-            assert_eq!(&line[range.start as usize..range.end as usize], "needle");
+            assert_eq!(&line[at(range.start)..at(range.end)], "needle");
         }
     }
 

@@ -170,7 +170,7 @@ impl Lines {
         let per_file = most(self.asked.max_per_file, MAX_RESULTS);
         let mut searcher = content::searcher(&self.asked);
         let wanted = Wanted { hidden: self.asked.hidden, ignored: self.asked.ignored };
-        walk(folder, path, wanted, &mut |met: &Met<'_>| {
+        let whole = walk(folder, path, wanted, &mut |met: &Met<'_>| {
             if out.stops() {
                 return ControlFlow::Break(());
             }
@@ -186,16 +186,15 @@ impl Lines {
                 Some((_, size)) if size > LARGEST => out.skipped_large += 1,
                 Some((file, _)) => {
                     let (pattern, to) = (&self.pattern, &mut out);
-                    let searched =
-                        content::file(&mut searcher, pattern, met.path, file, per_file, to);
-                    out.files += u64::from(searched.lines > 0);
-                    out.skipped_binary += u64::from(searched.binary);
-                    out.unreadable += u64::from(searched.broken);
+                    let ended = content::file(&mut searcher, pattern, met.path, file, per_file, to);
+                    out.files += u64::from(ended.lines > 0);
+                    out.skipped_binary += u64::from(ended.binary);
+                    out.unreadable += u64::from(ended.broken);
                 }
             }
             if out.truncated.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        out.done();
+        out.done(whole);
     }
 }
 
@@ -229,7 +228,7 @@ impl Names {
         // The best scores so far: what is not among them is not told.
         let mut best: BinaryHeap<Reverse<i64>> = BinaryHeap::new();
         let wanted = Wanted { hidden: self.asked.hidden, ignored: self.asked.ignored };
-        walk(folder, path, wanted, &mut |met: &Met<'_>| {
+        let whole = walk(folder, path, wanted, &mut |met: &Met<'_>| {
             if out.stops() {
                 return ControlFlow::Break(());
             }
@@ -251,7 +250,7 @@ impl Names {
         if out.truncated.is_none() && out.results > most as u64 {
             out.truncated = Some(Truncated::Results);
         }
-        out.done();
+        out.done(whole);
     }
 
     fn fit(&self, met: &Met<'_>) -> Option<(i64, Vec<u64>)> {

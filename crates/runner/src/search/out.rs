@@ -11,8 +11,10 @@ use super::content::Take;
 /// Results wait for company up to this size, in bytes, or so long.
 const PIECE: usize = 16 * 1024;
 const WAIT: Duration = Duration::from_millis(50);
+/// After so long without a result it is told that the search goes on: who has gone is noticed then.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The longest that a search takes.
-pub(super) const LONGEST: Duration = Duration::from_secs(60);
+pub(super) const LONGEST: Duration = Duration::from_mins(1);
 /// The most files that one search looks at.
 pub(super) const MOST_FILES: u64 = 1_000_000;
 
@@ -85,13 +87,21 @@ impl Out {
         } else if self.began.elapsed() >= LONGEST {
             self.truncated = Some(Truncated::Time);
         }
+        let silent = self.sent.unwrap_or(self.began).elapsed() >= SILENCE;
+        if silent && self.waiting.is_empty() {
+            return !self.tell(&Found::Progress { searched: self.searched })
+                || self.truncated.is_some();
+        }
         self.truncated.is_some() || !self.flush(false)
     }
 
-    /// The last line.
-    pub(super) fn done(mut self) {
+    /// The last line; `whole`: no folder was left out.
+    pub(super) fn done(mut self, whole: bool) {
         if self.truncated.is_none() && self.began.elapsed() >= LONGEST {
             self.truncated = Some(Truncated::Time); // in the last file
+        }
+        if self.truncated.is_none() && !whole {
+            self.truncated = Some(Truncated::Files);
         }
         let done = Found::Done {
             results: self.results,

@@ -2,7 +2,7 @@
 //! folders meanwhile leads outside.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs::File,
     io::Read as _,
     ops::ControlFlow,
@@ -20,6 +20,8 @@ use crate::files::is_temporary;
 
 /// Folders above each other that are walked; each is held open meanwhile.
 const DEEPEST: usize = 64;
+/// Entries of one folder that are looked at; they are held in memory meanwhile.
+const MOST_ENTRIES: usize = 100_000;
 /// The largest list of what is left out, in bytes.
 const LARGEST_RULES: u64 = 256 * 1024;
 
@@ -75,10 +77,12 @@ struct Walk<'a, V> {
     wanted: Wanted,
     levels: Vec<Level>,
     visit: &'a mut V,
+    /// Some folder was too deep or too full to be looked at whole.
+    cut: bool,
 }
 
 /// Walks a folder that is held open and all below it, in the order of names, a folder before what is in
-/// it. Only what is wanted is visited. Says whether the walk came to its end.
+/// it. Only what is wanted is visited. False: some folder was too deep or too full.
 pub(super) fn walk(
     folder: &OwnedFd,
     path: &str,
@@ -87,8 +91,9 @@ pub(super) fn walk(
 ) -> bool {
     // It may have gone meanwhile.
     let Ok(folder) = open_folder(folder, c".") else { return true };
-    let mut walk = Walk { wanted, levels: Vec::new(), visit };
-    walk.folder(&folder, path, DEEPEST).is_continue()
+    let mut walk = Walk { wanted, levels: Vec::new(), visit, cut: false };
+    // Who broke the walk knows it.
+    walk.folder(&folder, path, DEEPEST).is_break() || !walk.cut
 }
 
 impl<V: FnMut(&Met<'_>) -> ControlFlow<()>> Walk<'_, V> {
@@ -98,7 +103,8 @@ impl<V: FnMut(&Met<'_>) -> ControlFlow<()>> Walk<'_, V> {
             self.levels.push(level(folder, &prefix));
         }
         // A folder that can't be read has nothing in it, for us.
-        let mut entries = read(folder).unwrap_or_default();
+        let (mut entries, whole) = read(folder).unwrap_or((Vec::new(), true));
+        self.cut |= !whole;
         entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (name, kind) in entries {
             let shown = name.to_string_lossy();
@@ -111,6 +117,7 @@ impl<V: FnMut(&Met<'_>) -> ControlFlow<()>> Walk<'_, V> {
                 continue;
             }
             (self.visit)(&Met { path: &path, kind, folder, name: &name })?;
+            self.cut |= is_folder && deepest == 0;
             if is_folder && deepest > 0 {
                 let Ok(inner) = open_folder(folder, &name) else { continue };
                 self.folder(&inner, &path, deepest - 1)?;
@@ -160,8 +167,8 @@ fn level(folder: &OwnedFd, prefix: &str) -> Level {
     }
 }
 
-/// A folder's entries but those on their way to another name.
-fn read(folder: &OwnedFd) -> Result<Vec<(std::ffi::CString, EntryType)>, Errno> {
+/// A folder's entries but those on their way to another name, and whether these are all.
+fn read(folder: &OwnedFd) -> Result<(Vec<(CString, EntryType)>, bool), Errno> {
     let mut entries = Vec::new();
     for found in Dir::read_from(folder.as_fd())? {
         let found = found?;
@@ -182,7 +189,10 @@ fn read(folder: &OwnedFd) -> Result<Vec<(std::ffi::CString, EntryType)>, Errno> 
             FileType::Symlink => EntryType::Symlink,
             _ => EntryType::Other,
         };
+        if entries.len() >= MOST_ENTRIES {
+            return Ok((entries, false));
+        }
         entries.push((name.to_owned(), kind));
     }
-    Ok(entries)
+    Ok((entries, true))
 }
