@@ -131,8 +131,9 @@ pub enum Found {
         path: String,
         line: u64,
         text: String,
-        #[serde(default, skip_serializing_if = "is_zero")]
-        cut_after: u64,
+        /// Its end is left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cut: bool,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         lossy: bool,
     },

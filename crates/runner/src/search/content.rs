@@ -1,13 +1,11 @@
 //! The lines of one file that match.
 
 use std::{
+    collections::VecDeque,
     fs::File,
-    io::{self, Read},
+    io::{self, Cursor, Read},
 };
 
-use grep_searcher::{
-    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkFinish, SinkMatch,
-};
 use staithe_protocol::search::{ContentSearch, Found, MAX_CONTEXT, MatchRange};
 
 use super::pattern::Pattern;
@@ -17,20 +15,11 @@ const MOST_TEXT: usize = 1000;
 const BEFORE: usize = 200;
 /// Matches told of one line.
 const MOST_RANGES: usize = 100;
-/// The longest line that is searched, in bytes.
+/// The longest line that is searched, and the largest file of UTF-16, in bytes.
 const LONGEST_LINE: usize = 4 * 1024 * 1024;
-
-/// A searcher for such a search.
-pub(super) fn searcher(search: &ContentSearch) -> Searcher {
-    let context = usize::try_from(search.context.min(MAX_CONTEXT)).unwrap_or(0);
-    SearcherBuilder::new()
-        .line_number(true)
-        .before_context(context)
-        .after_context(context)
-        .binary_detection(BinaryDetection::quit(0))
-        .heap_limit(Some(LONGEST_LINE))
-        .build()
-}
+const LARGEST_WIDE: u64 = 8 * 1024 * 1024;
+/// Read at once, in bytes.
+const PIECE: usize = 64 * 1024;
 
 /// What takes lines; false ends the search.
 pub(super) trait Take {
@@ -40,6 +29,7 @@ pub(super) trait Take {
 }
 
 /// How a file's search ended.
+#[derive(Default)]
 pub(super) struct Searched {
     /// Lines that matched.
     pub lines: u64,
@@ -48,90 +38,170 @@ pub(super) struct Searched {
     pub broken: bool,
 }
 
-/// Searches one file.
-pub(super) fn file(
-    searcher: &mut Searcher,
-    pattern: &Pattern,
-    path: &str,
-    file: File,
+/// What is looked for, and how.
+pub(super) struct Searcher {
+    pattern: Pattern,
+    /// Lines told before and after a match.
+    around: usize,
+    /// Lines that match in one file.
     most: u64,
-    to: &mut impl Take,
-) -> Searched {
-    let lines = std::cell::RefCell::new(Lines { pattern, path, most, to, count: 0, binary: false });
-    let reader = Watched { file, lines: &lines };
-    let ended = searcher.search_reader(pattern, reader, Into(&lines));
-    let Lines { count, binary, .. } = lines.into_inner();
-    Searched { lines: count, binary, broken: ended.is_err() }
 }
 
+impl Searcher {
+    pub(super) fn new(pattern: Pattern, search: &ContentSearch, most: u64) -> Self {
+        let around = usize::try_from(search.context.min(MAX_CONTEXT)).unwrap_or(0);
+        Self { pattern, around, most }
+    }
+
+    /// Searches one file.
+    pub(super) fn file(&self, path: &str, file: File, to: &mut impl Take) -> Searched {
+        let lines = Lines {
+            searcher: self,
+            path,
+            to,
+            number: 0,
+            before: VecDeque::new(),
+            after: 0,
+            searched: Searched::default(),
+        };
+        lines.search(file)
+    }
+}
+
+/// The way through one file.
 struct Lines<'a, T> {
-    pattern: &'a Pattern,
+    searcher: &'a Searcher,
     path: &'a str,
-    most: u64,
     to: &'a mut T,
-    /// Lines that matched.
-    count: u64,
-    binary: bool,
+    /// Of the last line, from 1.
+    number: u64,
+    /// The last lines that were not told.
+    before: VecDeque<(u64, Vec<u8>)>,
+    /// How many of the next lines are told, whatever they are.
+    after: usize,
+    searched: Searched,
 }
 
-/// A file that ends when nobody wants more of it.
-struct Watched<'a, 'b, T> {
-    file: File,
-    lines: &'a std::cell::RefCell<Lines<'b, T>>,
-}
-
-impl<T: Take> Read for Watched<'_, '_, T> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.lines.borrow().to.goes_on() { self.file.read(buffer) } else { Ok(0) }
+impl<T: Take> Lines<'_, T> {
+    fn search(mut self, mut file: File) -> Searched {
+        let mut mark = [0; 3];
+        let length = read_full(&mut file, &mut mark);
+        let result = match length.map(|length| &mark[..length]) {
+            Ok([0xff, 0xfe, rest @ ..]) => self.wide(rest, file, u16::from_le_bytes),
+            Ok([0xfe, 0xff, rest @ ..]) => self.wide(rest, file, u16::from_be_bytes),
+            Ok([0xef, 0xbb, 0xbf]) => self.read(file),
+            Ok(start) => self.read(Cursor::new(start.to_vec()).chain(file)),
+            Err(error) => Err(error),
+        };
+        self.searched.broken = result.is_err();
+        self.searched
     }
-}
 
-struct Into<'a, 'b, T>(&'a std::cell::RefCell<Lines<'b, T>>);
-
-impl<T: Take> Sink for Into<'_, '_, T> {
-    type Error = io::Error;
-
-    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
-        let lines = &mut *self.0.borrow_mut();
-        let line = without_end(found.bytes());
-        let ranges = lines.pattern.all(line, MOST_RANGES);
-        if ranges.is_empty() {
-            return Ok(true); // it matches nothing, or only the line's end
+    /// UTF-16 is made UTF-8 first.
+    fn wide(&mut self, start: &[u8], file: File, unit: fn([u8; 2]) -> u16) -> io::Result<()> {
+        let mut bytes = start.to_vec();
+        file.take(LARGEST_WIDE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_WIDE {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        lines.count += 1;
-        let number = found.line_number().unwrap_or(0);
-        let goes_on = lines.to.take(&matched(lines.path, number, line, &ranges));
-        Ok(goes_on && lines.count < lines.most)
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let letters = char::decode_utf16(units);
+        let text: String = letters.map(|l| l.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        self.read(Cursor::new(text.into_bytes()))
     }
 
-    fn context(&mut self, _: &Searcher, found: &SinkContext<'_>) -> io::Result<bool> {
-        let lines = &mut *self.0.borrow_mut();
-        let line = without_end(found.bytes());
-        let end = boundary(line, MOST_TEXT.min(line.len()));
-        let (text, lossy) = text(&line[..end]);
-        Ok(lines.to.take(&Found::Context {
-            path: lines.path.to_owned(),
-            line: found.line_number().unwrap_or(0),
-            text,
-            cut_after: (line.len() - end) as u64,
-            lossy,
-        }))
-    }
-
-    fn binary_data(&mut self, _: &Searcher, _: u64) -> io::Result<bool> {
-        self.0.borrow_mut().binary = true;
-        Ok(false)
-    }
-
-    fn finish(&mut self, _: &Searcher, end: &SinkFinish) -> io::Result<()> {
-        self.0.borrow_mut().binary |= end.binary_byte_offset().is_some();
+    /// Goes through all lines; ends early when nobody wants more.
+    fn read(&mut self, mut from: impl Read) -> io::Result<()> {
+        let mut buffer = Vec::with_capacity(PIECE);
+        let mut piece = vec![0; PIECE];
+        while self.to.goes_on() {
+            let length = match from.read(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                length => length?,
+            };
+            let piece = &piece[..length];
+            if memchr::memchr(0, piece).is_some() {
+                self.searched.binary = true;
+                return Ok(());
+            }
+            // Only what is new can have a line's end.
+            let mut done = 0;
+            let known = buffer.len();
+            buffer.extend_from_slice(piece);
+            for end in memchr::memchr_iter(b'\n', piece) {
+                let line = &buffer[done..known + end];
+                done = known + end + 1;
+                if !self.line(line) {
+                    return Ok(());
+                }
+            }
+            buffer.drain(..done);
+            if length == 0 {
+                if !buffer.is_empty() {
+                    self.line(&buffer);
+                }
+                return Ok(());
+            }
+            if buffer.len() > LONGEST_LINE {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+        }
         Ok(())
     }
+
+    /// One line, without its `\n`. Whether to go on.
+    fn line(&mut self, line: &[u8]) -> bool {
+        self.number += 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_full = self.searched.lines >= self.searcher.most;
+        let ranges =
+            if is_full { Vec::new() } else { self.searcher.pattern.all(line, MOST_RANGES) };
+        if !ranges.is_empty() {
+            while let Some((number, line)) = self.before.pop_front() {
+                if !self.context(number, &line) {
+                    return false;
+                }
+            }
+            self.searched.lines += 1;
+            self.after = self.searcher.around;
+            let found = matched(self.path, self.number, line, &ranges);
+            let is_last = self.searched.lines >= self.searcher.most && self.after == 0;
+            return self.to.take(&found) && !is_last;
+        }
+        if self.after > 0 {
+            self.after -= 1;
+            return self.context(self.number, line) && !(is_full && self.after == 0);
+        }
+        if self.searcher.around > 0 {
+            if self.before.len() == self.searcher.around {
+                self.before.pop_front();
+            }
+            let end = line.len().min(MOST_TEXT + 4);
+            self.before.push_back((self.number, line[..end].to_vec()));
+        }
+        true
+    }
+
+    fn context(&mut self, number: u64, line: &[u8]) -> bool {
+        let end = boundary(line, MOST_TEXT.min(line.len()));
+        let (text, lossy) = text(&line[..end]);
+        let cut = line.len() > end;
+        self.to.take(&Found::Context { path: self.path.to_owned(), line: number, text, cut, lossy })
+    }
 }
 
-fn without_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// Fills a buffer as far as there is something.
+fn read_full(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 /// Text of bytes, and whether some could not be read.
@@ -206,7 +276,7 @@ mod tests {
         io::Seek::rewind(&mut stored).unwrap();
         let mut all = All(Vec::new());
         let pattern = Pattern::new(&asked).unwrap();
-        let ended = file(&mut searcher(&asked), &pattern, "f", stored, 100, &mut all);
+        let ended = Searcher::new(pattern, &asked, 100).file("f", stored, &mut all);
         (all.0, ended)
     }
 
@@ -267,6 +337,28 @@ mod tests {
         assert!(found.is_empty() && ended.binary);
         let (_, ended) = search("a", "x".repeat(LONGEST_LINE * 3).as_bytes(), 0);
         assert!(ended.broken && !ended.binary);
+    }
+
+    #[test]
+    fn lines_are_whole_wherever_a_piece_ends() {
+        let filler = "y".repeat(PIECE - 5);
+        let (found, _) =
+            search("needle", format!("{filler}\n12needle\n{filler}needle").as_bytes(), 0);
+        assert_eq!(found.len(), 2);
+        assert_eq!(lines(&found)[0], (2, "12needle"));
+        assert!(matches!(&found[1], Found::Match { line: 3, .. }));
+    }
+
+    #[test]
+    fn a_file_that_has_enough_is_left_after_its_last_context() {
+        let asked = ContentSearch { query: "x".to_owned(), context: 1, ..ContentSearch::default() };
+        let mut stored = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut stored, b"x\nx\nx\nx\n").unwrap();
+        io::Seek::rewind(&mut stored).unwrap();
+        let mut all = All(Vec::new());
+        let pattern = Pattern::new(&asked).unwrap();
+        let ended = Searcher::new(pattern, &asked, 2).file("f", stored, &mut all);
+        assert_eq!((ended.lines, lines(&all.0)), (2, vec![(1, "x"), (2, "x"), (3, "x")]));
     }
 
     #[test]

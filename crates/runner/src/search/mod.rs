@@ -10,9 +10,9 @@
 //! | `content` | the lines of one file |
 //! | `out` | the way of results, and the limits |
 //!
-//! The search itself and the reading of lines are ripgrep's (`grep-searcher`). Regular expressions, globs
-//! and the walk are not: `grep-regex` and `ignore` would make this program 1 MiB larger, and a walk by paths
-//! could be led out of the workspace.
+//! The regular expressions are ripgrep's engine. Its other crates are not used: `grep-searcher`, `grep-regex`
+//! and `ignore` would make this program 1.2 MiB larger, and a walk by paths could be led out of the
+//! workspace.
 
 mod content;
 mod fuzzy;
@@ -43,7 +43,7 @@ use staithe_protocol::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::{
-    content::Take as _,
+    content::{Searcher, Take as _},
     fuzzy::Query,
     glob::Rules,
     out::Out,
@@ -151,7 +151,7 @@ enum Task {
 /// A search for lines that can be begun.
 struct Lines {
     asked: ContentSearch,
-    pattern: Pattern,
+    searcher: Searcher,
     include: Rules,
     exclude: Rules,
 }
@@ -160,15 +160,14 @@ impl Lines {
     fn new(asked: ContentSearch) -> Result<Self, String> {
         let pattern = Pattern::new(&asked)?;
         let (include, exclude) = (rules(&asked.include)?, rules(&asked.exclude)?);
-        Ok(Self { asked, pattern, include, exclude })
+        let per_file = asked.max_per_file.unwrap_or(MAX_RESULTS).clamp(1, MAX_RESULTS);
+        let searcher = Searcher::new(pattern, &asked, per_file.into());
+        Ok(Self { asked, searcher, include, exclude })
     }
 
     fn run(self, folder: &OwnedFd, path: &str, send: mpsc::Sender<Bytes>) {
-        let most =
-            |number: Option<u32>, usual| number.unwrap_or(usual).clamp(1, MAX_RESULTS).into();
-        let mut out = Out::new(send, most(self.asked.max_results, USUAL_LINES));
-        let per_file = most(self.asked.max_per_file, MAX_RESULTS);
-        let mut searcher = content::searcher(&self.asked);
+        let most = self.asked.max_results.unwrap_or(USUAL_LINES).clamp(1, MAX_RESULTS);
+        let mut out = Out::new(send, most.into());
         let wanted = Wanted { hidden: self.asked.hidden, ignored: self.asked.ignored };
         let whole = walk(folder, path, wanted, &mut |met: &Met<'_>| {
             if out.stops() {
@@ -185,8 +184,7 @@ impl Lines {
                 None => out.unreadable += 1,
                 Some((_, size)) if size > LARGEST => out.skipped_large += 1,
                 Some((file, _)) => {
-                    let (pattern, to) = (&self.pattern, &mut out);
-                    let ended = content::file(&mut searcher, pattern, met.path, file, per_file, to);
+                    let ended = self.searcher.file(met.path, file, &mut out);
                     out.files += u64::from(ended.lines > 0);
                     out.skipped_binary += u64::from(ended.binary);
                     out.unreadable += u64::from(ended.broken);

@@ -1,8 +1,6 @@
 //! What is looked for, as a regular expression. Pure.
 
-use grep_matcher::{Match, Matcher, NoCaptures, NoError};
 use regex_automata::{
-    Input,
     meta::{Config, Regex},
     util::syntax,
 };
@@ -57,22 +55,6 @@ impl Pattern {
     pub(super) fn all(&self, line: &[u8], most: usize) -> Vec<(usize, usize)> {
         let found = self.0.find_iter(line).map(|found| (found.start(), found.end()));
         found.filter(|(start, end)| start < end).take(most).collect()
-    }
-}
-
-impl Matcher for Pattern {
-    type Captures = NoCaptures;
-    type Error = NoError;
-
-    fn find_at(&self, line: &[u8], at: usize) -> Result<Option<Match>, NoError> {
-        // `$` is before a `\r\n`, too.
-        let end = line.strip_suffix(b"\r").unwrap_or(line).len();
-        let found = self.0.search(&Input::new(&line[..end]).range(at.min(end)..));
-        Ok(found.map(|found| Match::new(found.start(), found.end())))
-    }
-
-    fn new_captures(&self) -> Result<NoCaptures, NoError> {
-        Ok(NoCaptures::new())
     }
 }
 
