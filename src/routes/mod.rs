@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod archives;
 pub mod body;
+pub mod code;
 pub mod events;
 pub mod files;
 pub mod health;
@@ -127,6 +128,14 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(archives::get))
                 .route(web::put().to(archives::put)),
         )
+        .service(resource("/api/sessions/{id}/search").route(web::post().to(code::search)))
+        .service(resource("/api/sessions/{id}/git/status").route(web::get().to(code::git)))
+        .service(resource("/api/sessions/{id}/git/changes").route(web::get().to(code::git)))
+        .service(resource("/api/sessions/{id}/git/diff").route(web::get().to(code::git)))
+        .service(resource("/api/sessions/{id}/git/show").route(web::get().to(code::git)))
+        .service(resource("/api/sessions/{id}/git/branches").route(web::get().to(code::git)))
+        .service(resource("/api/sessions/{id}/git/log").route(web::get().to(code::git)))
+        .service(resource("/api/sessions/{id}/git/repositories").route(web::get().to(code::git)))
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")

@@ -7,14 +7,16 @@ use crate::{
     Action, Event, Observation, SUBPROTOCOL, api,
     files::{FileDenied, FileDone, FileOp},
     frames::{ClientFrame, ServerFrame},
+    git,
     runner::ServerInfo,
+    search,
     terminal::{NewTerminal, TerminalList},
 };
 
 /// The document, draft 2020-12; each type is one of its `$defs`.
 pub fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let add: [fn(&mut SchemaGenerator); 21] = [
+    let add: [fn(&mut SchemaGenerator); 32] = [
         define::<Event>,
         define::<Action>,
         define::<Observation>,
@@ -26,6 +28,17 @@ pub fn document() -> Value {
         define::<ServerInfo>,
         define::<NewTerminal>,
         define::<TerminalList>,
+        define::<search::Search>,
+        define::<search::Found>,
+        define::<search::SearchDenied>,
+        define::<git::GitStatus>,
+        define::<git::GitChanges>,
+        define::<git::GitDiff>,
+        define::<git::GitFile>,
+        define::<git::GitBranches>,
+        define::<git::GitLog>,
+        define::<git::GitRepositories>,
+        define::<git::GitDenied>,
         define::<api::CreateSession>,
         define::<api::SessionBody>,
         define::<api::SessionCreated>,

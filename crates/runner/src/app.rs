@@ -18,11 +18,14 @@ use tokio::{sync::oneshot, task::spawn_local};
 use crate::{
     acts::{Acts, Known},
     api::Api,
+    editor::{self, Editor},
     files::Files,
+    git,
     info::Meter,
     lines::Lines,
     plugins::{Plugins, browser, jupyter},
     ports::{self, Ports},
+    search,
     shell::{Shells, running::Ask},
     terminals::Terminals,
     tunnel::Tunnels,
@@ -43,6 +46,9 @@ pub struct App {
     pub api: Api,
     /// No key is asked for.
     pub is_open: bool,
+    pub editor: Arc<Editor>,
+    pub git: git::Turns,
+    pub search: search::Turns,
     pub lines: Rc<Lines>,
     pub terminals: Terminals,
     pub watch: Rc<Watch>,
@@ -74,6 +80,9 @@ impl App {
             files,
             api,
             is_open: false,
+            editor: Arc::default(),
+            git: git::Turns::default(),
+            search: search::Turns::default(),
             lines,
             terminals: Terminals::default(),
             watch: Rc::default(),
@@ -157,6 +166,18 @@ impl App {
                 let (reply, told) = oneshot::channel();
                 self.shells.run(Ask { key: key.to_owned(), run, limits, reply }).await;
                 told.await.unwrap_or_else(|_| lost())
+            }
+            Action::Read(read) if read.impl_source == editor::IMPL_SOURCE => {
+                let editor = Arc::clone(&self.editor);
+                self.on_reach(move |files| editor.view(files, &read, &cwd))
+                    .await
+                    .unwrap_or_else(lost)
+            }
+            Action::Edit(edit) => {
+                let editor = Arc::clone(&self.editor);
+                self.on_reach(move |files| editor.edit(files, &edit, &cwd))
+                    .await
+                    .unwrap_or_else(lost)
             }
             Action::Read(read) => self
                 .on_reach(move |files| files.read_action(&read, &cwd))

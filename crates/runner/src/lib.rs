@@ -12,6 +12,7 @@
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
 //! | [`shell`] | the persistent shell |
+//! | [`editor`] | text files as models edit them |
 //! | [`files`], [`watch`], [`search`], [`git`] | the workspace's files: operations, changes, search, repository |
 //! | [`uploads`], [`archive`] | uploads that can be resumed; folders as archives, both ways |
 //! | [`terminals`] | terminals that clients share |
@@ -32,6 +33,7 @@ pub mod archive;
 pub mod bridge;
 pub mod calendar;
 pub mod cli;
+pub mod editor;
 pub mod environment;
 pub mod fault;
 pub mod files;

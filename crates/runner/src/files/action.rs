@@ -101,7 +101,8 @@ fn refusal(denied: &FileDenied, path: &str, cwd: &str) -> String {
             format!("File not found: {path}. Your current working directory is {cwd}.")
         }
         FileCode::IsDirectory => format!("Path is a directory: {path}. You can only read files"),
-        FileCode::PermissionDenied | FileCode::OutsideWorkspace => {
+        FileCode::PermissionDenied => format!("Malformed paths not permitted: {path}"),
+        FileCode::OutsideWorkspace => {
             format!("Malformed paths not permitted: {path} ({})", denied.message)
         }
         _ => denied.message.clone(),

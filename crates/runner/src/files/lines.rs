@@ -42,8 +42,12 @@ pub(super) fn slice(text: &str, start: i64, end: i64) -> &str {
         })
         .collect();
     let count = i64::try_from(ends.len()).unwrap_or(i64::MAX);
-    let begin = start.min(count - 2).max(0);
-    let end = if end == -1 { count } else { end.min(count).max(begin + 1) };
+    let (begin, end) = if end == -1 {
+        (start.clamp(0, count), count)
+    } else {
+        let begin = start.min(count - 2).max(0);
+        (begin, end.min(count).max(begin + 1))
+    };
     let byte = |line: i64| match usize::try_from(line) {
         Ok(0) | Err(_) => 0,
         Ok(line) => ends.get(line - 1).copied().unwrap_or(text.len()),
@@ -105,6 +109,8 @@ mod tests {
         assert_eq!(slice(text, 0, -1), text);
         assert_eq!(slice(text, 1, 3), "1\n2\n");
         assert_eq!(slice(text, 2, -1), "2\n3\n");
+        assert_eq!(slice(text, 3, -1), "3\n");
+        assert_eq!(slice(text, 9, -1), "");
         assert_eq!(slice(text, 9, 2), "2\n");
         assert_eq!(slice(text, -5, 0), "0\n");
         assert_eq!(slice("", 3, 5), "");

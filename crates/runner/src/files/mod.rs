@@ -49,6 +49,7 @@ pub use self::{
     change::{Precondition, Upload},
     confine::Way,
     ops::Opened,
+    replace::is_temporary,
 };
 
 /// Locks for changes; two places seldom share one.
@@ -96,6 +97,13 @@ impl Files {
     /// A client's path, relative to the workspace.
     pub fn relative(&self, path: &str) -> Result<String, FileDenied> {
         self.root.relative(path)
+    }
+
+    /// Holds a folder open; its path, relative to the workspace.
+    pub fn open_folder(&self, path: &str) -> Result<(String, OwnedFd), FileDenied> {
+        let relative = self.root.relative(path)?;
+        let folder = self.root.folder(&relative)?;
+        Ok((relative, folder))
     }
 
     /// Carries an operation out.

@@ -73,6 +73,17 @@ impl Files {
         Ok(Opened { file, version: snapshot.version, size, stat: snapshot.stat })
     }
 
+    /// Opens a regular file and no more: no version is made of it. Its size, in bytes.
+    pub fn open_raw(&self, path: &str) -> Result<(File, u64), FileDenied> {
+        let relative = self.root.relative(path)?;
+        let file = self.root.open_at(&relative, READING)?;
+        let stat = fstat(&file).map_err(|errno| denied(errno, &relative))?;
+        if version::kind(&stat) != EntryType::File {
+            return Err(denied(rustix::io::Errno::ISDIR, &relative));
+        }
+        Ok((File::from(file), version::size(&stat)))
+    }
+
     pub(super) fn stat(&self, path: &str) -> Result<FileDone, FileDenied> {
         let relative = self.root.relative(path)?;
         let opened = self.root.open_at(&relative, OFlags::PATH | OFlags::NOFOLLOW)?;

@@ -39,7 +39,7 @@ pub(crate) fn temporary_name() -> std::io::Result<String> {
 const MOST_ATTRIBUTES: usize = 64 * 1024;
 
 /// Whether a name is that of a temporary file.
-pub(crate) fn is_temporary(name: &str) -> bool {
+pub fn is_temporary(name: &str) -> bool {
     let nonce = name.strip_prefix(TEMPORARY).and_then(|rest| rest.strip_suffix(".tmp"));
     nonce.is_some_and(|nonce| nonce.len() == 32)
 }
