@@ -82,7 +82,7 @@ async fn work(line: &mut Line, mut dice: Dice, seed: u64) {
             1 => FileOp::Delete { path, if_match: None, recursive: true, force: true },
             2 => FileOp::Rename { path, to, if_match: None, overwrite: true },
             3 => FileOp::Rename { path: known, to, if_match, overwrite: false },
-            4 => FileOp::List { path, depth: Some(3) },
+            4 => FileOp::List { path, depth: Some(3), ignore: Vec::new(), versions: false },
             5 => FileOp::Create {
                 path,
                 content,

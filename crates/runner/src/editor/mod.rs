@@ -360,7 +360,12 @@ fn view_folder(files: &Files, path: &str, range: Option<[i64; 2]>) -> Result<Str
         return Err(words::range_of_folder(range));
     }
     let inside = |folder: &str| {
-        let op = FileOp::List { path: folder.to_owned(), depth: Some(1) };
+        let op = FileOp::List {
+            path: folder.to_owned(),
+            depth: Some(1),
+            ignore: Vec::new(),
+            versions: false,
+        };
         let entries = files.carry_out(op).ok()?.entries.unwrap_or_default();
         let names = entries.into_iter().map(|entry| {
             let name = entry.path.rsplit('/').next().unwrap_or_default().to_owned();

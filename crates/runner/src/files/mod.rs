@@ -100,7 +100,7 @@ impl Files {
     }
 
     /// Holds a folder open; its path, relative to the workspace.
-    pub fn open_folder(&self, path: &str) -> Result<(String, OwnedFd), FileDenied> {
+    pub fn folder_at(&self, path: &str) -> Result<(String, OwnedFd), FileDenied> {
         let relative = self.root.relative(path)?;
         let folder = self.root.folder(&relative)?;
         Ok((relative, folder))

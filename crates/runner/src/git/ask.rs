@@ -72,7 +72,7 @@ struct Base {
 impl<'a> Repository<'a> {
     /// The repository that a folder of the workspace is in.
     pub(super) async fn of(app: &'a App, folder: &str) -> Result<Self, No> {
-        let (_, opened) = app.files.open_folder(folder)?;
+        let (_, opened) = app.files.folder_at(folder)?;
         let git = |folder| Git {
             shells: &app.shells,
             turns: &app.git,
@@ -82,7 +82,7 @@ impl<'a> Repository<'a> {
         let top =
             git(opened).run(&["rev-parse", "--show-toplevel"], Most::Fail(8192)).await?.good()?;
         let top = String::from_utf8_lossy(top.strip_suffix(b"\n").unwrap_or(&top)).into_owned();
-        let (place, folder) = app.files.open_folder(&top)?;
+        let (place, folder) = app.files.folder_at(&top)?;
         Ok(Self { git: git(folder), place, app })
     }
 
@@ -338,7 +338,12 @@ pub(super) fn repositories(files: &Files) -> GitRepositories {
             found.truncated = true;
             break;
         }
-        let list = FileOp::List { path: path.clone(), depth: Some(1) };
+        let list = FileOp::List {
+            path: path.clone(),
+            depth: Some(1),
+            ignore: Vec::new(),
+            versions: false,
+        };
         // A folder that can't be read, or has gone, is passed over.
         let Ok(listed) = files.carry_out(list) else { continue };
         found.truncated |= listed.truncated == Some(true);

@@ -101,7 +101,7 @@ pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         Ok(begun) => begun,
         Err(message) => return denied(SearchCode::BadQuery, message),
     };
-    let opened = app.on_files(move |files| files.open_folder(&folder)).await.ok_or_else(fault)?;
+    let opened = app.on_files(move |files| files.folder_at(&folder)).await.ok_or_else(fault)?;
     let (path, folder) = opened.map_err(Refusal::File)?;
     let Ok(place) = Arc::clone(&app.search.all).try_acquire_owned() else {
         return denied(SearchCode::Busy, format!("{MOST_WAITING} searches are under way already."));

@@ -176,7 +176,12 @@ impl Mirror {
         }
         let mut left = vec![path.to_owned()];
         while let Some(path) = left.pop() {
-            let Ok(done) = line.file(FileOp::List { path, depth: None, ignore: Vec::new(), versions: false }).await else { continue };
+            let Ok(done) = line
+                .file(FileOp::List { path, depth: None, ignore: Vec::new(), versions: false })
+                .await
+            else {
+                continue;
+            };
             assert_ne!(done.truncated, Some(true));
             for entry in done.entries.unwrap_or_default() {
                 if is_ignored(&entry.path, entry.kind) {
