@@ -8,6 +8,7 @@ mod echo;
 mod log;
 mod start;
 mod support;
+mod terminal;
 
 use support::{Row, print};
 
@@ -22,6 +23,7 @@ fn main() {
     rows.extend(start::session());
     rows.extend(docker::rows());
     rows.extend(echo::echo());
+    rows.extend(terminal::key());
     rows.extend(log::append());
     print(&rows);
 }

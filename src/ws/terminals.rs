@@ -79,10 +79,9 @@ impl Input {
                 self.added.notified().await;
                 continue;
             };
-            let length = bytes.len();
-            let sent = writing.send(bytes).await;
-            self.bytes.set(self.bytes.get() - length);
-            if sent.is_err() {
+            self.bytes.set(self.bytes.get() - bytes.len());
+            // What is on its way when the stream is cut is lost: typed twice would be worse.
+            if writing.send(bytes).await.is_err() {
                 return;
             }
         }
