@@ -17,6 +17,10 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    // `cargo bench -- terminal`: that alone.
+    if std::env::args().any(|argument| argument == "terminal") {
+        return print(&terminal::key());
+    }
     let mut rows: Vec<Row> = Vec::new();
     rows.extend(start::server());
     rows.extend(start::runner());

@@ -125,6 +125,16 @@ impl Screen {
     }
 }
 
+/// Both have read to the same place, and show what they have read.
+async fn together(first: &mut Screen, second: &mut Screen) {
+    while first.place != second.place {
+        let behind = if first.place < second.place { &mut *first } else { &mut *second };
+        behind.step().await;
+    }
+    first.shows("").await;
+    second.shows("").await;
+}
+
 async fn session(dir: &std::path::Path) -> (Server, String, String) {
     let server = Server::start_on(ENGINE, dir, &[]).await;
     let (id, token) = server.session().await;
@@ -145,6 +155,7 @@ async fn a_shell_is_shared_by_two_sockets_and_taken_up_where_it_was() {
     first.shows("42 xterm-256color\n12 60").await;
     let mut second = Screen::open(join().await, json!({ "terminal": first.id })).await;
     second.shows("42 xterm-256color\n12 60").await;
+    together(&mut first, &mut second).await;
     assert_eq!(second.emulator.state(), first.emulator.state());
     second.send(b"printf 'a\\n\\377b\\n'\n").await;
     first.shows("b").await;
@@ -253,8 +264,9 @@ async fn a_terminal_is_opened_listed_and_closed_by_requests_and_outlives_the_ser
     client.shows("before").await;
     server.kill9();
     server.restart().await;
-    server.phase(&id, "ready", LIMIT).await;
-    let mut client = Screen::open(Client::connect(&server, &id, &token, -1).await, follow).await;
+    let mut client = Client::connect(&server, &id, &token, -1).await;
+    client.run("settle", "true").await; // the server has the line again
+    let mut client = Screen::open(client, follow).await;
     client.shows("before").await;
     client.send(b"echo af\"\"ter\n").await;
     client.shows("after").await;
@@ -289,12 +301,7 @@ pub(crate) async fn joined_midway(
             }
         };
         second.shows(wanted).await;
-        while first.place != second.place {
-            let behind = if first.place < second.place { &mut first } else { &mut *second };
-            behind.step().await;
-        }
-        first.shows("").await;
-        second.shows("").await;
+        together(&mut first, second).await;
         assert_eq!(second.emulator.state(), first.emulator.state(), "after {keys:?}");
     }
 }
