@@ -65,3 +65,33 @@ async fn vim_and_htop_look_the_same_to_a_socket_that_joins_midway() {
     let htop_steps = [("", "PID"), ("h", "Space:"), ("q", "PID")];
     terminals::joined_midway(&server, session, json!(htop), &htop_steps).await;
 }
+
+/// Ends the processes that carry lines into this server's containers; how many there were.
+fn cut_lines(server: &Server) -> usize {
+    let is_line = |pid: &u32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == b"bridge")
+    };
+    let lines: Vec<u32> = server.sandboxes().into_iter().filter(is_line).collect();
+    lines.iter().copied().for_each(common::processes::kill);
+    lines.len()
+}
+
+#[tokio::test]
+async fn a_stream_whose_line_is_cut_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = [("STAITHE__SANDBOX__DOCKER__LINE", "exec")];
+    let server = Server::start_on(ENGINE, dir.path(), &line).await;
+    let (id, token) = server.session().await;
+    server.phase(&id, "ready", Duration::from_secs(60)).await;
+    let client = Client::connect(&server, &id, &token, -1).await;
+    let count =
+        "i=0; while [ $i -lt 300 ]; do echo line $i of 300; i=$((i+1)); sleep 0.02; done; read x";
+    let mut screen = terminals::Screen::open(client, json!({ "command": count })).await;
+    for cut in 0..4 {
+        screen.shows(&format!("line {} of", 10 + 60 * cut)).await;
+        assert!(cut_lines(&server) >= 2, "the session's line and the terminal's");
+    }
+    screen.shows("line 299 of").await; // each byte in its place, which is checked as they come
+    assert!(screen.frames.iter().all(|frame| frame["event"] != "replay"), "{:?}", screen.frames);
+}

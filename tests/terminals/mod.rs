@@ -18,21 +18,21 @@ const LIMIT: Duration = Duration::from_secs(60);
 const REPLAY: u64 = 1 << 63;
 
 /// A client that looks at one terminal.
-struct Screen {
+pub(crate) struct Screen {
     client: Client,
     id: u32,
     /// Where the next live byte must be.
     place: Option<u64>,
     /// All bytes since the last replay began.
     bytes: Vec<u8>,
-    frames: Vec<Value>,
+    pub(crate) frames: Vec<Value>,
     emulator: Emulator,
     fed: usize,
 }
 
 impl Screen {
     /// Opens or follows a terminal, as the fields say.
-    async fn open(mut client: Client, fields: Value) -> Self {
+    pub(crate) async fn open(mut client: Client, fields: Value) -> Self {
         let mut frame = json!({ "type": "terminal.open", "ref": "t" });
         frame.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let done = client.ask(&frame).await;
@@ -51,7 +51,7 @@ impl Screen {
         }
     }
 
-    async fn send(&mut self, input: &[u8]) {
+    pub(crate) async fn send(&mut self, input: &[u8]) {
         let message = [&self.id.to_be_bytes()[..], input].concat();
         self.client.socket.send(Message::binary(message)).await.unwrap();
     }
@@ -90,7 +90,7 @@ impl Screen {
     }
 
     /// Waits until it shows a text.
-    async fn shows(&mut self, text: &str) {
+    pub(crate) async fn shows(&mut self, text: &str) {
         loop {
             self.emulator.write(&self.bytes[self.fed..]);
             self.fed = self.bytes.len();
@@ -102,7 +102,7 @@ impl Screen {
     }
 
     /// Waits for a frame with this in its `event` or `code`.
-    async fn hears(&mut self, word: &str) -> Value {
+    pub(crate) async fn hears(&mut self, word: &str) -> Value {
         loop {
             let is_it = |frame: &Value| frame["event"] == word || frame["code"] == word;
             if let Some(at) = self.frames.iter().position(is_it) {
@@ -277,6 +277,29 @@ async fn a_terminal_is_opened_listed_and_closed_by_requests_and_outlives_the_ser
     let closed = server.delete(&one, &[]).await;
     assert_eq!(closed.0, 202, "an ended one is forgotten");
     assert_eq!(server.json(&path).await["terminals"], json!([]));
+}
+
+#[tokio::test]
+async fn terminals_of_a_sandbox_that_died_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, id, token) = session(dir.path()).await;
+    let client = Client::connect(&server, &id, &token, -1).await;
+    let mut screen = Screen::open(client, json!({ "command": ["sh"] })).await;
+    screen.send(b"echo al\"\"ive\n").await;
+    screen.shows("alive").await;
+    let opened = screen.hears("opened").await;
+    server.sandboxes().into_iter().for_each(crate::common::processes::kill);
+    let gone = screen.hears("gone").await;
+    assert!(
+        ["terminal.other_epoch", "terminal.unreachable"].contains(&gone["code"].as_str().unwrap()),
+        "{gone}"
+    );
+    let mut client = Client::connect(&server, &id, &token, -1).await;
+    client.run("settle", "true").await;
+    let mut back = json!({ "type": "terminal.open", "ref": "b", "terminal": opened["id"] });
+    assert_eq!(client.ask(&back).await["code"], "terminal.unknown");
+    (back["epoch"], back["ref"]) = (opened["epoch"].clone(), "c".into());
+    assert_eq!(client.ask(&back).await["code"], "terminal.other_epoch");
 }
 
 /// The program's own screen and that of a socket that joins midway are the same after each key.
