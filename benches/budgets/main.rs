@@ -8,6 +8,7 @@ mod echo;
 mod log;
 mod start;
 mod support;
+mod terminal;
 
 use support::{Row, print};
 
@@ -16,12 +17,17 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    // `cargo bench -- terminal`: that alone.
+    if std::env::args().any(|argument| argument == "terminal") {
+        return print(&terminal::key());
+    }
     let mut rows: Vec<Row> = Vec::new();
     rows.extend(start::server());
     rows.extend(start::runner());
     rows.extend(start::session());
     rows.extend(docker::rows());
     rows.extend(echo::echo());
+    rows.extend(terminal::key());
     rows.extend(log::append());
     print(&rows);
 }

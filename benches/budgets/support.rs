@@ -172,6 +172,34 @@ impl Client {
         Self(socket)
     }
 
+    /// Opens a terminal; its number.
+    pub(crate) async fn open_terminal(&mut self, command: &[&str]) -> u32 {
+        let frame = json!({ "type": "terminal.open", "ref": "bench-terminal", "command": command });
+        self.0.send(Message::text(frame.to_string())).await.expect("the socket takes it");
+        loop {
+            let message = self.0.next().await.expect("the socket stays").expect("it reads");
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).expect("frames are JSON");
+            if frame["ref"] == "bench-terminal" && frame["type"] == "done" {
+                let id = frame["terminals"][0]["id"].as_u64().expect("a terminal has a number");
+                return u32::try_from(id).expect("it is small");
+            }
+        }
+    }
+
+    /// Types into a terminal and waits until so many bytes of output came.
+    pub(crate) async fn type_in(&mut self, terminal: u32, input: &[u8], wanted: usize) {
+        let message = [&terminal.to_be_bytes()[..], input].concat();
+        self.0.send(Message::binary(message)).await.expect("the socket takes it");
+        let mut came = 0;
+        while came < wanted {
+            let message = self.0.next().await.expect("the socket stays").expect("it reads");
+            if let Message::Binary(output) = message {
+                came += output.len() - 12; // the terminal's number and the place
+            }
+        }
+    }
+
     /// Runs a command; returns when its own observation is there: events of before are replayed too.
     pub(crate) async fn run(&mut self, command: &str) {
         // A `ref` that was used gets its first answer again.

@@ -71,18 +71,20 @@ impl Input {
         true
     }
 
-    /// Sends what comes, until the stream is cut.
-    async fn carry(&self, mut writing: Writing) {
+    /// Sends what comes, until the stream is cut, or all is sent and nothing more can come.
+    async fn carry(&self, mut writing: Writing, last: &Cell<bool>) {
         loop {
             let next = self.waiting.borrow_mut().pop_front();
             let Some(bytes) = next else {
+                if last.get() {
+                    return;
+                }
                 self.added.notified().await;
                 continue;
             };
-            let length = bytes.len();
-            let sent = writing.send(bytes).await;
-            self.bytes.set(self.bytes.get() - length);
-            if sent.is_err() {
+            self.bytes.set(self.bytes.get() - bytes.len());
+            // What is on its way when the stream is cut is lost: typed twice would be worse.
+            if !matches!(timeout(UNREACHABLE, writing.send(bytes)).await, Ok(Ok(()))) {
                 return;
             }
         }
@@ -325,12 +327,29 @@ struct Following {
     _listed: Listed,
 }
 
-/// The task that sends input; it ends with this.
-struct Carrier(JoinHandle<()>);
+/// The task that sends input. When this is dropped, what was taken is still sent: who types and leaves
+/// has typed.
+struct Carrier {
+    task: JoinHandle<()>,
+    input: Rc<Input>,
+    last: Rc<Cell<bool>>,
+}
+
+impl Carrier {
+    fn new(input: Rc<Input>, writing: Writing) -> Self {
+        let last: Rc<Cell<bool>> = Rc::default();
+        let task = actix_web::rt::spawn({
+            let (input, last) = (Rc::clone(&input), Rc::clone(&last));
+            async move { input.carry(writing, &last).await }
+        });
+        Self { task, input, last }
+    }
+}
 
 impl Drop for Carrier {
     fn drop(&mut self) {
-        self.0.abort();
+        self.last.set(true);
+        self.input.added.notify_one();
     }
 }
 
@@ -363,9 +382,7 @@ impl Following {
         };
         let news = serde_json::from_str(&text)
             .map_err(|error| ApiError::failed("sandbox.refused", error))?;
-        let input = Rc::clone(&self.input);
-        let carrier = actix_web::rt::spawn(async move { input.carry(writing).await });
-        self.stream = Some((reading, Carrier(carrier)));
+        self.stream = Some((reading, Carrier::new(Rc::clone(&self.input), writing)));
         Ok(news)
     }
 
@@ -398,7 +415,12 @@ impl Following {
                     message.put_slice(&bytes);
                     return Some(Out::Binary(message.freeze()));
                 }
-                None => self.stream = None,
+                None => {
+                    // What waits goes over the next one.
+                    if let Some((_, carrier)) = self.stream.take() {
+                        carrier.task.abort();
+                    }
+                }
             }
         }
     }

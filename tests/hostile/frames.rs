@@ -46,10 +46,27 @@ fn texts() -> Vec<Row> {
         text("type in capitals", r#"{"type":"DO","ref":"a"}"#, "denied frame.unknown"),
         text("a server's frame", r#"{"type":"hello","ref":"a"}"#, "denied frame.unknown"),
         text("an event", r#"{"type":"event","event":{"id":0}}"#, "denied frame.unknown"),
+        text("a frame of later", r#"{"type":"watch","ref":"a"}"#, "denied frame.unsupported"),
+        text("terminal without ref", r#"{"type":"terminal.open"}"#, "denied ref.missing"),
         text(
-            "a frame of later",
-            r#"{"type":"terminal.open","ref":"a"}"#,
-            "denied frame.unsupported",
+            "terminal of a wrong type",
+            r#"{"type":"terminal.open","ref":"t","terminal":"one"}"#,
+            "denied frame.malformed",
+        ),
+        text(
+            "terminal of no columns",
+            r#"{"type":"terminal.open","ref":"t","cols":0}"#,
+            "denied terminal.malformed",
+        ),
+        text(
+            "terminal that is none",
+            r#"{"type":"terminal.open","ref":"t","terminal":4000000000}"#,
+            "denied terminal.unknown",
+        ),
+        text(
+            "terminal that is not followed",
+            r#"{"type":"terminal.drive","ref":"t","terminal":7}"#,
+            "denied terminal.not_followed",
         ),
         text("no ref", r#"{"type":"do","action":{"action":"run"}}"#, "denied ref.missing"),
         text("null ref", r#"{"type":"do","ref":null,"action":{}}"#, "denied ref.missing"),
@@ -288,13 +305,14 @@ fn raw() -> Vec<Row> {
     let long = wire::frame(0x81, &vec![b' '; (24 << 20) + 1]);
     let unmasked = [&[0x81, u8::try_from(ping.len()).expect("short")][..], ping].concat();
     vec![
-        row("binary", wire::frame(0x82, b"\0\x01"), "denied frame.binary_unsupported"),
+        row("binary", wire::frame(0x82, b"\0\x01"), "denied terminal.malformed"),
+        row("input", wire::frame(0x82, b"\0\0\0\x01x"), "denied terminal.not_followed"),
         row("fragments with a ping between", fragments.concat(), "pong"),
         row("a fragment for each byte", bytewise, "pong"),
         row(
             "fragmented binary",
             [wire::frame(0x02, b"a"), wire::frame(0x80, b"b")].concat(),
-            "denied frame.binary_unsupported",
+            "denied terminal.malformed",
         ),
         row("invalid UTF-8", wire::frame(0x81, b"{\"type\":\"\xff\"}"), "close 1007"),
         row("UTF-8 cut at a fragment's end", split, "close 1007"),

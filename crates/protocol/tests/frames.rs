@@ -16,6 +16,7 @@ use staithe_protocol::{
     frames::{ClientFrame, Role, ServerFrame, ServerName},
     observation::RunObservation,
     runner::{Answer, Call, CallFailed, FromRunner, Hello, Limits, ServerInfo, ToRunner},
+    terminal::{Driving, TerminalCommand, TerminalExit, TerminalInfo, TerminalNews, TerminalSize},
 };
 
 fn survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
@@ -138,6 +139,104 @@ fn client_frames() -> impl Strategy<Value = ClientFrame> {
         (text(), file_ops()).prop_map(|(reference, op)| ClientFrame::File { reference, op }),
         maybe_text().prop_map(|reference| ClientFrame::Interrupt { reference }),
         maybe_text().prop_map(|nonce| ClientFrame::Ping { nonce: nonce.map(Value::from) }),
+        terminal_frames(),
+    ]
+}
+
+fn terminal_frames() -> impl Strategy<Value = ClientFrame> {
+    let command = option::of(prop_oneof![
+        text().prop_map(TerminalCommand::Line),
+        vec(text(), 0..3).prop_map(TerminalCommand::Words),
+    ]);
+    let open = (
+        (text(), maybe_text(), maybe_text(), maybe_text()),
+        command,
+        any::<[Option<u16>; 2]>(),
+        any::<(Option<u32>, Option<u64>)>(),
+    )
+        .prop_map(
+            |((reference, epoch, name, cwd), command, [cols, rows], (terminal, from))| {
+                ClientFrame::TerminalOpen {
+                    reference,
+                    terminal,
+                    from,
+                    epoch,
+                    name,
+                    command,
+                    cwd,
+                    cols,
+                    rows,
+                }
+            },
+        );
+    prop_oneof![
+        open,
+        (maybe_text(), any::<(u32, u16, u16)>()).prop_map(|(reference, (terminal, cols, rows))| {
+            ClientFrame::TerminalResize { reference, terminal, cols, rows }
+        }),
+        (text(), any::<(u32, bool)>()).prop_map(|(reference, (terminal, kill))| {
+            ClientFrame::TerminalClose { reference, terminal, kill }
+        }),
+        (text(), any::<(u32, bool)>()).prop_map(|(reference, (terminal, drive))| {
+            ClientFrame::TerminalDrive { reference, terminal, drive }
+        }),
+        (text(), text(), any::<u32>()).prop_map(|(reference, name, terminal)| {
+            ClientFrame::TerminalRename { reference, terminal, name }
+        }),
+        text().prop_map(|reference| ClientFrame::TerminalList { reference }),
+        (text(), any::<u32>())
+            .prop_map(|(reference, terminal)| ClientFrame::TerminalDetach { reference, terminal }),
+    ]
+}
+
+fn sizes() -> impl Strategy<Value = TerminalSize> {
+    any::<(u16, u16)>().prop_map(|(cols, rows)| TerminalSize { cols, rows })
+}
+
+fn exits() -> impl Strategy<Value = TerminalExit> {
+    any::<(i64, Option<i64>)>().prop_map(|(code, signal)| TerminalExit { code, signal })
+}
+
+fn terminals() -> impl Strategy<Value = TerminalInfo> {
+    let numbers = any::<(u32, u64, u64, u32)>();
+    let texts = (text(), text(), text(), maybe_text());
+    (numbers, texts, sizes(), option::of(exits())).prop_map(
+        |((id, offset, oldest, followers), (epoch, name, title, driver), size, exit)| {
+            TerminalInfo {
+                id,
+                epoch,
+                name,
+                title,
+                size,
+                offset,
+                oldest,
+                driving: Driving::One,
+                driver,
+                followers,
+                exit,
+            }
+        },
+    )
+}
+
+fn terminal_news() -> impl Strategy<Value = TerminalNews> {
+    prop_oneof![
+        (terminals(), text()).prop_map(|(info, you)| TerminalNews::Opened { info, you }),
+        (any::<(u64, u64)>(), sizes()).prop_map(|((offset, bytes), size)| TerminalNews::Replay {
+            offset,
+            bytes,
+            size
+        }),
+        (any::<u64>(), sizes()).prop_map(|(offset, size)| TerminalNews::Size { offset, size }),
+        (text(), text()).prop_map(|(title, name)| TerminalNews::Title { title, name }),
+        maybe_text().prop_map(|driver| TerminalNews::Driver { driver }),
+        (exits(), any::<u64>()).prop_map(|(exit, offset)| TerminalNews::Exit { exit, offset }),
+        (text(), text(), any::<u64>()).prop_map(|(code, reason, bytes)| TerminalNews::Refused {
+            code,
+            reason,
+            bytes
+        }),
+        (text(), text()).prop_map(|(code, reason)| TerminalNews::Gone { code, reason }),
     ]
 }
 
@@ -164,8 +263,20 @@ fn server_frames() -> impl Strategy<Value = ServerFrame> {
             event_id,
             running,
             file: file.map(Box::new),
+            terminals: None,
         },
     );
+    let listed = (text(), vec(terminals(), 0..3)).prop_map(|(reference, all)| ServerFrame::Done {
+        reference,
+        event_id: None,
+        running: None,
+        file: None,
+        terminals: Some(all),
+    });
+    let terminal =
+        (any::<u32>(), text(), terminal_news()).prop_map(|(terminal, reference, news)| {
+            ServerFrame::Terminal { terminal, reference, news }
+        });
     let denied = (maybe_text(), text(), text(), maybe_text(), maybe_text(), maybe_text()).prop_map(
         |(reference, code, reason, current_version, current_content, moved_to)| {
             ServerFrame::Denied {
@@ -182,6 +293,8 @@ fn server_frames() -> impl Strategy<Value = ServerFrame> {
         hello,
         any::<u64>().prop_map(|oldest| ServerFrame::Expired { oldest: EventId(oldest) }),
         done,
+        listed,
+        terminal,
         denied,
         (text(), text(), text(), any::<u64>()).prop_map(
             |(reference, code, reason, retry_after)| ServerFrame::Unavailable {
