@@ -127,8 +127,7 @@ pub(super) async fn folder(
     let came = pump(course, response, pieces).await;
     let unpacked = unpacked.await.map_err(CopyFailed::cut)?;
     came?; // a cut explains what is wrong with the archive
-    let bytes =
-        unpacked.map_err(|error| CopyFailed::Here(format!("{}: {error}", to.display())))?;
+    let bytes = unpacked.map_err(|error| CopyFailed::Here(format!("{}: {error}", to.display())))?;
     Ok(Copied { from: format!("{id}:{from}"), to: to.display().to_string(), bytes })
 }
 

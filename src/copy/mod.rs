@@ -126,7 +126,8 @@ impl Tries {
 
 /// Runs it.
 pub fn run(cp: &Cp) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(copy(cp)),
         Err(error) => Err(CopyFailed::Here(error.to_string())),

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn names_are_put_below_folders() {
-        for (path, name) in [("a/b/", Some("b")), ("a", Some("a")), (".", None), ("a/..", None), ("/", None)] {
+        for (path, name) in
+            [("a/b/", Some("b")), ("a", Some("a")), (".", None), ("a/..", None), ("/", None)]
+        {
             assert_eq!(name_of(path), name, "{path}");
         }
         for (folder, path) in [("", "n"), ("a", "a/n"), ("a/", "a/n"), ("/", "/n")] {

@@ -92,7 +92,8 @@ async fn send(
     (from, upload): (&str, &str),
     offset: u64,
 ) -> Result<u64, CopyFailed> {
-    let mut file = File::open(from).map_err(|error| CopyFailed::Here(format!("{from}: {error}")))?;
+    let mut file =
+        File::open(from).map_err(|error| CopyFailed::Here(format!("{from}: {error}")))?;
     file.seek(SeekFrom::Start(offset))
         .map_err(|error| CopyFailed::Here(format!("{from}: {error}")))?;
     let (pieces, queue) = mpsc::channel(PIECES);
@@ -144,7 +145,10 @@ pub(super) async fn folder(
 }
 
 /// stdin: an archive for a folder, or a file's bytes.
-pub(super) async fn stdin(course: &Course<'_>, (id, to): (SessionId, &str)) -> Result<Copied, CopyFailed> {
+pub(super) async fn stdin(
+    course: &Course<'_>,
+    (id, to): (SessionId, &str),
+) -> Result<Copied, CopyFailed> {
     course.bar.begin("-", 0);
     let read = |pieces: Pieces| {
         let mut out = Packed { pieces, waiting: Vec::new() };

@@ -93,7 +93,11 @@ impl Server {
     }
 
     /// What is known of a path in a workspace; none if nothing is there.
-    pub(super) async fn stat(&self, id: SessionId, path: &str) -> Result<Option<EntryType>, CopyFailed> {
+    pub(super) async fn stat(
+        &self,
+        id: SessionId,
+        path: &str,
+    ) -> Result<Option<EntryType>, CopyFailed> {
         if path.trim_matches('/').is_empty() {
             return Ok(Some(EntryType::Dir));
         }

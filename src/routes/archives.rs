@@ -6,7 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{
     body,
-    files::{Upload, allow_size, announced, line, origin, refusal, relay, unreachable_runner, whole},
+    files::{
+        Upload, allow_size, announced, line, origin, refusal, relay, unreachable_runner, whole,
+    },
 };
 use crate::{
     auth::{Identity, Need},
@@ -43,7 +45,8 @@ pub async fn get(
     let path = path_of(&request)?;
     let mut address = format!("/archive?path={}&format={format}", body::encode(&path));
     for pattern in body::parameters(&request, "ignore")? {
-        write!(address, "&ignore={}", body::encode(&pattern)).expect("writing to a string succeeds");
+        write!(address, "&ignore={}", body::encode(&pattern))
+            .expect("writing to a string succeeds");
     }
     let reply = line(&session).await?.get(&address).await.map_err(unreachable_runner)?;
     if reply.status() != 200 {
@@ -75,8 +78,7 @@ pub async fn put(
         body::encode(&path),
         body::encode(on_conflict.as_deref().unwrap_or("fail")),
     );
-    let upload =
-        Upload { method: hyper::Method::PUT, address, headers: vec![origin()], limit };
+    let upload = Upload { method: hyper::Method::PUT, address, headers: vec![origin()], limit };
     let reply = upload.send(&line(&session).await?, &request, payload).await?;
     if reply.status() != 200 {
         return Err(refusal(reply).await);

@@ -110,7 +110,8 @@ pub async fn get(
     let download =
         body::parameter::<u8>(&request, "download")?.is_some_and(|download| download != 0);
     let wanted = headers(&request, &["Range", "If-Range", "If-None-Match"]);
-    let method = if request.method() == Method::HEAD { hyper::Method::HEAD } else { hyper::Method::GET };
+    let method =
+        if request.method() == Method::HEAD { hyper::Method::HEAD } else { hyper::Method::GET };
     let reply = line(&session)
         .await?
         .request(method, &format!("/files/content?path={}", body::encode(&path)), &wanted, None)

@@ -53,10 +53,7 @@ pub async fn options(
     response
         .insert_header(("Tus-Resumable", "1.0.0"))
         .insert_header(("Tus-Version", "1.0.0"))
-        .insert_header((
-            "Tus-Extension",
-            "creation,creation-with-upload,expiration,termination",
-        ));
+        .insert_header(("Tus-Extension", "creation,creation-with-upload,expiration,termination"));
     if front.settings.max_upload > 0 {
         response.insert_header(("Tus-Max-Size", front.settings.max_upload.to_string()));
     }
@@ -118,10 +115,8 @@ async fn forward(
 
 async fn answer(id: SessionId, reply: Reply) -> Result<HttpResponse, ApiError> {
     let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    let told: Vec<_> = TOLD
-        .iter()
-        .filter_map(|name| Some((*name, reply.header(name)?.to_owned())))
-        .collect();
+    let told: Vec<_> =
+        TOLD.iter().filter_map(|name| Some((*name, reply.header(name)?.to_owned()))).collect();
     let location = reply.header("location").map(|location| format!("/api/sessions/{id}{location}"));
     let mut response = if status.is_success() {
         HttpResponse::build(status)

@@ -10,7 +10,11 @@ use std::{
 use data_encoding::BASE64;
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::TcpStream,
+    time::{Instant, interval},
+};
 
 use crate::{
     ENGINE,
@@ -19,6 +23,8 @@ use crate::{
 
 /// From a session's making until it is ready.
 const LIMIT: Duration = Duration::from_mins(1);
+/// Between two looks at something that tells nobody.
+const LOOK: Duration = Duration::from_millis(20);
 const TUS: (&str, &str) = ("tus-resumable", "1.0.0");
 const CONTENT: (&str, &str) = ("content-type", "application/offset+octet-stream");
 
@@ -48,10 +54,18 @@ pub(crate) async fn create(server: &Server, id: &str, path: &str, length: u64) -
     header(&made, "location")
 }
 
+/// How much has come; waits until the sandbox can be asked.
 pub(crate) async fn offset(server: &Server, upload: &str) -> u64 {
-    let head = server.request(Method::HEAD, upload, &[TUS], vec![]).await;
-    assert_eq!(head.0, 200);
-    header(&head, "upload-offset").parse().unwrap()
+    let begun = Instant::now();
+    let mut look = interval(LOOK);
+    loop {
+        look.tick().await;
+        let head = server.request(Method::HEAD, upload, &[TUS], vec![]).await;
+        if head.0 == 200 {
+            return header(&head, "upload-offset").parse().unwrap();
+        }
+        assert!(head.0 == 503 && begun.elapsed() < LIMIT, "{}", head.0);
+    }
 }
 
 /// Begins a `PATCH` by hand, so that it can be cut wherever it pleases.
@@ -84,7 +98,10 @@ async fn parts_of_a_file_are_of_the_version_that_is_meant() {
     let tag = header(&part, "etag");
     let head = server.request(Method::HEAD, &file, &[], vec![]).await;
     assert_eq!((head.0, header(&head, "content-length"), head.2.len()), (200, "10".to_owned(), 0));
-    assert_eq!((header(&head, "etag"), header(&head, "accept-ranges")), (tag.clone(), "bytes".to_owned()));
+    assert_eq!(
+        (header(&head, "etag"), header(&head, "accept-ranges")),
+        (tag.clone(), "bytes".to_owned())
+    );
     let beyond = server.get(&file, &[("range", "bytes=99-")]).await;
     assert_eq!((beyond.0, header(&beyond, "content-range")), (416, "bytes */10".to_owned()));
     assert_eq!(server.get(&file, &[("if-none-match", tag.as_str())]).await.0, 304);
@@ -135,7 +152,8 @@ async fn an_upload_goes_on_after_a_cut_and_after_the_servers_end() {
     assert_eq!((refused.0, &json_of(&refused)["code"]), (409, &json!("BAD_MESSAGE")));
     let got = server.get(&format!("/api/sessions/{id}/files/up"), &[]).await;
     assert!(got.2 == content, "half of a body is no file");
-    let options = server.request(Method::OPTIONS, &format!("/api/sessions/{id}/uploads"), &[], vec![]).await;
+    let options =
+        server.request(Method::OPTIONS, &format!("/api/sessions/{id}/uploads"), &[], vec![]).await;
     assert_eq!((options.0, header(&options, "tus-version")), (204, "1.0.0".to_owned()));
 }
 
@@ -149,7 +167,8 @@ async fn a_folder_comes_back_as_it_went_and_an_archive_that_leaves_is_refused() 
         assert_eq!(server.put(&file, &[], path.as_bytes().to_vec()).await.0, 200);
     }
     for format in ["zip", "tar", "tar.zst"] {
-        let packed = server.get(&format!("{base}/archive/d?format={format}&ignore=node_modules"), &[]).await;
+        let packed =
+            server.get(&format!("{base}/archive/d?format={format}&ignore=node_modules"), &[]).await;
         assert_eq!(packed.0, 200);
         let name = format!("attachment; filename*=UTF-8''d.{format}");
         assert_eq!(header(&packed, "content-disposition"), name);
@@ -224,7 +243,9 @@ async fn cp_copies_files_and_folders_both_ways() {
     assert_eq!(run(&[&there("again/sub/f"), "-"], b"").await, b"deep");
 
     // A part of the same version is taken up; the rest of it comes.
-    let head = server.request(Method::HEAD, &format!("/api/sessions/{id}/files/in/one.bin"), &[], vec![]).await;
+    let head = server
+        .request(Method::HEAD, &format!("/api/sessions/{id}/files/in/one.bin"), &[], vec![])
+        .await;
     let tag = header(&head, "etag");
     let hash = <sha2::Sha256 as sha2::Digest>::digest(tag.as_bytes());
     let part = format!(".three.bin.{}.staithe-part", data_encoding::HEXLOWER.encode(&hash[..8]));

@@ -166,19 +166,18 @@ fn server_frames() -> impl Strategy<Value = ServerFrame> {
             file: file.map(Box::new),
         },
     );
-    let denied =
-        (maybe_text(), text(), text(), maybe_text(), maybe_text(), maybe_text()).prop_map(
-            |(reference, code, reason, current_version, current_content, moved_to)| {
-                ServerFrame::Denied {
-                    reference,
-                    code,
-                    reason,
-                    current_version,
-                    current_content,
-                    moved_to,
-                }
-            },
-        );
+    let denied = (maybe_text(), text(), text(), maybe_text(), maybe_text(), maybe_text()).prop_map(
+        |(reference, code, reason, current_version, current_content, moved_to)| {
+            ServerFrame::Denied {
+                reference,
+                code,
+                reason,
+                current_version,
+                current_content,
+                moved_to,
+            }
+        },
+    );
     prop_oneof![
         hello,
         any::<u64>().prop_map(|oldest| ServerFrame::Expired { oldest: EventId(oldest) }),

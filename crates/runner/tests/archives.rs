@@ -1,5 +1,7 @@
 //! Folders as archives, both ways.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::{
@@ -63,7 +65,8 @@ fn fill(dir: &Path) {
     std::fs::write(dir.join("a/run"), "#!").unwrap();
     std::fs::set_permissions(dir.join("a/run"), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(dir.join("a/none"), "").unwrap();
-    let big: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[usize::from(n % 7 == 0)]).collect();
+    let big: Vec<u8> =
+        (0..3_000_000_u32).map(|n| n.to_le_bytes()[usize::from(n % 7 == 0)]).collect();
     std::fs::write(dir.join("big"), big).unwrap();
     let deep = format!("{}/{}", "n".repeat(90), "m".repeat(200));
     std::fs::create_dir_all(dir.join(&deep)).unwrap();
@@ -83,11 +86,14 @@ async fn a_folder_goes_out_and_comes_back_in_every_form() {
         assert_eq!(status, 200);
         let (_, again) = pack(&runner, &format!("path=d&format={format}")).await;
         assert!(archive == again, "{format}: the same archive twice");
-        let (status, told) = unpack(&runner, &format!("path=back/{format}&format={format}"), archive).await;
+        let (status, told) =
+            unpack(&runner, &format!("path=back/{format}&format={format}"), archive).await;
         assert_eq!((status, &told["entries"]), (200, &json!(before.len())), "{told}");
         let after = all_of(&runner.workspace().join("back").join(format));
         assert_eq!(after, before, "{format}");
-        let (_, some) = pack(&runner, &format!("path=d&format={format}&ignore=node_modules%2F&ignore=big")).await;
+        let (_, some) =
+            pack(&runner, &format!("path=d&format={format}&ignore=node_modules%2F&ignore=big"))
+                .await;
         unpack(&runner, &format!("path=some/{format}&format={format}"), some).await;
         let some = all_of(&runner.workspace().join("some").join(format));
         let wanted: BTreeMap<_, _> = before
@@ -124,8 +130,11 @@ async fn other_programs_read_what_is_packed_and_what_is_not_is_told() {
     zip.by_name("f").unwrap().read_to_string(&mut content).unwrap();
     assert_eq!(content, "content");
     let (_, tar) = pack(&runner, "format=tar").await;
-    let listed = std::process::Command::new("tar").arg("-t").stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped()).spawn();
+    let listed = std::process::Command::new("tar")
+        .arg("-t")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn();
     let mut listed = listed.unwrap();
     listed.stdin.take().unwrap().write_all(&tar).unwrap();
     let listed = String::from_utf8(listed.wait_with_output().unwrap().stdout).unwrap();
@@ -187,14 +196,28 @@ async fn an_archive_that_leaves_or_lies_is_refused_whole() {
         }
     }
     // Through a link in the archive, and through one that is there.
-    let through = tar_of(&[(EntryType::Symlink, "l", "d", b""), (EntryType::Directory, "d", "", b""), (FILE, "l/f", "", b"x")]);
+    let through = tar_of(&[
+        (EntryType::Symlink, "l", "d", b""),
+        (EntryType::Directory, "d", "", b""),
+        (FILE, "l/f", "", b"x"),
+    ]);
     assert_eq!(unpack(&runner, "path=new&format=tar", through).await.1["code"], "BAD_MESSAGE");
     for path in ["there", "there/new", "../outside"] {
-        let (_, told) = unpack(&runner, &format!("path={path}&format=tar&on_conflict=overwrite"), tar_of(&[good])).await;
+        let (_, told) = unpack(
+            &runner,
+            &format!("path={path}&format=tar&on_conflict=overwrite"),
+            tar_of(&[good]),
+        )
+        .await;
         let code = told["code"].as_str().unwrap();
-        assert!(["OUTSIDE_WORKSPACE", "NOT_DIRECTORY", "BAD_MESSAGE"].contains(&code), "{path}: {told}");
+        assert!(
+            ["OUTSIDE_WORKSPACE", "NOT_DIRECTORY", "BAD_MESSAGE"].contains(&code),
+            "{path}: {told}"
+        );
     }
-    for (format, junk) in [("tar", &b"junk that is no archive"[..]), ("tar.zst", b"junk"), ("zip", b"junk")] {
+    for (format, junk) in
+        [("tar", &b"junk that is no archive"[..]), ("tar.zst", b"junk"), ("zip", b"junk")]
+    {
         let (_, told) = unpack(&runner, &format!("path=new&format={format}"), junk.to_vec()).await;
         assert_eq!(told["code"], "BAD_MESSAGE", "{format}: {told}");
     }
@@ -235,7 +258,8 @@ async fn what_is_larger_than_allowed_is_refused_before_it_is_there() {
         assert!(told["message"].as_str().unwrap().contains(words), "{told}");
     }
     assert!(all_of(&runner.workspace()).is_empty(), "nothing was left over");
-    let (status, told) = unpack(&runner, "path=d&format=tar&max_ratio=100&max_entries=1", tar).await;
+    let (status, told) =
+        unpack(&runner, "path=d&format=tar&max_ratio=100&max_entries=1", tar).await;
     assert_eq!((status, &told["bytes"]), (200, &json!(zeros.len())), "{told}");
 }
 
@@ -268,16 +292,22 @@ async fn what_is_there_stays_gives_way_or_stops_it_all() {
             assert_eq!(told["skipped"], 1);
         }
     }
-    assert_eq!(std::fs::metadata(dir.join("s/new")).unwrap().mode() & 0o7777, 0o755, "no owner's rights");
+    assert_eq!(
+        std::fs::metadata(dir.join("s/new")).unwrap().mode() & 0o7777,
+        0o755,
+        "no owner's rights"
+    );
     reset();
     std::fs::remove_dir_all(dir.join("s")).unwrap();
     std::fs::write(dir.join("s"), "a file").unwrap();
-    let (_, told) = unpack(&runner, "path=d&format=tar&on_conflict=overwrite", archive.clone()).await;
+    let (_, told) =
+        unpack(&runner, "path=d&format=tar&on_conflict=overwrite", archive.clone()).await;
     assert_eq!(told["code"], "NOT_DIRECTORY");
     // Into the workspace itself.
     let (status, _) = unpack(&runner, "format=tar&on_conflict=fail", archive).await;
     assert_eq!(status, 200);
-    let mut left: Vec<_> = std::fs::read_dir(runner.workspace()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut left: Vec<_> =
+        std::fs::read_dir(runner.workspace()).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["d", "s"]);
 }

@@ -1,5 +1,7 @@
 //! Parts of files, uploads that resume, and what a client can say of an operation.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::{
@@ -53,7 +55,8 @@ async fn a_list_leaves_out_what_patterns_name_and_tells_versions() {
     let runner = Runner::start().await;
     let mut line = runner.line().await;
     for path in ["p/node_modules/x/y", "p/src/a.o", "p/src/a.c", "p/b.o"] {
-        let create = json!({ "op": "create", "path": path, "content": path, "create_parents": true });
+        let create =
+            json!({ "op": "create", "path": path, "content": path, "create_parents": true });
         op(&mut line, create).await.unwrap();
     }
     let list = json!({ "op": "list", "path": "p", "depth": 9, "versions": true, "ignore": ["node_modules/", "/*.o"] });
@@ -99,13 +102,8 @@ async fn a_file_that_is_replaced_keeps_what_belongs_to_it_but_not_its_owners_rig
     std::fs::write(&file, "old").unwrap();
     std::fs::hard_link(&file, runner.workspace().join("other")).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o4751)).unwrap();
-    let attached = rustix::fs::setxattr(
-        &file,
-        "user.note",
-        b"mine",
-        rustix::fs::XattrFlags::empty(),
-    )
-    .is_ok();
+    let attached =
+        rustix::fs::setxattr(&file, "user.note", b"mine", rustix::fs::XattrFlags::empty()).is_ok();
     op(&mut line, json!({ "op": "write", "path": "f", "content": "new", "force": true }))
         .await
         .unwrap();
@@ -116,7 +114,11 @@ async fn a_file_that_is_replaced_keeps_what_belongs_to_it_but_not_its_owners_rig
     assert_eq!(&value[..length], if attached { &b"mine"[..] } else { b"" });
 }
 
-async fn get(runner: &Runner, method: Method, headers: &[(&'static str, &str)]) -> (u16, HeaderMap, Bytes) {
+async fn get(
+    runner: &Runner,
+    method: Method,
+    headers: &[(&'static str, &str)],
+) -> (u16, HeaderMap, Bytes) {
     let mut all = vec![(KEY_HEADER, KEY)];
     all.extend(headers);
     let (status, headers, body) = runner.http(method, "/files/content?path=f", &all, "").await;
@@ -162,8 +164,7 @@ async fn a_download_is_of_one_file_whatever_happens_to_its_name_and_to_itself() 
     for replaced in [true, false] {
         std::fs::write(&file, vec![1_u8; SIZE]).unwrap();
         let request = Request::get("/files/content?path=f").header(KEY_HEADER, KEY);
-        let mut body =
-            begin(&runner, request.body(Full::default()).unwrap()).await.into_body();
+        let mut body = begin(&runner, request.body(Full::default()).unwrap()).await.into_body();
         let mut got = body.frame().await.unwrap().unwrap().into_data().unwrap().len();
         if replaced {
             std::fs::write(runner.workspace().join("g"), vec![2_u8; SIZE]).unwrap();
@@ -240,7 +241,12 @@ fn names(runner: &Runner, path: &str) -> Vec<String> {
 async fn an_upload_goes_on_where_it_was_cut_even_in_another_runner() {
     let mut runner = Runner::start().await;
     let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| n.to_le_bytes()[1] ^ 3).collect();
-    let made = create(&runner, bytes.len(), &[("path", "d/f"), ("create_parents", "true"), ("mode", "750")]).await;
+    let made = create(
+        &runner,
+        bytes.len(),
+        &[("path", "d/f"), ("create_parents", "true"), ("mode", "750")],
+    )
+    .await;
     let upload = location(&made);
     assert!(made.1["upload-expires"].to_str().unwrap().ends_with(" GMT"));
 
@@ -277,7 +283,8 @@ async fn an_upload_goes_on_where_it_was_cut_even_in_another_runner() {
     // Who did not hear that it is done asks again.
     let head = tus(&runner, Method::HEAD, &upload, &[], b"").await;
     assert_eq!((head.0, offset(&head)), (200, 1_000_000));
-    let (_, headers, _) = runner.http(Method::HEAD, "/files/content?path=d/f", &[(KEY_HEADER, KEY)], "").await;
+    let (_, headers, _) =
+        runner.http(Method::HEAD, "/files/content?path=d/f", &[(KEY_HEADER, KEY)], "").await;
     assert_eq!(head.1["etag"], headers["etag"]);
     other.kill().unwrap();
     other.wait().unwrap();
@@ -314,9 +321,13 @@ async fn an_upload_that_can_not_be_is_refused_and_one_given_up_leaves_nothing() 
         let told = create(&runner, length, pairs).await;
         assert_eq!((told.0, &told.2["code"]), (status, &json!(code)), "{told:?}");
     }
-    let (status, headers, _) = runner.http(Method::POST, "/uploads", &[(KEY_HEADER, KEY)], "").await;
+    let (status, headers, _) =
+        runner.http(Method::POST, "/uploads", &[(KEY_HEADER, KEY)], "").await;
     assert_eq!((status.as_u16(), &headers["tus-version"]), (412, &"1.0.0".parse().unwrap()));
-    assert_eq!(tus(&runner, Method::POST, "/uploads", &[metadata(&[("path", "f")])], b"").await.0, 400);
+    assert_eq!(
+        tus(&runner, Method::POST, "/uploads", &[metadata(&[("path", "f")])], b"").await.0,
+        400
+    );
 
     let upload = location(&create(&runner, 5, &[("path", "f")]).await);
     assert_eq!(tus(&runner, Method::PATCH, &upload, &content(0), b"123456").await.0, 413);
@@ -329,7 +340,9 @@ async fn an_upload_that_can_not_be_is_refused_and_one_given_up_leaves_nothing() 
     // Nothing at all, and all of it at once.
     let empty = create(&runner, 0, &[("path", "empty")]).await;
     assert_eq!((empty.0, offset(&empty)), (201, 0));
-    let whole = [content(0), vec![("Upload-Length", "3".to_owned()), metadata(&[("filename", "all")])]].concat();
+    let whole =
+        [content(0), vec![("Upload-Length", "3".to_owned()), metadata(&[("filename", "all")])]]
+            .concat();
     let whole = tus(&runner, Method::POST, "/uploads", &whole, b"abc").await;
     assert_eq!((whole.0, offset(&whole)), (201, 3));
     let mut left = names(&runner, "");

@@ -145,8 +145,11 @@ async fn unpack(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         Some(Ok(number)) => Ok(number),
         Some(Err(_)) => Err(wrong(&format!("`{name}` is no number."))),
     };
-    let limits =
-        Limits { entries: limit("max_entries")?, bytes: limit("max_bytes")?, ratio: limit("max_ratio")? };
+    let limits = Limits {
+        entries: limit("max_entries")?,
+        bytes: limit("max_bytes")?,
+        ratio: limit("max_ratio")?,
+    };
     let path = query(&request, "path").unwrap_or_default();
     let origin = origin(request.headers());
     let begun = app.on_files(move |files| Unpacking::begin(files, &path));
@@ -157,7 +160,9 @@ async fn unpack(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     let done = app.on_files(move |files| {
         let mut unpacking = unpacking;
         match end {
-            End::Whole => unpacking.finish(files, format, limits, on_conflict).map_err(Refusal::File),
+            End::Whole => {
+                unpacking.finish(files, format, limits, on_conflict).map_err(Refusal::File)
+            }
             End::Cut(reason) => Err(bad(&reason)),
             End::Denied(denied) => Err(Refusal::File(denied)),
         }

@@ -22,8 +22,7 @@ pub(super) fn inside(raw: &[u8]) -> Result<String, FileDenied> {
     if path.starts_with('/') {
         return Err(leaves(path));
     }
-    let names: Vec<&str> =
-        path.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    let names: Vec<&str> = path.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
     if names.contains(&"..") {
         return Err(leaves(path));
     }
@@ -78,7 +77,9 @@ mod tests {
         }
         let long = "x".repeat(256);
         let deep = "x/".repeat(300);
-        for raw in [&b"a\0b"[..], b"\xff", long.as_bytes(), deep.as_bytes(), "ä".repeat(5000).as_bytes()] {
+        for raw in
+            [&b"a\0b"[..], b"\xff", long.as_bytes(), deep.as_bytes(), "ä".repeat(5000).as_bytes()]
+        {
             assert_eq!(inside(raw).map_err(|denied| denied.code), Err(FileCode::BadMessage));
         }
     }
@@ -88,9 +89,14 @@ mod tests {
         for (path, target) in [("a", "b"), ("a/b/c", "../../d"), ("a/b", "../b/c"), ("a", "./b/")] {
             assert!(stays(path, target).is_ok(), "{path} {target}");
         }
-        for (path, target) in
-            [("a", ".."), ("a", "/b"), ("a/b", "../.."), ("a/b", "c/../../.."), ("a/b", "c/../d"), ("a", "")]
-        {
+        for (path, target) in [
+            ("a", ".."),
+            ("a", "/b"),
+            ("a/b", "../.."),
+            ("a/b", "c/../../.."),
+            ("a/b", "c/../d"),
+            ("a", ""),
+        ] {
             assert!(stays(path, target).is_err(), "{path} {target}");
         }
     }

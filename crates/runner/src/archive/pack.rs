@@ -123,7 +123,7 @@ impl Pack {
 
     fn leave_out(&mut self, path: &str, why: &str) {
         if self.left_out.len() < MOST_LEFT_OUT {
-            self.left_out.push_str(&format!("{path:?}: {why}\n"));
+            self.left_out.extend([&format!("{path:?}"), ": ", why, "\n"]);
         }
     }
 
@@ -151,7 +151,9 @@ impl Pack {
         }
         let most = usize::try_from(current.left).unwrap_or(READ).min(READ);
         let length = match current.file.read(&mut self.buffer[..most]) {
-            Ok(0) => Err("it became shorter while it was read; zeros stand for the rest".to_owned()),
+            Ok(0) => {
+                Err("it became shorter while it was read; zeros stand for the rest".to_owned())
+            }
             Ok(length) => Ok(length),
             Err(error) => Err(format!("it can't be read ({error}); zeros stand for the rest")),
         };

@@ -63,23 +63,38 @@ fn tar_of_one(name: &str) -> Vec<u8> {
 /// One thing that a client may ask for; what was read by it.
 fn ask(files: &Files, round: usize, thread: usize) -> Result<Vec<u8>, FileDenied> {
     let own = format!("{thread}-{round}");
-    let json = |value| files.carry_out(op(value)).map(|done| {
-        let entries = done.entries.unwrap_or_default();
-        let names = entries.into_iter().map(|entry| entry.path).collect::<String>();
-        (done.content.unwrap_or_default() + &names).into_bytes()
-    });
+    let json = |value| {
+        files.carry_out(op(value)).map(|done| {
+            let entries = done.entries.unwrap_or_default();
+            let names = entries.into_iter().map(|entry| entry.path).collect::<String>();
+            (done.content.unwrap_or_default() + &names).into_bytes()
+        })
+    };
     match round % 13 {
         0 | 1 => json(serde_json::json!({ "op": "read", "path": "d/f" })),
         2 => json(serde_json::json!({ "op": "list", "path": "p", "depth": 9, "versions": true })),
-        3 => json(serde_json::json!({ "op": "write", "path": "d/f", "content": "inside", "force": true })),
-        4 => json(serde_json::json!({ "op": "create", "path": format!("p/q/{own}/new"), "content": "x", "create_parents": true })),
-        5 => json(serde_json::json!({ "op": "delete", "path": "t/u", "recursive": true, "force": true })),
-        6 => json(serde_json::json!({ "op": "mkdir", "path": format!("d/{own}"), "parents": true })),
-        7 => json(serde_json::json!({ "op": "rename", "path": "d/f", "to": "p/q/f", "overwrite": true })),
-        8 => json(serde_json::json!({ "op": "delete", "path": "p", "recursive": true, "force": true })),
+        3 => json(
+            serde_json::json!({ "op": "write", "path": "d/f", "content": "inside", "force": true }),
+        ),
+        4 => json(
+            serde_json::json!({ "op": "create", "path": format!("p/q/{own}/new"), "content": "x", "create_parents": true }),
+        ),
+        5 => json(
+            serde_json::json!({ "op": "delete", "path": "t/u", "recursive": true, "force": true }),
+        ),
+        6 => {
+            json(serde_json::json!({ "op": "mkdir", "path": format!("d/{own}"), "parents": true }))
+        }
+        7 => json(
+            serde_json::json!({ "op": "rename", "path": "d/f", "to": "p/q/f", "overwrite": true }),
+        ),
+        8 => json(
+            serde_json::json!({ "op": "delete", "path": "p", "recursive": true, "force": true }),
+        ),
         9 => packed(files, ["d", "p", "t", ""][round / 13 % 4]),
         10 => {
-            let mut unpacking = Unpacking::begin(files, ["d/sub", "t/u/sub", "p/q"][round / 13 % 3])?;
+            let mut unpacking =
+                Unpacking::begin(files, ["d/sub", "t/u/sub", "p/q"][round / 13 % 3])?;
             unpacking.write(&tar_of_one("deep/g")).unwrap();
             let limits = Limits::default();
             unpacking.finish(files, Format::Tar, limits, OnConflict::Overwrite).map(|_| vec![])
@@ -93,7 +108,9 @@ fn ask(files: &Files, round: usize, thread: usize) -> Result<Vec<u8>, FileDenied
             upload.write(b" and on")?;
             files.finish_upload(&mut upload, &Precondition::Force, None).map(|_| vec![])
         }
-        _ => json(serde_json::json!({ "op": "patch", "path": "d/f", "if_match": "x", "edits": [] })),
+        _ => {
+            json(serde_json::json!({ "op": "patch", "path": "d/f", "if_match": "x", "edits": [] }))
+        }
     }
 }
 
@@ -164,7 +181,9 @@ fn nothing_outside_is_touched(way: Way) {
             .collect();
         let asked: Vec<_> = askers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
-        asked.into_iter().for_each(|asked| asked.unwrap());
+        for asked in asked {
+            asked.unwrap();
+        }
         for swapper in swappers {
             assert!(swapper.join().unwrap() > 0, "it did exchange");
         }

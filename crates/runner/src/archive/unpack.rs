@@ -141,8 +141,13 @@ impl Unpacking {
             Format::TarZst => tar_in::read_compressed(&self.archive, &mut tree)?,
         }
         let (entries, bytes) = (tree.entries, tree.bytes);
-        let skipped =
-            install::install(files, &self.path, (&self.parent, &self.temporary), &self.tree, on_conflict)?;
+        let skipped = install::install(
+            files,
+            &self.path,
+            (&self.parent, &self.temporary),
+            &self.tree,
+            on_conflict,
+        )?;
         Ok(Unpacked { path: self.path.clone(), entries, bytes, skipped })
     }
 }
@@ -198,7 +203,7 @@ impl Tree<'_> {
                 let folder = self.folder(&path)?;
                 if let Some(mode) = head.mode {
                     let mode = Mode::from_raw_mode(mode & 0o777 | 0o700);
-                    let opened = open_folder(&folder, ".").map_err(|errno| denied(errno, &path))?;
+                    let opened = open_folder(folder, ".").map_err(|errno| denied(errno, &path))?;
                     fchmod(&opened, mode).map_err(|errno| denied(errno, &path))?;
                 }
                 Ok(())

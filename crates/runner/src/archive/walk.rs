@@ -1,20 +1,11 @@
 //! The entries of a folder for an archive: sorted, by descriptors, no symlink followed.
 
-use std::{
-    ffi::CString,
-    fs::File,
-    os::fd::OwnedFd,
-};
+use std::{ffi::CString, fs::File, os::fd::OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
 use staithe_protocol::files::EntryType;
 
-use crate::files::{
-    ignore::Ignore,
-    list::open_folder,
-    replace::is_temporary,
-    version::kind,
-};
+use crate::files::{ignore::Ignore, list::open_folder, replace::is_temporary, version::kind};
 
 /// Folders beneath each other that are packed; each is held open meanwhile.
 const DEEPEST: usize = 200;
@@ -77,8 +68,11 @@ impl Walk {
             if is_temporary(text) {
                 continue;
             }
-            let path =
-                if level.path.is_empty() { text.to_owned() } else { format!("{}/{text}", level.path) };
+            let path = if level.path.is_empty() {
+                text.to_owned()
+            } else {
+                format!("{}/{text}", level.path)
+            };
             match self.look(&name, &path) {
                 Ok(Some(step)) => return step,
                 Ok(None) | Err(rustix::io::Errno::NOENT) => {} // ignored, or gone meanwhile

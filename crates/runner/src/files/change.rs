@@ -195,8 +195,8 @@ impl Files {
     ) -> Result<(), FileDenied> {
         let Upload { place, .. } = upload;
         precondition.check(&place.relative, Snapshot::at(place)?.as_ref())?;
-        let disk = fstatvfs(upload.replacement.file())
-            .map_err(|errno| denied(errno, &place.relative))?;
+        let disk =
+            fstatvfs(upload.replacement.file()).map_err(|errno| denied(errno, &place.relative))?;
         if disk.f_bavail.saturating_mul(disk.f_frsize) < size {
             return Err(denied(rustix::io::Errno::NOSPC, &place.relative));
         }

@@ -180,7 +180,10 @@ mod tests {
             ("@@ -0 +1 @@\n-a\n+b\n", "no `@@"),
             ("@@ -x +1 @@\n-a\n+b\n", "no `@@"),
             ("@@ -1 +1 @@\n-a\n*b\n", "none of"),
-            ("--- a\n+++ a\n@@ -1 +1 @@\n-a\n+b\n--- c\n+++ c\n@@ -1 +1 @@\n-a\n+b\n", "more than one"),
+            (
+                "--- a\n+++ a\n@@ -1 +1 @@\n-a\n+b\n--- c\n+++ c\n@@ -1 +1 @@\n-a\n+b\n",
+                "more than one",
+            ),
             ("@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file\n", "before the file's end"),
             ("@@ -18446744073709551615,9 +1 @@\n-a\n+b\n", "shorter"),
         ] {
@@ -214,9 +217,10 @@ mod tests {
         let mut diff = String::from("--- a\n+++ b\n");
         for (at, to, context, gone, come) in hunks {
             let (ends_old, ends_new) = (at + gone.len() == last_old, to + come.len() == last_new);
-            diff += &format!("@@ -{at},{} +{to},{} @@\n", gone.len() + 1, come.len() + 1);
+            let (old, new) = (gone.len() + 1, come.len() + 1);
+            diff.extend([format!("@@ -{at},{old} +{to},{new} @@\n")]);
             let mut line = |sign: char, line: &str, is_end: bool| {
-                diff += &format!("{sign}{line}\n");
+                diff.extend([format!("{sign}{line}\n")]);
                 if is_end && !final_newline {
                     diff += "\\ No newline at end of file\n";
                 }

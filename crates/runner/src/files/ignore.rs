@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_and_what_is_too_much_is_refused() {
-        for patterns in [vec!["a[".to_owned()], vec!["x".to_owned(); 1001], vec!["x".repeat(70_000)]]
+        for patterns in
+            [vec!["a[".to_owned()], vec!["x".to_owned(); 1001], vec!["x".repeat(70_000)]]
         {
             let denied = Ignore::new(&patterns).err().map(|denied| denied.code);
             assert_eq!(denied, Some(FileCode::BadMessage));

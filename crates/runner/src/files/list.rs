@@ -51,7 +51,11 @@ impl Files {
 
     /// Names in a folder as the reference's `/list_files` tells them: sorted, folders with `/`.
     pub fn names(&self, path: &str) -> Vec<String> {
-        let listed = self.list(path, None, &[], false).ok().and_then(|done| done.entries).unwrap_or_default();
+        let listed = self
+            .list(path, None, &[], false)
+            .ok()
+            .and_then(|done| done.entries)
+            .unwrap_or_default();
         let mut names: Vec<String> = listed
             .iter()
             .filter_map(|entry| {

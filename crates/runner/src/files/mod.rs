@@ -36,16 +36,16 @@ use std::{
 use rustix::fs::fstat;
 use staithe_protocol::files::{Encoding, FileCode, FileDenied, FileDone, FileOp};
 
-pub use self::{
-    change::{Precondition, Upload},
-    confine::Way,
-    ops::Opened,
-};
 use self::{
     change::Change,
     confine::{Place, Root, denied},
     moved::Moved,
     version::Snapshot,
+};
+pub use self::{
+    change::{Precondition, Upload},
+    confine::Way,
+    ops::Opened,
 };
 
 /// Locks for changes; two places seldom share one.

@@ -75,7 +75,8 @@ impl Replacement {
         let fail = |errno| denied(errno, &place.relative);
         let parent = place.parent.try_clone().map_err(|e| denied_io(&e, &place.relative))?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = openat(&parent, temporary, flags | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let file =
+            openat(&parent, temporary, flags | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
         let stat = fstat(&file).map_err(fail)?;
         if version::kind(&stat) != EntryType::File {
             return Err(fail(Errno::NOENT));

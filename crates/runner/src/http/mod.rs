@@ -19,12 +19,8 @@ use staithe_protocol::{
     runner::{KEY_HEADER, LINK_PATH, Limits},
 };
 
-use self::words::{
-    Answer, Body, Refusal, bad, ok, query, read_json, stream_of, upgrade,
-};
-use crate::{
-    app::App, archive, git, link, plugins, search, terminals, tunnel, uploads, watch,
-};
+use self::words::{Answer, Body, Refusal, bad, ok, query, read_json, stream_of, upgrade};
+use crate::{app::App, archive, git, link, plugins, search, terminals, tunnel, uploads, watch};
 
 /// Limits of an action that names none: the reference's.
 const DEFAULT_TIMEOUT_MS: u64 = 120_000;

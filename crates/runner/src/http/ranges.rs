@@ -74,7 +74,17 @@ mod tests {
         for range in ["bytes=10-", "bytes=10-11", "bytes=-0"] {
             assert_eq!(check(range), Asked::Nothing, "{range}");
         }
-        for range in ["", "bytes=", "bytes=-", "bytes=4-2", "bytes=0-1,3-4", "lines=1-2", "bytes=x-1", "bytes=1-x", "bytes=+1-2"] {
+        for range in [
+            "",
+            "bytes=",
+            "bytes=-",
+            "bytes=4-2",
+            "bytes=0-1,3-4",
+            "lines=1-2",
+            "bytes=x-1",
+            "bytes=1-x",
+            "bytes=+1-2",
+        ] {
             assert_eq!(check(range), Asked::Whole, "{range}");
         }
         assert_eq!(asked(Some("bytes=-1"), None, "", 0), Asked::Nothing);

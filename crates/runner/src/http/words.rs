@@ -129,10 +129,7 @@ pub fn query(request: &Request<Incoming>, name: &str) -> Option<String> {
 }
 
 /// All values of a parameter that may be there more than once; none is one that is no text.
-pub fn queries(
-    request: &Request<Incoming>,
-    name: &str,
-) -> impl Iterator<Item = Option<String>> {
+pub fn queries(request: &Request<Incoming>, name: &str) -> impl Iterator<Item = Option<String>> {
     let pairs = request.uri().query().unwrap_or_default().split('&');
     let wanted = pairs.filter_map(|pair| pair.split_once('=')).filter(move |(key, _)| *key == name);
     wanted.map(|(_, value)| unescape(value))

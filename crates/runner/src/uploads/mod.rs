@@ -96,7 +96,7 @@ impl Open {
 impl Uploads {
     /// Goes on with what an earlier runner left in its state folder.
     pub fn take_up(&self, state_dir: &Path) -> io::Result<()> {
-        *self.dir.borrow_mut() = state_dir.to_owned();
+        state_dir.clone_into(&mut self.dir.borrow_mut());
         let mut open = self.open.borrow_mut();
         for entry in std::fs::read_dir(state_dir)? {
             let path = entry?.path();
@@ -114,7 +114,9 @@ impl Uploads {
 
     fn get(&self, id: &str) -> Result<Rc<Open>, FileDenied> {
         let open = self.open.borrow().get(id).cloned();
-        open.ok_or_else(|| FileDenied::new(FileCode::NotFound, "There is no such upload (any more)."))
+        open.ok_or_else(|| {
+            FileDenied::new(FileCode::NotFound, "There is no such upload (any more).")
+        })
     }
 
     /// A new one; its record is on the disk when this returns.
