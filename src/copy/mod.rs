@@ -53,6 +53,11 @@ impl CopyFailed {
         Self::Cut(error.to_string())
     }
 
+    /// Whether more of an upload has come than this request thought: an earlier one was still under way.
+    fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, code, .. } if code == "BAD_MESSAGE")
+    }
+
     /// Whether it is worth another try.
     fn may_pass(&self) -> bool {
         match self {

@@ -65,7 +65,7 @@ pub(super) async fn file(
     while offset < length {
         match send(course, (from, &upload), offset).await {
             Ok(now) => offset = now,
-            Err(error) if error.may_pass() => {
+            Err(error) if error.may_pass() || error.is_elsewhere() => {
                 offset = tries.wait(error, offset, || came(course, &upload)).await?;
             }
             Err(error) => return Err(error),
