@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-#[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
 mod common;
 #[path = "transfer/mod.rs"]
 mod transfer;
