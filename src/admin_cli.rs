@@ -78,16 +78,27 @@ pub fn rotate_keys(given: &DataDir) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The server's address and a token for it: those that are given, or those of the data directory.
+pub fn reach(
+    url: &Option<String>,
+    token: &Option<String>,
+    data_dir: &DataDir,
+    ttl: Duration,
+) -> anyhow::Result<(String, String)> {
+    let url = match url {
+        Some(url) => url.clone(),
+        None => server_url(data_dir)?,
+    };
+    let token = match token {
+        Some(token) => token.clone(),
+        None => keys(data_dir)?.sign(&operator(), ttl).map_err(anyhow::Error::msg)?,
+    };
+    Ok((url, token))
+}
+
 /// `staithe admin …`
 pub fn run(admin: &Admin) -> anyhow::Result<()> {
-    let url = match &admin.url {
-        Some(url) => url.clone(),
-        None => server_url(&admin.data_dir)?,
-    };
-    let token = match &admin.token {
-        Some(token) => token.clone(),
-        None => keys(&admin.data_dir)?.sign(&operator(), TOKEN_TTL).map_err(anyhow::Error::msg)?,
-    };
+    let (url, token) = reach(&admin.url, &admin.token, &admin.data_dir, TOKEN_TTL)?;
     let (method, path) = request(&admin.command)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime

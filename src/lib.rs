@@ -2,7 +2,7 @@
 //!
 //! [`boot`] puts everything together and is the only file that names concrete engines and stores.
 //! [`routes`] is the REST interface, [`ws`] the WebSocket, [`guard`] what stands before both,
-//! [`auth`] who may do what, [`error`] how a refusal looks.
+//! [`auth`] who may do what, [`error`] how a refusal looks. [`copy`] is `staithe cp`.
 
 pub mod admin_cli;
 pub mod assets;
@@ -10,6 +10,7 @@ pub mod auth;
 pub mod boot;
 pub mod cli;
 pub mod config;
+pub mod copy;
 pub mod doctor;
 pub mod error;
 pub mod front;

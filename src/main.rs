@@ -7,7 +7,7 @@ use staithe::{
     admin_cli, boot,
     cli::{Cli, Command, ConfigCommand},
     config::load,
-    doctor, images,
+    copy, doctor, images,
 };
 
 /// A bad configuration (`EX_USAGE` of sysexits.h); a bad command line is clap's 2.
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Doctor(doctor) => return doctor::run(&doctor),
         Command::Config(command) => return configuration(&command),
         Command::Image(image) => return images::cli::run(image),
+        Command::Cp(cp) => return copy::run(&cp),
         Command::Admin(admin) => admin_cli::run(&admin),
         Command::LoginLink(link) => admin_cli::login_link(&link),
         Command::RotateKeys(rotate) => admin_cli::rotate_keys(&rotate),

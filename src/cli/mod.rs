@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod cp;
 pub mod image;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -32,6 +33,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Build, list, remove and explain the images that sandboxes are made of.
     Image(image::Image),
+    /// Copy files and folders into and out of a session's workspace.
+    Cp(cp::Cp),
     /// Operate a running server: list, show, stop and delete sessions, drain, reconcile.
     Admin(Admin),
     /// Print a new link that signs a browser in once, as an operator.

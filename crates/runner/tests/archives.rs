@@ -1,5 +1,7 @@
 //! Folders as archives, both ways.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::{

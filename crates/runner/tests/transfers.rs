@@ -1,5 +1,7 @@
 //! Parts of files, uploads that resume, and what a client can say of an operation.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::{

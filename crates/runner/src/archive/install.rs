@@ -25,7 +25,6 @@ pub(super) fn install(
         let from = open_folder(parent, temporary).map_err(|errno| denied(errno, path))?;
         match renameat_with(&from, "tree", parent, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(0),
-            Err(Errno::EXIST) => {}
             // A file system without this flag: what is there stops a plain rename, unless it is an
             // empty folder, which may give way.
             Err(Errno::INVAL | Errno::NOSYS)
@@ -34,7 +33,7 @@ pub(super) fn install(
                 renameat(&from, "tree", parent, name).map_err(|errno| denied(errno, path))?;
                 return Ok(0);
             }
-            Err(Errno::INVAL | Errno::NOSYS) => {}
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {}
             Err(errno) => return Err(denied(errno, path)),
         }
     }
@@ -95,7 +94,6 @@ impl Merge {
                 }
                 .map_err(fail)
             }
-            (_, None, _) => Ok(()),
             (EntryType::Dir, Some(EntryType::Dir), _) => {
                 let (from, to) = (open_folder(from, name), open_folder(to, name));
                 self.folder(&from.map_err(fail)?, &to.map_err(fail)?, path)
@@ -113,7 +111,7 @@ impl Merge {
             (_, Some(_), OnConflict::Overwrite) if self.moves => {
                 renameat(from, name, to, name).map_err(fail)
             }
-            (_, Some(_), OnConflict::Overwrite) => Ok(()),
+            (_, None, _) | (_, Some(_), OnConflict::Overwrite) => Ok(()), // the first look
         }
     }
 }

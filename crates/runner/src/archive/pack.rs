@@ -123,7 +123,7 @@ impl Pack {
 
     fn leave_out(&mut self, path: &str, why: &str) {
         if self.left_out.len() < MOST_LEFT_OUT {
-            self.left_out.push_str(&format!("{path:?}: {why}\n"));
+            self.left_out.extend([&format!("{path:?}"), ": ", why, "\n"]);
         }
     }
 

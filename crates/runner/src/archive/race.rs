@@ -181,7 +181,9 @@ fn nothing_outside_is_touched(way: Way) {
             .collect();
         let asked: Vec<_> = askers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
-        asked.into_iter().for_each(|asked| asked.unwrap());
+        for asked in asked {
+            asked.unwrap();
+        }
         for swapper in swappers {
             assert!(swapper.join().unwrap() > 0, "it did exchange");
         }

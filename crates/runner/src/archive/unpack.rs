@@ -203,7 +203,7 @@ impl Tree<'_> {
                 let folder = self.folder(&path)?;
                 if let Some(mode) = head.mode {
                     let mode = Mode::from_raw_mode(mode & 0o777 | 0o700);
-                    let opened = open_folder(&folder, ".").map_err(|errno| denied(errno, &path))?;
+                    let opened = open_folder(folder, ".").map_err(|errno| denied(errno, &path))?;
                     fchmod(&opened, mode).map_err(|errno| denied(errno, &path))?;
                 }
                 Ok(())

@@ -217,9 +217,10 @@ mod tests {
         let mut diff = String::from("--- a\n+++ b\n");
         for (at, to, context, gone, come) in hunks {
             let (ends_old, ends_new) = (at + gone.len() == last_old, to + come.len() == last_new);
-            diff += &format!("@@ -{at},{} +{to},{} @@\n", gone.len() + 1, come.len() + 1);
+            let (old, new) = (gone.len() + 1, come.len() + 1);
+            diff.extend([format!("@@ -{at},{old} +{to},{new} @@\n")]);
             let mut line = |sign: char, line: &str, is_end: bool| {
-                diff += &format!("{sign}{line}\n");
+                diff.extend([format!("{sign}{line}\n")]);
                 if is_end && !final_newline {
                     diff += "\\ No newline at end of file\n";
                 }

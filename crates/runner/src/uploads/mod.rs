@@ -96,7 +96,7 @@ impl Open {
 impl Uploads {
     /// Goes on with what an earlier runner left in its state folder.
     pub fn take_up(&self, state_dir: &Path) -> io::Result<()> {
-        *self.dir.borrow_mut() = state_dir.to_owned();
+        state_dir.clone_into(&mut self.dir.borrow_mut());
         let mut open = self.open.borrow_mut();
         for entry in std::fs::read_dir(state_dir)? {
             let path = entry?.path();

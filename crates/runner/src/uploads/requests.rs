@@ -133,15 +133,12 @@ fn told(open: &Open, offset: u64) -> Result<Response<Body>, Refusal> {
     let headers = response.headers_mut();
     headers.insert("upload-offset", HeaderValue::from(offset));
     headers.insert("upload-length", HeaderValue::from(open.record.length));
-    match open.done.borrow().as_ref().map(|done| done.version.clone()) {
-        Some(version) => {
-            let tag = format!("\"{}\"", version.unwrap_or_default());
-            headers.insert(header::ETAG, header_value(&tag)?);
-        }
-        None => {
-            let when = std::time::SystemTime::now() + open.left();
-            headers.insert("upload-expires", header_value(&http_date(when))?);
-        }
+    if let Some(done) = open.done.borrow().as_ref() {
+        let tag = format!("\"{}\"", done.version.as_deref().unwrap_or_default());
+        headers.insert(header::ETAG, header_value(&tag)?);
+    } else {
+        let when = std::time::SystemTime::now() + open.left();
+        headers.insert("upload-expires", header_value(&http_date(when))?);
     }
     Ok(response)
 }
@@ -160,17 +157,17 @@ fn http_date(when: std::time::SystemTime) -> String {
 async fn head(app: &Rc<App>, id: &str) -> Answer {
     let open = app.uploads.get(id).map_err(Refusal::File)?;
     if open.done.borrow().is_some() {
-        return with_status(told(&open, open.record.length)?, StatusCode::OK);
+        return Ok(with_status(told(&open, open.record.length)?, StatusCode::OK));
     }
     // Whoever asks has lost the request that wrote.
     let _held = open.take().await;
     let size = opened(app, id, &open).await?.1;
-    with_status(told(&open, size)?, StatusCode::OK)
+    Ok(with_status(told(&open, size)?, StatusCode::OK))
 }
 
-fn with_status(mut response: Response<Body>, status: StatusCode) -> Answer {
+fn with_status(mut response: Response<Body>, status: StatusCode) -> Response<Body> {
     *response.status_mut() = status;
-    Ok(response)
+    response
 }
 
 /// What came, and how much of it. Gone, the upload is forgotten.

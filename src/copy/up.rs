@@ -1,0 +1,237 @@
+//! Into a session: a file by an upload that resumes, a folder as an archive.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom, Write},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
+
+use data_encoding::BASE64;
+use hyper::{Method, body::Bytes};
+use staithe_protocol::SessionId;
+use tokio::sync::mpsc;
+
+use super::{
+    Copied, CopyFailed, Course,
+    wire::{Ask, address, body_of, header, whole},
+};
+use crate::cli::cp::OnConflict;
+
+/// What is read and sent at once, in bytes.
+const PIECE: usize = 256 * 1024;
+/// Pieces that wait for the network.
+const PIECES: usize = 4;
+
+type Pieces = mpsc::Sender<io::Result<Bytes>>;
+
+/// A file here to a file there.
+pub(super) async fn file(
+    course: &Course<'_>,
+    from: &str,
+    (id, to): (SessionId, &str),
+) -> Result<Copied, CopyFailed> {
+    if course.on_conflict == OnConflict::Skip && course.server.stat(id, to).await?.is_some() {
+        return Ok(Copied { from: from.to_owned(), to: format!("{id}:{to}"), bytes: 0 });
+    }
+    let here = |error: io::Error| CopyFailed::Here(format!("{from}: {error}"));
+    let meta = std::fs::metadata(from).map_err(here)?;
+    let length = meta.len();
+    let word = |text: &str| BASE64.encode(text.as_bytes());
+    let mut metadata = format!(
+        "path {},create_parents,mode {}",
+        word(to),
+        word(&format!("{:o}", meta.permissions().mode() & 0o777))
+    );
+    match course.on_conflict {
+        OnConflict::Overwrite => metadata.push_str(",force"),
+        OnConflict::Skip | OnConflict::Fail => {
+            metadata = format!("{metadata},if_match {}", word("absent"));
+        }
+    }
+    let uploads = format!("/api/sessions/{id}/uploads");
+    let mut ask = Ask::new(Method::POST, &uploads);
+    ask.headers = vec![
+        ("Tus-Resumable", "1.0.0".to_owned()),
+        ("Upload-Length", length.to_string()),
+        ("Upload-Metadata", metadata),
+    ];
+    let made = course.server.ask(ask).await?;
+    let upload = header(&made, "location").map(str::to_owned);
+    let upload = upload.ok_or_else(|| CopyFailed::cut("the server named no upload"))?;
+    course.bar.begin(from, length);
+    let mut offset = 0;
+    let mut tries = course.tries();
+    while offset < length {
+        match send(course, (from, &upload), offset).await {
+            Ok(now) => offset = now,
+            Err(error) if error.may_pass() || error.is_elsewhere() => {
+                offset = tries.wait(error, offset, || came(course, &upload)).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Copied { from: from.to_owned(), to: format!("{id}:{to}"), bytes: length })
+}
+
+/// How much has come.
+async fn came(course: &Course<'_>, upload: &str) -> Result<u64, CopyFailed> {
+    let mut ask = Ask::new(Method::HEAD, upload);
+    ask.headers = vec![("Tus-Resumable", "1.0.0".to_owned())];
+    offset_of(&course.server.ask(ask).await?)
+}
+
+fn offset_of(response: &hyper::Response<hyper::body::Incoming>) -> Result<u64, CopyFailed> {
+    let offset = header(response, "upload-offset").and_then(|text| text.parse().ok());
+    offset.ok_or_else(|| CopyFailed::cut("the server told no offset"))
+}
+
+/// Sends the rest of a file; how much has come then.
+async fn send(
+    course: &Course<'_>,
+    (from, upload): (&str, &str),
+    offset: u64,
+) -> Result<u64, CopyFailed> {
+    let mut file =
+        File::open(from).map_err(|error| CopyFailed::Here(format!("{from}: {error}")))?;
+    file.seek(SeekFrom::Start(offset))
+        .map_err(|error| CopyFailed::Here(format!("{from}: {error}")))?;
+    let (pieces, queue) = mpsc::channel(PIECES);
+    let bar = course.bar.clone();
+    bar.at(offset);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let piece = match file.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(length) => Ok(Bytes::copy_from_slice(&buffer[..length])),
+                Err(error) => Err(error),
+            };
+            let length = piece.as_ref().map_or(0, Bytes::len);
+            if pieces.blocking_send(piece).is_err() {
+                return; // the connection is gone
+            }
+            bar.more(length as u64);
+        }
+    });
+    let mut ask = Ask::new(Method::PATCH, upload);
+    ask.headers = vec![
+        ("Tus-Resumable", "1.0.0".to_owned()),
+        ("Content-Type", "application/offset+octet-stream".to_owned()),
+        ("Upload-Offset", offset.to_string()),
+    ];
+    ask.body = body_of(queue);
+    let sent = course.server.ask(ask).await;
+    drop(read.await);
+    offset_of(&sent?)
+}
+
+/// A folder here to a folder there.
+pub(super) async fn folder(
+    course: &Course<'_>,
+    from: &str,
+    (id, to): (SessionId, &str),
+) -> Result<Copied, CopyFailed> {
+    let root = PathBuf::from(from);
+    let pack = move |pieces: Pieces| {
+        let mut archive = tar::Builder::new(Packed { pieces, waiting: Vec::new() });
+        archive.follow_symlinks(false);
+        archive.append_dir_all("", &root)?;
+        archive.into_inner()?.flush()
+    };
+    course.bar.begin(from, 0);
+    let bytes = archive(course, (id, to), pack).await?;
+    Ok(Copied { from: from.to_owned(), to: format!("{id}:{to}"), bytes })
+}
+
+/// stdin: an archive for a folder, or a file's bytes.
+pub(super) async fn stdin(
+    course: &Course<'_>,
+    (id, to): (SessionId, &str),
+) -> Result<Copied, CopyFailed> {
+    course.bar.begin("-", 0);
+    let read = |pieces: Pieces| {
+        let mut out = Packed { pieces, waiting: Vec::new() };
+        io::copy(&mut io::stdin().lock(), &mut out)?;
+        out.flush()
+    };
+    let bytes = if to.is_empty() || to.ends_with('/') {
+        archive(course, (id, to), read).await?
+    } else {
+        let address = format!("{}?create_parents=1", address(id, "files", to));
+        let condition = match course.on_conflict {
+            OnConflict::Overwrite => ("X-Force", "true".to_owned()),
+            OnConflict::Skip | OnConflict::Fail => ("If-None-Match", "*".to_owned()),
+        };
+        let answer = stream(course, &address, vec![condition], read).await?;
+        answer["size"].as_u64().unwrap_or(0)
+    };
+    Ok(Copied { from: "-".to_owned(), to: format!("{id}:{to}"), bytes })
+}
+
+/// Sends an archive while it is made; the bytes that came out of it.
+async fn archive(
+    course: &Course<'_>,
+    (id, to): (SessionId, &str),
+    pack: impl FnOnce(Pieces) -> io::Result<()> + Send + 'static,
+) -> Result<u64, CopyFailed> {
+    let path = address(id, "archive", to.trim_end_matches('/'));
+    let address = format!("{path}?format=tar&on_conflict={}", course.on_conflict.as_str());
+    let answer = stream(course, &address, vec![], pack).await?;
+    Ok(answer["bytes"].as_u64().unwrap_or(0))
+}
+
+async fn stream(
+    course: &Course<'_>,
+    address: &str,
+    headers: Vec<(&'static str, String)>,
+    make: impl FnOnce(Pieces) -> io::Result<()> + Send + 'static,
+) -> Result<serde_json::Value, CopyFailed> {
+    let (pieces, queue) = mpsc::channel(PIECES);
+    let made = tokio::task::spawn_blocking(move || {
+        let broken = pieces.clone();
+        make(pieces).map_err(|error| {
+            let words = error.to_string();
+            // What was sent must not pass for the whole.
+            drop(broken.blocking_send(Err(error)));
+            words
+        })
+    });
+    let mut ask = Ask::new(Method::PUT, address);
+    ask.headers = headers;
+    ask.body = body_of(queue);
+    let sent = course.server.ask(ask).await;
+    let made = made.await.map_err(CopyFailed::cut)?;
+    match (sent, made) {
+        (Ok(response), Ok(())) => {
+            serde_json::from_slice(&whole(response).await?).map_err(CopyFailed::cut)
+        }
+        (Err(refused @ CopyFailed::Refused { .. }), _) => Err(refused),
+        (_, Err(words)) => Err(CopyFailed::Here(words)),
+        (Err(error), Ok(())) => Err(error),
+    }
+}
+
+/// A writer into a channel.
+struct Packed {
+    pieces: Pieces,
+    waiting: Vec<u8>,
+}
+
+impl Write for Packed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.waiting));
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
