@@ -128,7 +128,7 @@ async fn serve(told: &Serve, prepared: Prepared) -> Result<(), Fault> {
     let app = Rc::new(start(told, &prepared, &key, began)?);
     if told.set_up {
         tokio::select! {
-            begun = alone::begin(&app, told) => begun?,
+            ready = alone::begin(&app, told) => ready?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }

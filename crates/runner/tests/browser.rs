@@ -23,20 +23,20 @@ use staithe_protocol::{
 const FORM: &str = r#"<!doctype html><title>Form</title><h1>A form</h1>
 <p>Some <b>text</b> and <a href="/second">a link</a>.</p>
 <ul><li>one<li>two</ul>
-<input id=name aria-label="Name"><input id=day type=date aria-label="Day">
+<input id=who aria-label="Name"><input id=day type=date aria-label="Day">
 <select id=colour aria-label="Colour"><option value=r>Red<option value=b>Blue</select>
-<button id=save onclick="out.textContent = name.value + '/' + colour.value + '/' + day.value">Save</button>
+<button id=save onclick="out.textContent = who.value + '/' + colour.value + '/' + day.value">Save</button>
 <button onclick="alert('be aware')">Alert</button>
 <button onclick="out.textContent = 'asked ' + confirm('sure?')">Confirm</button>
 <button onclick="window.open('/second')">Window</button>
 <button ondblclick="out.textContent = 'twice'">Twice</button>
 <input id=keys aria-label="Keys" onkeydown="out.textContent = event.key + event.ctrlKey">
-<input type=file id=file aria-label="File" onchange="files[0].text().then(t => out.textContent = t)">
+<input type=file id=file aria-label="File" onchange="this.files[0].text().then(t => out.textContent = t)">
 <button disabled>Off</button>
 <a href="/download">Get it</a>
 <iframe src="/inner" width=300 height=80></iframe>
 <p id=out>nothing yet</p><div style="height:3000px"></div><button onclick="out.textContent='far'">Far</button>
-<script>const {name, colour, day, out, file} = Object.fromEntries([...document.querySelectorAll('[id]')].map(e => [e.id, e])); document.querySelector('#file').files; var files; file.addEventListener('change', () => {}); file.onchange = () => file.files[0].text().then(t => out.textContent = t);</script>"#;
+"#;
 
 /// A server of pages; what was asked of it.
 struct Site {
@@ -72,10 +72,13 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
     asked.lock().unwrap().push(path.clone());
     let (more, body) = match path.as_str() {
         "/form" => ("Content-Type: text/html; charset=utf-8\r\n", FORM.as_bytes().to_vec()),
-        "/inner" => {
-            ("Content-Type: text/html\r\n", b"<p>inside<button onclick=\"this.textContent='pressed'\">Inner</button>".to_vec())
+        "/inner" => (
+            "Content-Type: text/html\r\n",
+            b"<p>inside<button onclick=\"this.textContent='pressed'\">Inner</button>".to_vec(),
+        ),
+        "/second" => {
+            ("Content-Type: text/html\r\n", b"<title>2</title><h2>The second</h2>".to_vec())
         }
-        "/second" => ("Content-Type: text/html\r\n", b"<title>2</title><h2>The second</h2>".to_vec()),
         "/download" => (
             "Content-Type: application/pdf\r\nContent-Disposition: attachment; filename=\"../re port.pdf\"\r\n",
             b"%PDF bytes".to_vec(),
@@ -83,13 +86,18 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
         "/huge" => ("Content-Type: text/html\r\n", "<p>word </p>".repeat(200_000).into_bytes()),
         // It never ends.
         "/slow" => {
-            drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<h1>begun</h1><p>x"));
+            let begun = format!("<h1>begun</h1><p>{}", "x ".repeat(4000));
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
+            drop(stream.write_all(format!("{head}{begun}").as_bytes()));
             drop(stream.read(&mut [0; 1]));
             return;
         }
         _ => ("Content-Type: text/html\r\n", b"<h1>Nothing</h1>".to_vec()),
     };
-    let head = format!("HTTP/1.1 200 OK\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
     drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)));
 }
 
@@ -97,8 +105,11 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
 async fn stage(paths: &[&str]) -> (Runner, Line) {
     let runner = Runner::start().await;
     let mut line = runner.line().await;
-    let mut plugins =
-        PluginSettings { wanted: vec!["browser".to_owned()], deadline_ms: 60_000, ..Default::default() };
+    let mut plugins = PluginSettings {
+        wanted: vec!["browser".to_owned()],
+        deadline_ms: 60_000,
+        ..Default::default()
+    };
     plugins.browser.paths = paths.iter().map(|&path| path.to_owned()).collect();
     let services = Services { plugins, ..Services::default() };
     assert_eq!(line.call(Call::Equip { services }).await, Answer::Equipped {});
@@ -151,7 +162,12 @@ async fn a_page_is_seen_as_text_picture_and_tree() {
     assert_eq!(page.url, site.url("/form"));
     assert_eq!((page.trigger_by_action.as_str(), page.active_page_index), ("browse", 0));
     assert_eq!(page.open_pages_urls, [site.url("/form")]);
-    for text in ["# A form", &format!("Some text and [a link]({}).", site.url("/second")), "- one", "inside"] {
+    for text in [
+        "# A form",
+        &format!("Some text and [a link]({}).", site.url("/second")),
+        "- one",
+        "inside",
+    ] {
         assert!(page.content.contains(text), "{text}: {}", page.content);
     }
     let picture = page.screenshot.strip_prefix("data:image/png;base64,").unwrap();
@@ -185,8 +201,14 @@ async fn a_page_is_operated_by_the_numbers_of_its_elements() {
     assert_eq!(filled.focused_element_bid, save);
     assert!(filled.last_browser_action.starts_with("fill("));
 
-    let page = does(&mut line, &format!("fill('{name}', 'other'); clear('{name}'); click('{save}')")).await;
-    assert!(page.content.contains("/b/2026-11-26") && !page.content.contains("other"), "{}", page.content);
+    let page =
+        does(&mut line, &format!("fill('{name}', 'other'); clear('{name}'); click('{save}')"))
+            .await;
+    assert!(
+        page.content.contains("/b/2026-11-26") && !page.content.contains("other"),
+        "{}",
+        page.content
+    );
     let page = does(&mut line, &format!("press('{}', 'Control+b')", of("textbox 'Keys'"))).await;
     assert!(page.content.contains("btrue"), "{}", page.content);
     let page = does(&mut line, &format!("dblclick('{}')", of("button 'Twice'"))).await;
@@ -196,11 +218,16 @@ async fn a_page_is_operated_by_the_numbers_of_its_elements() {
     let page = does(&mut line, &format!("click('{}')", of("button 'Inner'"))).await;
     assert!(page.content.contains("pressed"), "{}", page.content);
     std::fs::write(runner.workspace().join("up.txt"), "from a file").unwrap();
-    let page = does(&mut line, &format!("upload_file('{}', 'up.txt'); noop(200)", of("'File'"))).await;
+    let page =
+        does(&mut line, &format!("upload_file('{}', 'up.txt'); noop(200)", of("'File'"))).await;
     assert!(page.content.contains("from a file"), "{}", page.content);
 
     let page = does(&mut line, &format!("click('{}')", of("button 'Alert'"))).await;
-    assert!(page.content.contains("dialog (alert), which was accepted: be aware"), "{}", page.content);
+    assert!(
+        page.content.contains("dialog (alert), which was accepted: be aware"),
+        "{}",
+        page.content
+    );
     let page = does(&mut line, &format!("click('{}')", of("button 'Confirm'"))).await;
     assert!(page.content.contains("asked false"), "{}", page.content);
     let page = does(&mut line, "send_msg_to_user('done it')").await;
@@ -235,7 +262,9 @@ async fn pages_are_gone_through_and_opened_beside_each_other() {
 async fn what_goes_wrong_is_said_and_the_page_is_seen_all_the_same() {
     let (site, (_runner, mut line)) = (Site::start(), stage(&[]).await);
     browse(&mut line, &site.url("/second")).await;
-    assert!(fails(&mut line, "click('9999')").await.contains("no element with the number \"9999\""));
+    assert!(
+        fails(&mut line, "click('9999')").await.contains("no element with the number \"9999\"")
+    );
     assert!(fails(&mut line, "dance()").await.contains("no call \"dance\""));
     assert!(fails(&mut line, "goto('javascript:alert(1)')").await.contains("no address"));
     assert!(fails(&mut line, "goto('chrome://settings')").await.contains("no address"));
@@ -275,7 +304,11 @@ async fn what_is_no_address_is_a_file_of_the_workspace() {
     let (runner, mut line) = stage(&[]).await;
     std::fs::write(runner.workspace().join("a page.html"), "<h1>From the disk</h1>").unwrap();
     let page = browse(&mut line, "a page.html").await;
-    assert!(page.content.contains("# From the disk") && page.url == "a page.html", "{}", page.content);
+    assert!(
+        page.content.contains("# From the disk") && page.url == "a page.html",
+        "{}",
+        page.content
+    );
     let page = browse(&mut line, "none.html").await;
     assert!(page.error && page.content.contains("ERR_FILE_NOT_FOUND"), "{}", page.content);
 }
@@ -284,11 +317,10 @@ async fn what_is_no_address_is_a_file_of_the_workspace() {
 async fn a_browser_that_dies_begins_anew() {
     let (site, (runner, mut line)) = (Site::start(), stage(&[]).await);
     browse(&mut line, &site.url("/second")).await;
-    let kill = format!("pkill -KILL -f {}/browser/profile", runner.dir.path().join("state").display());
+    let kill =
+        format!("pkill -KILL -f {}/browser/profile", runner.dir.path().join("state").display());
     line.run(&kill).await;
-    let restarted = |news: &FromRunner| {
-        matches!(news, FromRunner::Plugin { plugin } if plugin.state == PluginPhase::Restarting)
-    };
+    let restarted = |news: &FromRunner| matches!(news, FromRunner::Plugin { plugin } if plugin.state == PluginPhase::Restarting);
     while !line.news.iter().any(restarted) {
         line.take_one().await;
     }

@@ -18,9 +18,7 @@ use staithe_protocol::{
     services::Services,
 };
 
-use crate::{
-    app::App, cli::Serve, fault::Fault, plugins::keeper::Word, shell::program::Dialect,
-};
+use crate::{app::App, cli::Serve, fault::Fault, plugins::keeper::Word, shell::program::Dialect};
 
 /// How long the shell may take, in milliseconds: the reference's.
 const LIMIT_MS: u64 = 300_000;

@@ -13,6 +13,10 @@ const STEP: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(10);
 /// Between two looks at a page that loads; it is ready when it was so twice.
 const LOOK_AGAIN: Duration = Duration::from_millis(60);
+/// A page takes an event within it, or goes on without a word.
+const TAKEN: Duration = Duration::from_secs(2);
+/// A server that doesn't begin to answer within it is given up.
+const ANSWER: Duration = Duration::from_secs(15);
 /// The longest that `noop` waits.
 const MOST_WAIT_MS: f64 = 20_000.0;
 /// What runs in the page, apart from the page's own scripts.
@@ -129,7 +133,12 @@ impl Hand {
     }
 
     /// Runs an operation of `page.js` in a world of its own, which no script of the page reaches.
-    pub(super) async fn page(&self, op: &str, first: &str, second: &Value) -> Result<Value, String> {
+    pub(super) async fn page(
+        &self,
+        op: &str,
+        first: &str,
+        second: &Value,
+    ) -> Result<Value, String> {
         let expression = format!("({PAGE})({}, {}, {second})", json!(op), json!(first));
         let told = self.evaluate(&expression, true).await?;
         let value = told["value"].clone();
@@ -151,7 +160,10 @@ impl Hand {
         let mut told = self.cdp.call(Some(&session), "Runtime.evaluate", params).await?;
         if let Some(details) = told.get("exceptionDetails") {
             let text = details["exception"]["description"].as_str().unwrap_or("an exception");
-            return Err(format!("The page could not be asked: {}", text.lines().next().unwrap_or(text)));
+            return Err(format!(
+                "The page could not be asked: {}",
+                text.lines().next().unwrap_or(text)
+            ));
         }
         Ok(told["result"].take())
     }
@@ -166,7 +178,12 @@ impl Hand {
             self.until(|tabs| tabs > 0).await?;
         }
         let downloads = self.cdp.tabs.borrow().downloads.len();
-        let told = self.ask("Page.navigate", json!({ "url": url.trim() })).await?;
+        let asked = timeout(ANSWER, self.ask("Page.navigate", json!({ "url": url.trim() }))).await;
+        let Ok(told) = asked else {
+            self.ask("Page.stopLoading", json!({})).await?;
+            return Err(format!("{url} did not answer within {} s.", ANSWER.as_secs()));
+        };
+        let told = told?;
         let began = self.cdp.tabs.borrow().downloads.len() > downloads;
         match told["errorText"].as_str() {
             // Such an address is no page, and the page before stays.
@@ -193,8 +210,10 @@ impl Hand {
         Ok((axis("x")?, axis("y")?))
     }
 
+    /// A page that goes into the background by it never says that it has taken an event; it has.
     async fn mouse(&self, params: &Value) -> Result<(), String> {
-        self.ask("Input.dispatchMouseEvent", params.clone()).await.map(drop)
+        let taken = self.ask("Input.dispatchMouseEvent", params.clone());
+        timeout(TAKEN, taken).await.map_or(Ok(()), |taken| taken.map(drop))
     }
 
     async fn click(
@@ -206,12 +225,15 @@ impl Hand {
     ) -> Result<(), String> {
         let button = button.as_str().unwrap_or("left");
         if !matches!(button, "left" | "middle" | "right") {
-            return Err(format!("There is no button {button:?}: there are left, middle and right."));
+            return Err(format!(
+                "There is no button {button:?}: there are left, middle and right."
+            ));
         }
         let mut held = 0;
         for name in modifiers.as_array().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default();
-            held |= keys::modifier(name).ok_or_else(|| format!("There is no key {name:?} to hold."))?;
+            held |=
+                keys::modifier(name).ok_or_else(|| format!("There is no key {name:?} to hold."))?;
         }
         let (x, y) = self.point(bid).await?;
         self.mouse(&json!({ "type": "mouseMoved", "x": x, "y": y, "modifiers": held })).await?;
@@ -229,13 +251,17 @@ impl Hand {
     async fn drag(&self, from: &str, to: &str) -> Result<(), String> {
         let (x, y) = self.point(from).await?;
         self.mouse(&json!({ "type": "mouseMoved", "x": x, "y": y })).await?;
-        self.mouse(&json!({ "type": "mousePressed", "x": x, "y": y, "button": "left", "clickCount": 1 }))
-            .await?;
+        self.mouse(
+            &json!({ "type": "mousePressed", "x": x, "y": y, "button": "left", "clickCount": 1 }),
+        )
+        .await?;
         let (to_x, to_y) = self.point(to).await?;
         for part in [0.5, 1.0] {
             let (x, y) = (x + (to_x - x) * part, y + (to_y - y) * part);
-            self.mouse(&json!({ "type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1 }))
-                .await?;
+            self.mouse(
+                &json!({ "type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1 }),
+            )
+            .await?;
         }
         self.mouse(&json!({
             "type": "mouseReleased", "x": to_x, "y": to_y, "button": "left", "clickCount": 1,
@@ -247,10 +273,15 @@ impl Hand {
         let kind = self.page("kind", bid, &Value::Null).await?;
         let kind = kind["type"].as_str().unwrap_or_default();
         // These have no text that could be typed.
-        if matches!(kind, "date" | "time" | "datetime-local" | "month" | "week" | "color" | "range") {
+        if matches!(kind, "date" | "time" | "datetime-local" | "month" | "week" | "color" | "range")
+        {
             let set = self.page("set", bid, &json!(text)).await?;
             let is_set = set["same"] == true;
-            return if is_set { Ok(()) } else { Err(format!("The element {bid} does not take {text:?}.")) };
+            return if is_set {
+                Ok(())
+            } else {
+                Err(format!("The element {bid} does not take {text:?}."))
+            };
         }
         let field = self.page("select", bid, &Value::Null).await?;
         if !text.is_empty() {
@@ -288,7 +319,8 @@ impl Hand {
     }
 
     async fn scroll(&self, x: f64, y: f64) -> Result<(), String> {
-        self.mouse(&json!({ "type": "mouseWheel", "x": 10, "y": 10, "deltaX": x, "deltaY": y })).await
+        self.mouse(&json!({ "type": "mouseWheel", "x": 10, "y": 10, "deltaX": x, "deltaY": y }))
+            .await
     }
 
     async fn upload(&self, bid: &str, files: &Value) -> Result<(), String> {
@@ -310,7 +342,8 @@ impl Hand {
             paths.push(path.to_string_lossy().into_owned());
         }
         let quoted = json!(bid);
-        let expression = format!("document.querySelector('[bid=\"' + CSS.escape({quoted}) + '\"]')");
+        let expression =
+            format!("document.querySelector('[bid=\"' + CSS.escape({quoted}) + '\"]')");
         let object = self.evaluate(&expression, false).await?;
         let id = object["objectId"].as_str().ok_or("Files are taken by the page itself alone.")?;
         self.ask("DOM.setFileInputFiles", json!({ "files": paths, "objectId": id })).await.map(drop)
@@ -337,7 +370,8 @@ impl Hand {
             let count = tabs.all.len();
             let at = index.as_u64().and_then(|at| usize::try_from(at).ok());
             let at = at.filter(|at| *at < count);
-            let at = at.ok_or_else(|| format!("There is no page {index}: there are {count}, from 0."))?;
+            let at =
+                at.ok_or_else(|| format!("There is no page {index}: there are {count}, from 0."))?;
             tabs.active = at;
             tabs.all[at].target.clone()
         };
@@ -369,7 +403,8 @@ impl Hand {
             }
             let loading = self.cdp.tabs.borrow().current().is_none_or(|tab| tab.loading);
             // A page that is just replaced can't be asked; so it is not ready.
-            let complete = self.page_state().await.is_ok_and(|state| state == "complete");
+            let state = timeout(TAKEN, self.page_state()).await;
+            let complete = matches!(state, Ok(Ok(state)) if state == "complete");
             ready = if complete && !loading { ready + 1 } else { 0 };
         }
         Ok(())

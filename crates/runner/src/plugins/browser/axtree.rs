@@ -14,7 +14,8 @@ const MOST_NAME: usize = 300;
 
 /// Properties that a line tells.
 const TOLD: [&str; 9] = [
-    "focused", "disabled", "checked", "selected", "expanded", "pressed", "required", "readonly", "level",
+    "focused", "disabled", "checked", "selected", "expanded", "pressed", "required", "readonly",
+    "level",
 ];
 /// Roles of what is only there to hold others.
 const SILENT: [&str; 5] = ["generic", "none", "InlineTextBox", "LineBreak", "ListMarker"];
@@ -45,9 +46,17 @@ pub(super) fn marked(nodes: &[Value], numbers: &HashMap<i64, String>) -> Map<Str
         .take(MOST_NODES)
         .map(|node| {
             let mut kept = Map::new();
-            for name in
-                ["nodeId", "ignored", "role", "name", "value", "properties", "parentId", "childIds", "backendDOMNodeId"]
-            {
+            for name in [
+                "nodeId",
+                "ignored",
+                "role",
+                "name",
+                "value",
+                "properties",
+                "parentId",
+                "childIds",
+                "backendDOMNodeId",
+            ] {
                 if let Some(value) = node.get(name) {
                     kept.insert(name.to_owned(), value.clone());
                 }
@@ -95,8 +104,10 @@ pub(super) fn text(nodes: &[Value], numbers: &HashMap<i64, String>) -> String {
             continue;
         }
         let children = node.get("childIds").and_then(Value::as_array).into_iter().flatten();
-        let children: Vec<_> =
-            children.filter_map(|id| by_id.get(id.as_str()?)).map(|child| (*child, inner)).collect();
+        let children: Vec<_> = children
+            .filter_map(|id| by_id.get(id.as_str()?))
+            .map(|child| (*child, inner))
+            .collect();
         open.extend(children.into_iter().rev());
     }
     lines
@@ -113,14 +124,14 @@ fn line(node: &Value, numbers: &HashMap<i64, String>) -> Option<String> {
     if SILENT.contains(&role) || (role == "StaticText" && name.is_empty()) {
         return None;
     }
-    let mut line = String::new();
+    let mut parts = Vec::new();
     if let Some(bid) = bid_of(node, numbers) {
-        line = format!("[{bid}] ");
+        parts.push(format!("[{bid}] "));
     }
-    line += &format!("{role} '{}'", short(name));
+    parts.push(format!("{role} '{}'", short(name)));
     if let Some(value) = of("value").filter(|value| !value.is_null()) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        line += &format!(" value='{}'", short(&value));
+        parts.push(format!(" value='{}'", short(&value)));
     }
     for property in node.get("properties").and_then(Value::as_array).into_iter().flatten() {
         let name = property.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -128,13 +139,13 @@ fn line(node: &Value, numbers: &HashMap<i64, String>) -> Option<String> {
             continue;
         }
         match property.get("value").and_then(|held| held.get("value")) {
-            Some(Value::Bool(true)) => line += &format!(", {name}"),
+            Some(Value::Bool(true)) => parts.push(format!(", {name}")),
             Some(Value::Bool(false)) | None => {}
-            Some(Value::String(value)) => line += &format!(", {name}={value}"),
-            Some(value) => line += &format!(", {name}={value}"),
+            Some(Value::String(value)) => parts.push(format!(", {name}={value}")),
+            Some(value) => parts.push(format!(", {name}={value}")),
         }
     }
-    Some(line)
+    Some(parts.concat())
 }
 
 fn short(text: &str) -> String {
@@ -158,9 +169,7 @@ mod tests {
         let numbers = numbers(&document);
         assert_eq!((numbers[&2].as_str(), numbers[&4].as_str()), ("7", "a1"));
         let role = |role: &str, name: &str| json!([{ "value": role }, { "value": name }]);
-        let node = |id: &str, kind: &Value, dom: i64, children: &[&str]| {
-            json!({ "nodeId": id, "role": kind[0], "name": kind[1], "backendDOMNodeId": dom, "childIds": children })
-        };
+        let node = |id: &str, kind: &Value, dom: i64, children: &[&str]| json!({ "nodeId": id, "role": kind[0], "name": kind[1], "backendDOMNodeId": dom, "childIds": children });
         let mut button = node("3", &role("button", "Save\nit"), 2, &[]);
         button["parentId"] = "2".into();
         button["properties"] = json!([
@@ -180,7 +189,8 @@ mod tests {
     #[test]
     fn a_tree_without_end_is_cut() {
         let children: Vec<String> = (1..5000).map(|n| n.to_string()).collect();
-        let mut nodes = vec![json!({ "nodeId": "0", "role": { "value": "x" }, "childIds": children })];
+        let mut nodes =
+            vec![json!({ "nodeId": "0", "role": { "value": "x" }, "childIds": children })];
         nodes.extend(children.iter().map(|id| json!({ "nodeId": id, "parentId": "0", "role": { "value": "link" }, "name": { "value": "y".repeat(100) } })));
         let lines = text(&nodes, &HashMap::new());
         assert!(lines.len() < MOST_TEXT + 1000 && lines.ends_with("left out]\n"));

@@ -45,12 +45,19 @@ pub(super) fn modifier(name: &str) -> Option<u32> {
     })
 }
 
+/// Whether a key types something while these are held: with Shift it does.
+fn is_typed(modifiers: u32) -> bool {
+    modifiers & !8 == 0
+}
+
 /// Reads `Control+a`, `Enter`, `Shift+Tab`, `x`.
 pub(super) fn press(text: &str) -> Result<Press, String> {
     let mut modifiers = 0;
     let mut rest = text;
     // The last `+` may be the key itself.
-    while let Some((name, after)) = rest.split_once('+').filter(|(name, after)| !name.is_empty() && !after.is_empty()) {
+    while let Some((name, after)) =
+        rest.split_once('+').filter(|(name, after)| !name.is_empty() && !after.is_empty())
+    {
         modifiers |= modifier(name).ok_or_else(|| format!("There is no key {name:?} to hold."))?;
         rest = after;
     }
@@ -60,7 +67,7 @@ pub(super) fn press(text: &str) -> Result<Press, String> {
             key: key.to_owned(),
             code: (*name).to_owned(),
             number: *number,
-            text: typed.filter(|_| modifiers & 7 == 0).map(str::to_owned),
+            text: typed.filter(|_| is_typed(modifiers)).map(str::to_owned),
             modifiers,
         });
     }
@@ -75,7 +82,7 @@ pub(super) fn press(text: &str) -> Result<Press, String> {
         _ => String::new(),
     };
     let number = if upper.is_ascii_alphanumeric() { u32::from(upper) } else { 0 };
-    let text = (modifiers & 7 == 0).then(|| c.to_string());
+    let text = is_typed(modifiers).then(|| c.to_string());
     Ok(Press { key: c.to_string(), code, number, text, modifiers })
 }
 
@@ -88,7 +95,10 @@ mod tests {
         let enter = press("Enter").unwrap();
         assert_eq!((enter.number, enter.text.as_deref(), enter.modifiers), (13, Some("\r"), 0));
         let all = press("Control+a").unwrap();
-        assert_eq!((all.key.as_str(), all.code.as_str(), all.text, all.modifiers), ("a", "KeyA", None, 2));
+        assert_eq!(
+            (all.key.as_str(), all.code.as_str(), all.text, all.modifiers),
+            ("a", "KeyA", None, 2)
+        );
         let back = press("Control+Shift+Tab").unwrap();
         assert_eq!((back.key.as_str(), back.modifiers), ("Tab", 10));
         assert_eq!(press("+").unwrap().text.as_deref(), Some("+"));

@@ -80,17 +80,16 @@ pub(super) async fn carry_out(
     }
     if let Some(download) = downloaded(hand, before).await {
         match keep(&download, downloads, Path::new(&asked.cwd)) {
-            Ok(path) => return told(asked, &download, path),
+            Ok(path) => return told(asked, &download, &path),
             Err(wrong) => error = wrong,
         }
     }
     let mut seen = asked.blank(&error);
     match timeout(LOOK, look(hand, asked, &mut seen)).await {
-        Ok(Ok(())) => {}
         Ok(Err(wrong)) if error.is_empty() => return asked.failed(&wrong),
         Err(_) if error.is_empty() => return asked.failed("The page does not answer."),
-        // What went wrong first says more.
-        Ok(Err(_)) | Err(_) => {}
+        // What went wrong before says more.
+        Ok(Ok(()) | Err(_)) | Err(_) => {}
     }
     Observation::Browse(seen)
 }
@@ -130,7 +129,8 @@ fn keep(download: &Download, downloads: &Path, folder: &Path) -> Result<PathBuf,
     let ending = Path::new(&name).extension().and_then(|ending| ending.to_str());
     let ending = ending.filter(|ending| ending.len() <= 10 && !ending.contains('/'));
     let ending = ending.map(|ending| format!(".{ending}")).unwrap_or_default();
-    let wrong = |error: std::io::Error| format!("The download of {name:?} could not be kept: {error}.");
+    let wrong =
+        |error: std::io::Error| format!("The download of {name:?} could not be kept: {error}.");
     for number in 1..10_000 {
         let to = folder.join(format!("file_{number}{ending}"));
         match fs::File::create_new(&to) {
@@ -147,7 +147,7 @@ fn keep(download: &Download, downloads: &Path, folder: &Path) -> Result<PathBuf,
     Err(format!("The download of {name:?} could not be kept: there are too many."))
 }
 
-fn told(asked: &Asked, download: &Download, path: PathBuf) -> Observation {
+fn told(asked: &Asked, download: &Download, path: &Path) -> Observation {
     let path = path.to_string_lossy().into_owned();
     let content = format!(
         "{} downloaded the file {:?}. It is at {path}.",
@@ -223,7 +223,7 @@ async fn tree(hand: &Hand) -> Result<Tree, String> {
         // A frame of another site is another process's, and its elements have no numbers here.
         let params = json!({ "frameId": frame["frame"]["id"] });
         let Ok(mut more) = nodes_of(hand, params).await else { continue };
-        lines += &format!("Frame {}:\n{}", at + 1, axtree::text(&more, &numbers));
+        lines = format!("{lines}Frame {}:\n{}", at + 1, axtree::text(&more, &numbers));
         for node in &mut more {
             rename(node, at + 1);
         }
@@ -243,7 +243,8 @@ async fn nodes_of(hand: &Hand, params: Value) -> Result<Vec<Value>, String> {
 /// Ids of another frame's nodes may be the same as ours.
 fn rename(node: &mut Value, frame: usize) {
     let Some(node): Option<&mut Map<String, Value>> = node.as_object_mut() else { return };
-    let renamed = |id: &Value| Value::String(format!("{frame}-{}", id.as_str().unwrap_or_default()));
+    let renamed =
+        |id: &Value| Value::String(format!("{frame}-{}", id.as_str().unwrap_or_default()));
     for name in ["nodeId", "parentId"] {
         if let Some(id) = node.get_mut(name) {
             *id = renamed(id);

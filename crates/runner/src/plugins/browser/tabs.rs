@@ -65,25 +65,10 @@ impl Tabs {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let main = |tab: &Tab| params["frameId"] == tab.target.as_str();
         match method {
-            "Target.attachedToTarget" if params["targetInfo"]["type"] == "page" => {
-                let session = text(&params["sessionId"]);
-                self.all.push(Tab {
-                    target: text(&params["targetInfo"]["targetId"]),
-                    session: session.clone(),
-                    url: text(&params["targetInfo"]["url"]),
-                    loading: false,
-                    crashed: false,
-                });
-                self.active = self.all.len() - 1;
-                let enable = |method| Answer {
-                    session: Some(session.clone()),
-                    method,
-                    params: json!({}),
-                };
-                return vec![enable("Page.enable"), enable("Inspector.enable")];
-            }
+            "Target.attachedToTarget" => return self.attached(params),
             "Target.detachedFromTarget" => {
-                let gone = self.all.iter().position(|tab| params["sessionId"] == tab.session.as_str());
+                let gone =
+                    self.all.iter().position(|tab| params["sessionId"] == tab.session.as_str());
                 if let Some(at) = gone {
                     self.all.remove(at);
                     if self.active > at || self.active >= self.all.len() {
@@ -93,7 +78,8 @@ impl Tabs {
             }
             "Target.targetInfoChanged" => {
                 let info = &params["targetInfo"];
-                for tab in self.all.iter_mut().filter(|tab| info["targetId"] == tab.target.as_str()) {
+                for tab in self.all.iter_mut().filter(|tab| info["targetId"] == tab.target.as_str())
+                {
                     tab.url = text(&info["url"]);
                 }
             }
@@ -123,9 +109,33 @@ impl Tabs {
         Vec::new()
     }
 
+    /// All wait to be let go. What is no page is none of ours.
+    fn attached(&mut self, params: &Value) -> Vec<Answer> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let session = text(&params["sessionId"]);
+        let say = |method| Answer { session: Some(session.clone()), method, params: json!({}) };
+        let go = say("Runtime.runIfWaitingForDebugger");
+        let info = &params["targetInfo"];
+        if info["type"] != "page" {
+            let method = "Target.detachFromTarget";
+            let params = json!({ "sessionId": session });
+            return vec![go, Answer { session: None, method, params }];
+        }
+        self.all.push(Tab {
+            target: text(&info["targetId"]),
+            session: session.clone(),
+            url: text(&info["url"]),
+            loading: false,
+            crashed: false,
+        });
+        self.active = self.all.len() - 1;
+        vec![say("Page.enable"), say("Inspector.enable"), go]
+    }
+
     fn progressed(&mut self, params: &Value) -> Vec<Answer> {
         let guid = params["guid"].as_str().unwrap_or_default();
-        let Some(download) = self.downloads.iter_mut().find(|download| download.guid == guid) else {
+        let Some(download) = self.downloads.iter_mut().find(|download| download.guid == guid)
+        else {
             return Vec::new();
         };
         match params["state"].as_str() {
@@ -148,7 +158,8 @@ impl Tabs {
         let said = params["message"].as_str().unwrap_or_default();
         let said = &said[..said.floor_char_boundary(MOST_NOTE)];
         let answered = if accept { "accepted" } else { "dismissed" };
-        self.notes.push(format!("[The page opened a dialog ({kind}), which was {answered}: {said}]"));
+        self.notes
+            .push(format!("[The page opened a dialog ({kind}), which was {answered}: {said}]"));
         if self.notes.len() > MOST_NOTES {
             self.notes.remove(0);
         }
@@ -167,7 +178,7 @@ mod tests {
     fn attach(tabs: &mut Tabs, name: &str) {
         let info = json!({ "targetId": name, "type": "page", "url": "about:blank" });
         let params = json!({ "sessionId": format!("s-{name}"), "targetInfo": info });
-        assert_eq!(tabs.happened("Target.attachedToTarget", None, &params).len(), 2);
+        assert_eq!(tabs.happened("Target.attachedToTarget", None, &params).len(), 3);
     }
 
     #[test]
@@ -184,8 +195,10 @@ mod tests {
         assert_eq!(tabs.current().unwrap().target, "b");
         tabs.happened("Target.detachedFromTarget", None, &gone("b"));
         assert_eq!(tabs.current(), None);
-        let worker = json!({ "sessionId": "w", "targetInfo": { "type": "worker", "targetId": "w" } });
-        assert!(tabs.happened("Target.attachedToTarget", None, &worker).is_empty());
+        let worker =
+            json!({ "sessionId": "w", "targetInfo": { "type": "worker", "targetId": "w" } });
+        let answers = tabs.happened("Target.attachedToTarget", None, &worker);
+        assert_eq!(answers[1].method, "Target.detachFromTarget");
         assert_eq!(tabs.current(), None);
     }
 
