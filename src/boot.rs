@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix::Actor;
-use actix_web::{App, HttpServer, ResponseError, dev::ServerHandle, middleware, web};
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret;
@@ -50,6 +50,7 @@ use crate::{
     front::{EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
     images::{maker::Maker, ways::Ways, workshop::Workshop},
+    proxy::{self, settings::ProxySettings},
     routes, telemetry,
 };
 
@@ -92,7 +93,11 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let view = engine_view(&*engine);
     tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
     let maker = image_maker(&config, &*engine, &data_dir, &owner)?;
-    let settings = actor_settings(&config, owner, engine.kind());
+    let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
+    let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);
+    let mut settings = actor_settings(&config, owner, engine.kind());
+    settings.sandbox.services.ports.withheld.extend(&reachable);
+    settings.sandbox.services.ports.owned_only = !reachable.is_empty();
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let (manager, registry) = SessionManager::load(shared, engine, maker, settings)
         .await
@@ -106,7 +111,7 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
         sign_ins: SignIns::new(config.limits.sign_in_attempts_per_minute),
         guard: guard_of(&config),
         assets: Assets::load()?,
-        settings: front_settings(&config, shown),
+        settings: front_settings(&config, shown, config.proxy(ports, reachable)),
         engine: view,
         metrics,
         started,
@@ -114,8 +119,8 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     });
     let server = http_server(front.clone(), control)?;
     let sandbox_url = format!("http://{}", sandbox.local_addr()?);
-    let sandbox_server = sandbox_server(sandbox)?;
-    let handles = [server.handle(), sandbox_server.handle()];
+    let sandbox_server = proxy::start(front.clone(), sandbox)?;
+    let handles = [server.handle()];
     let mut servers = tokio::spawn(async move { tokio::try_join!(server, sandbox_server) });
     let asked = asked_to_end();
     announce(&front, &url, &sandbox_url, &data_dir, ready_json, started)?;
@@ -166,7 +171,7 @@ fn guard_of(config: &Config) -> Guard {
     )
 }
 
-fn front_settings(config: &Config, shown: String) -> FrontSettings {
+fn front_settings(config: &Config, shown: String, proxy: ProxySettings) -> FrontSettings {
     FrontSettings {
         sign_in_ttl: config.auth.sign_in_ttl.0,
         session_token_ttl: config.auth.session_token_ttl.0,
@@ -174,6 +179,7 @@ fn front_settings(config: &Config, shown: String) -> FrontSettings {
         max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
         shown_config: shown,
         keep_sandboxes: config.sandbox.keep_runtime_alive,
+        proxy,
         allowed_images: config.sandbox.allowed_images.clone(),
     }
 }
@@ -237,7 +243,7 @@ fn image_maker(
     let Some(images) = engine.images() else {
         tracing::warn!(
             engine = engine.kind(),
-            "this engine has no images: sandbox.plugins and sandbox.runtime_extra_deps are not followed"
+            "this engine has no images: what sandbox.plugins need must be on this machine, and sandbox.runtime_extra_deps is not followed"
         );
         return Ok(None);
     };
@@ -394,28 +400,9 @@ fn http_server(
     Ok(server.run())
 }
 
-/// The origin of sandbox content. What it serves comes with the plugins; until then it says so.
-fn sandbox_server(listener: TcpListener) -> anyhow::Result<actix_web::dev::Server> {
-    let server = HttpServer::new(|| {
-        App::new().default_service(web::to(async || {
-            crate::error::ApiError::denied(
-                actix_web::http::StatusCode::NOT_FOUND,
-                "sandbox.nothing_here",
-                "no sandbox content is served at this address",
-            )
-            .error_response()
-        }))
-    })
-    .workers(1)
-    .shutdown_timeout(1)
-    .disable_signals()
-    .listen(listener)?;
-    Ok(server.run())
-}
-
 /// Dead peers are noticed by the kernel: keep-alive probes for silent ones, a limit for those that
 /// acknowledge nothing.
-fn watch_connection(connection: &dyn std::any::Any) {
+pub(crate) fn watch_connection(connection: &dyn std::any::Any) {
     use rustix::net::sockopt;
     let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() else { return };
     let set = || {

@@ -15,6 +15,7 @@ use crate::{
     auth::{Identity, Need, keys::Keys, sign_in::SignIns},
     error::ApiError,
     guard::Guard,
+    proxy::settings::ProxySettings,
 };
 
 /// Shared by all workers.
@@ -44,6 +45,7 @@ pub struct FrontSettings {
     /// The effective configuration as TOML, secrets masked.
     pub shown_config: String,
     pub keep_sandboxes: bool,
+    pub proxy: ProxySettings,
     /// Patterns; none: any image.
     pub allowed_images: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! What stands before every handler: the Host header, origins, rates, security headers, the access log.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse, ResponseError,
@@ -57,7 +57,8 @@ impl Guard {
         self.requests.retain_recent();
     }
 
-    fn knows_host(&self, host: &str) -> bool {
+    /// Whether this value of the Host header is answered.
+    pub fn knows_host(&self, host: &str) -> bool {
         let name = host.rsplit_once(':').map_or(host, |(name, port)| {
             if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
         });
@@ -110,10 +111,18 @@ impl Guard {
         Ok(())
     }
 
+    /// Counts a request of somebody who isn't known, at an address.
+    pub fn admit_stranger(&self, ip: IpAddr) -> Result<(), ApiError> {
+        self.admit_key(&format!("@{ip}"))
+    }
+
     fn admit_rate(&self, request: &HttpRequest, subject: Option<&str>) -> Result<(), ApiError> {
         let ip = peer_ip(request);
-        let key = format!("{}@{ip}", subject.unwrap_or_default());
-        self.requests.check_key(&key).map_err(|_| {
+        self.admit_key(&format!("{}@{ip}", subject.unwrap_or_default()))
+    }
+
+    fn admit_key(&self, key: &String) -> Result<(), ApiError> {
+        self.requests.check_key(key).map_err(|_| {
             let status = StatusCode::TOO_MANY_REQUESTS;
             let denied = ApiError::denied(status, "request.too_many", "too many requests");
             ApiError { retry_after: Some(1), ..denied }

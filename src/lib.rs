@@ -16,6 +16,7 @@ pub mod front;
 pub mod guard;
 pub mod images;
 pub mod openapi;
+pub mod proxy;
 pub mod routes;
 pub mod telemetry;
 pub mod views;

@@ -36,6 +36,21 @@ pub struct SessionPage<'a> {
     pub session_title: String,
 }
 
+/// In place of what runs in a sandbox.
+#[derive(Debug, Serialize)]
+pub struct PortPage<'a> {
+    pub lang: &'a str,
+    /// The messages of the language.
+    pub t: &'a Value,
+    /// `nothing`, `waking`, `ended`, `sign_in` or `refused`.
+    pub kind: &'a str,
+    pub detail: &'a str,
+    pub code: &'a str,
+    /// Whether it is worth to look again.
+    pub refresh: bool,
+    pub control_url: String,
+}
+
 /// What can't be shown.
 #[derive(Debug, Serialize)]
 pub struct ErrorPage<'a> {

@@ -43,4 +43,4 @@ pub use session_manager::{
 };
 pub use settings::{Limits, SandboxSettings, Settings};
 /// The line to a sandbox's runner, for bulk bytes: what `GetLine` answers.
-pub use staithe_link::{Link, LinkFailed, http::Reply};
+pub use staithe_link::{Link, LinkFailed, http::Reply, tunnel::Tunnel};

@@ -177,6 +177,50 @@ impl Keys {
         Ok((identity, claims.jti))
     }
 
+    /// A ticket that opens one session's ports to a browser, once.
+    pub fn sign_ticket(
+        &self,
+        identity: &Identity,
+        session: SessionId,
+        lifetime: Duration,
+    ) -> Result<String, ApiError> {
+        self.sign_for_session("ticket", identity, session, lifetime)
+    }
+
+    /// What a ticket becomes: a token that opens one session's ports and nothing else.
+    pub fn sign_sandbox(
+        &self,
+        identity: &Identity,
+        session: SessionId,
+        lifetime: Duration,
+    ) -> Result<String, ApiError> {
+        self.sign_for_session("sandbox", identity, session, lifetime)
+    }
+
+    /// Whose ticket it is, for which session, and the number that makes it good once.
+    pub fn open_ticket(&self, token: &str) -> Result<(Identity, SessionId, String), ApiError> {
+        let claims = self.verify(token, "ticket")?;
+        let id = claims.jti.clone();
+        let (identity, session) = of_session(claims)?;
+        Ok((identity, session, id))
+    }
+
+    /// Who shows a token of a session's ports, and which session it is.
+    pub fn open_sandbox(&self, token: &str) -> Result<(Identity, SessionId), ApiError> {
+        of_session(self.verify(token, "sandbox")?)
+    }
+
+    fn sign_for_session(
+        &self,
+        purpose: &str,
+        identity: &Identity,
+        session: SessionId,
+        lifetime: Duration,
+    ) -> Result<String, ApiError> {
+        let identity = Identity { session: Some(session), ..identity.clone() };
+        self.sign_for(purpose, &identity, lifetime)
+    }
+
     fn configured(&self, token: &str) -> Option<Identity> {
         let is = |configured: &SecretString| {
             let configured = configured.expose_secret();
@@ -210,6 +254,12 @@ impl Keys {
             .claims;
         if claims.purpose == purpose { Ok(claims) } else { Err(invalid()) }
     }
+}
+
+fn of_session(claims: Claims) -> Result<(Identity, SessionId), ApiError> {
+    let session =
+        claims.sid.ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))?;
+    Ok((Identity { subject: claims.sub, role: claims.role, session: Some(session) }, session))
 }
 
 fn denied(code: &'static str, detail: &str) -> ApiError {

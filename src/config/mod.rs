@@ -4,6 +4,8 @@
 mod docker;
 pub mod image;
 pub mod load;
+mod plugins;
+mod proxy;
 mod services;
 pub mod units;
 
@@ -12,6 +14,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use staithe_image::inputs::{Download, Mirrors, SystemChoice};
+use staithe_protocol::plugin::PluginStart;
 
 use units::{Size, Span};
 
@@ -23,7 +26,9 @@ pub struct Config {
     pub server: Server,
     pub auth: Auth,
     pub limits: Limits,
+    pub proxy: Proxy,
     pub sandbox: Sandbox,
+    pub plugins: Plugins,
     pub log: Log,
 }
 
@@ -44,6 +49,10 @@ pub struct Server {
     pub allowed_hosts: Vec<String>,
     pub max_body: Size,
     pub drain_timeout: Span,
+    pub control_url: String,
+    pub sandbox_url: String,
+    pub sandbox_domain: String,
+    pub trusted_proxies: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -100,6 +109,20 @@ pub struct Sandbox {
     pub docker: Docker,
     pub image: Image,
     pub local: Local,
+}
+
+/// What browsers may do with what runs in sandboxes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    pub allow_viewers: bool,
+    pub max_connections: usize,
+    pub max_header: Size,
+    pub response_timeout: Span,
+    pub idle_timeout: Span,
+    pub wake_wait: Span,
+    pub find_ports_every: Span,
+    pub ignored_ports: Vec<u16>,
 }
 
 /// What happens to a start beyond the limits.
@@ -257,6 +280,36 @@ pub struct Local {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Plugins {
+    pub deadline: Span,
+    pub vscode: VscodePlugin,
+    pub jupyter: JupyterPlugin,
+    pub browser: BrowserPlugin,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VscodePlugin {
+    pub start: PluginStart,
+    pub paths: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JupyterPlugin {
+    pub start: PluginStart,
+    pub paths: Vec<String>,
+    pub kernel: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrowserPlugin {
+    pub paths: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     pub filter: String,
     pub format: LogFormat,
@@ -328,6 +381,8 @@ impl Config {
         );
         check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
         self.check_exposure(&mut check);
+        faults.extend(self.plugin_faults());
+        faults.extend(self.proxy_faults());
         faults.extend(self.docker_faults());
         faults.extend(self.image_faults());
         faults

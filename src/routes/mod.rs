@@ -6,6 +6,7 @@ pub mod events;
 pub mod files;
 pub mod health;
 pub mod pages;
+pub mod plugins;
 pub mod sessions;
 
 use actix_web::web::{self, ServiceConfig};
@@ -71,6 +72,19 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
         )
+        .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
+        .service(
+            resource("/api/sessions/{id}/plugins/{name}/{word}")
+                .route(web::post().to(plugins::command)),
+        )
+        .service(
+            resource("/api/sessions/{id}/vscode-url").route(web::get().to(plugins::vscode_url)),
+        )
+        .service(
+            resource("/api/conversations/{id}/vscode-url")
+                .route(web::get().to(plugins::vscode_url)),
+        )
+        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")

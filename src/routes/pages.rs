@@ -145,22 +145,26 @@ fn page<'a>(front: &'a Front, request: &HttpRequest, identity: Option<&Identity>
 
 /// The language that was asked for by the address, chosen earlier, or preferred by the browser.
 fn language(request: &HttpRequest) -> &'static str {
-    let known =
-        |wanted: &str| LANGUAGES.into_iter().find(|l| l.eq_ignore_ascii_case(wanted.trim()));
-    let preferred = || {
-        let accepted = request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-        accepted.split(',').find_map(|entry| {
-            let tag = entry.split(';').next()?.trim();
-            known(tag)
-                .or_else(|| tag.to_ascii_lowercase().starts_with("zh").then_some("zh-CN"))
-                .or_else(|| tag.to_ascii_lowercase().starts_with("en").then_some("en"))
-        })
-    };
+    let accepted = || preferred(request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?);
     asked(request)
         .and_then(|asked| known(&asked))
         .or_else(|| request.cookie(LANG_COOKIE).and_then(|cookie| known(cookie.value())))
-        .or_else(preferred)
+        .or_else(accepted)
         .unwrap_or(LANGUAGES[0])
+}
+
+fn known(wanted: &str) -> Option<&'static str> {
+    LANGUAGES.into_iter().find(|l| l.eq_ignore_ascii_case(wanted.trim()))
+}
+
+/// The first language of an `Accept-Language` header that there is.
+pub fn preferred(accepted: &str) -> Option<&'static str> {
+    accepted.split(',').find_map(|entry| {
+        let tag = entry.split(';').next()?.trim();
+        known(tag)
+            .or_else(|| tag.to_ascii_lowercase().starts_with("zh").then_some("zh-CN"))
+            .or_else(|| tag.to_ascii_lowercase().starts_with("en").then_some("en"))
+    })
 }
 
 fn asked(request: &HttpRequest) -> Option<String> {

@@ -50,6 +50,10 @@ export function plain(event) {
   if (action === "think") return message(event, args.thought ?? "", "agent");
   if (observation === "agent_state_changed") return slim(event, t("event.agent_state", { state: word("agent", extras.agent_state) }), false, extras.agent_state === "error");
   if (observation === "phase_changed") return slim(event, phaseLine(extras), Boolean(extras.step && !extras.reason), extras.phase === "failed");
+  if (observation === "plugin_changed") {
+    const line = t("event.plugin", { name: extras.name ?? "", state: word("plugin_state", extras.state) });
+    return slim(event, extras.detail && extras.state === "failed" ? `${line} ${extras.detail}` : line, extras.state !== "failed", extras.state === "failed");
+  }
   if (observation === "error") return message(event, content || event.message || "", "error");
   const name = action ?? observation ?? "?";
   const text = content || event.message || "";
@@ -105,6 +109,8 @@ export function exitCode({ extras = {} }) {
 
 /** The end that the badge tells of already. */
 const PLAIN_END = /^\s*\[The command completed with exit code -?\d+\.\]\s*$/;
+/** Images that a cell may show: their bytes, and nothing from elsewhere. */
+const IMAGE = /^data:image\/(png|jpeg|gif|webp|svg\+xml);base64,/;
 /** Bytes at the very end of an output that its observation goes without. */
 const LINE_END = 2;
 
@@ -181,10 +187,19 @@ export class Card {
       this.badge.className = `badge ${bad ? "fail" : "ok"}`;
       this.badge.textContent = bad ? t("event.error") : "✓";
       if (bad) this.details.open = true;
+      if (event.observation === "run_ipython") this.#cell(event, line, cut);
     }
     line.append(time(event), raw(event));
     this.foot.append(line);
     this.element.dataset.state = "done";
+  }
+
+  /** What a cell shows beside its text. @param {any} event @param {HTMLElement} line @param {boolean} cut */
+  #cell(event, line, cut) {
+    this.details.open = true;
+    const images = (event.extras?.image_urls ?? []).filter((/** @type {unknown} */ url) => IMAGE.test(String(url)));
+    for (const src of images) this.details.insertBefore(h("img", { className: "shown", src, alt: t("event.image") }), this.foot);
+    if (cut) line.append(this.#whole());
   }
 
   /** The session ended under it. */

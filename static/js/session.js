@@ -9,6 +9,7 @@ import { EventList } from "./events.js";
 import { Files } from "./files.js";
 import { parseTime, said, t, word } from "./i18n.js";
 import { Pending, SessionSocket } from "./socket.js";
+import { Code } from "./plugins.js";
 import { StartPanel } from "./start.js";
 
 const root = /** @type {HTMLElement} */ ($("session"));
@@ -21,6 +22,7 @@ let agent = "";
 let helloHead = -1;
 let joined = false;
 const start = new StartPanel();
+const code = new Code(id);
 
 function storage() {
   try {
@@ -88,6 +90,8 @@ const canWrite = () => role !== "" && role !== "viewer";
 /** What an event says of the session; those up to `hello.head` are older than what `hello` said. @param {any} event */
 function seen(event) {
   composer.note(event);
+  code.note(event);
+  code.show(canWrite() && view.phase === "ready");
   const fresh = event.id > helloHead;
   if (event.observation === "phase_changed") start.note(event.extras, parseTime(event.timestamp ?? ""), fresh);
   if (fresh && event.observation === "phase_changed") show(event.extras, agent);
@@ -125,6 +129,7 @@ function show(now, state) {
 function showButtons() {
   $("stop").disabled = !canWrite() || !stoppable(view.phase);
   $("delete").disabled = !canWrite();
+  code.show(canWrite() && view.phase === "ready");
   for (const button of document.querySelectorAll("[data-start]")) /** @type {HTMLButtonElement} */ (button).disabled = !canWrite();
 }
 

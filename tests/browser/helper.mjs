@@ -44,15 +44,15 @@ function sweepDocker(dataDir) {
 }
 
 /**
- * @param {{ dataDir: string, port?: number }} options
- * @returns {Promise<{ url: string, login_url: string, token: string, port: number, kill: (signal?: NodeJS.Signals) => Promise<void> }>}
+ * @param {{ dataDir: string, port?: number, env?: Record<string, string> }} options `env`: further variables
+ * @returns {Promise<{ url: string, sandbox_url: string, login_url: string, token: string, port: number, kill: (signal?: NodeJS.Signals) => Promise<void> }>}
  */
-export async function startServer({ dataDir, port = 0 }) {
+export async function startServer({ dataDir, port = 0, env: own = {} }) {
   const program = process.env.STAITHE_BIN;
   assert.ok(program, "STAITHE_BIN must name the server's program");
   const engine = process.env.STAITHE_TEST_ENGINE || "local";
   const args = ["serve", "--listen", `127.0.0.1:${port}`, "--sandbox-listen", "127.0.0.1:0", "--data-dir", dataDir, "--ready-json", "--engine", engine];
-  const env = engine === "docker" ? { ...process.env, ...dockerSettings() } : process.env;
+  const env = engine === "docker" ? { ...process.env, ...dockerSettings(), ...own } : { ...process.env, ...own };
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => {

@@ -77,12 +77,12 @@ pub async fn ask(
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, address)
-        .header(header::CONNECTION, "close");
+    let mut request =
+        Request::builder().method(method).uri(path).header(header::CONNECTION, "close");
     let names = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+    if !names("host") {
+        request = request.header(header::HOST, address);
+    }
     if !names("authorization") {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }

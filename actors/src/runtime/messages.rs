@@ -9,6 +9,7 @@ use staithe_protocol::{
     Action, Fault, Generation, Observation, Progress, Reason, SandboxId, StartStep,
     files::{FileDenied, FileDone, FileOp},
     plugin::PluginState,
+    port::Port,
     runner::{Hello, Limits},
 };
 use tokio::time::Instant;
@@ -92,6 +93,11 @@ pub struct GetLine;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<PluginState>")]
 pub struct GetPlugins;
+
+/// Sent by the front: the ports that are listened on in the sandbox, as it last said; none while it rests.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<Port>")]
+pub struct GetPorts;
 
 /// Sent by `Session`: whether something runs in the sandbox.
 #[derive(Clone, Copy, Debug, Message)]

@@ -25,7 +25,7 @@ use futures_util::StreamExt;
 use staithe_engine::{Engine, SandboxExited, SandboxState};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
-    EventId, Fault, Generation, Observation, SandboxId, SessionId,
+    Action, EventId, Fault, Generation, Observation, SandboxId, SessionId,
     runner::{Answer, Call, Hello},
 };
 use tokio::{
@@ -53,6 +53,8 @@ use state::{CUT_LIMIT, Effect, Fact, RuntimeState};
 
 /// Beyond an action's own limit, before its line is given up.
 const ACT_MARGIN: Duration = Duration::from_secs(30);
+/// The same for a cell: its kernel, and the server of that, may have to begin first.
+const CELL_MARGIN: Duration = Duration::from_secs(90);
 
 /// See the module.
 pub struct Runtime {
@@ -430,7 +432,9 @@ impl Handler<Act> for Runtime {
     fn handle(&mut self, Act { key, action, limits }: Act, _: &mut Self::Context) -> Self::Result {
         let line = self.line();
         Box::pin(async move {
-            let deadline = Duration::from_millis(limits.timeout_ms) + ACT_MARGIN;
+            let is_cell = matches!(action, Action::RunIpython(_));
+            let margin = if is_cell { CELL_MARGIN } else { ACT_MARGIN };
+            let deadline = Duration::from_millis(limits.timeout_ms) + margin;
             match line?.call(Call::Act { key, action, limits }, deadline).await {
                 Ok(Answer::Observed { observation }) => Ok(*observation),
                 Ok(Answer::Failed { error }) => Err(ActFailed::Refused(error.to_string())),

@@ -11,7 +11,11 @@ use staithe_protocol::{
     runner::{Answer, Call},
 };
 
-use super::{Runtime, messages::GetPlugins, questions::QUESTION_DEADLINE};
+use super::{
+    Runtime,
+    messages::{GetPlugins, GetPorts},
+    questions::QUESTION_DEADLINE,
+};
 use crate::{event_stream::messages::Append, mail};
 
 /// What the log has of it, so that a runner which says it again adds nothing.
@@ -87,5 +91,14 @@ impl Runtime {
                 Err(error) => tracing::debug!(%session_id, %error, "an event was not stored"),
             }
         });
+    }
+}
+
+impl Handler<GetPorts> for Runtime {
+    type Result = MessageResult<GetPorts>;
+
+    fn handle(&mut self, _: GetPorts, _: &mut Self::Context) -> Self::Result {
+        let ports = if self.connected.is_some() { self.told.ports.clone() } else { Vec::new() };
+        MessageResult(ports)
     }
 }

@@ -11,6 +11,7 @@
 mod connect;
 pub mod http;
 mod pump;
+pub mod tunnel;
 
 use std::{
     fmt, io,

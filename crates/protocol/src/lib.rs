@@ -38,6 +38,7 @@ pub mod schema;
 pub mod search;
 pub mod services;
 pub mod terminal;
+pub mod tunnel;
 pub mod watch;
 
 pub use action::Action;

@@ -27,4 +27,11 @@ pub struct Ports {
 /// How a runner looks for ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct PortSettings {}
+pub struct PortSettings {
+    /// Between two looks, in milliseconds; 0: it doesn't look.
+    pub every_ms: u64,
+    /// Ports that are neither told of nor given out.
+    pub withheld: Vec<u16>,
+    /// Whether only sockets of the sandbox's own processes are told of: the network is the machine's.
+    pub owned_only: bool,
+}

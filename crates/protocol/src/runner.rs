@@ -152,7 +152,8 @@ pub enum FromRunner {
     Plugin {
         plugin: PluginState,
     },
-    /// The ports that are listened on, all of them, whenever they change; and on each new line, if any.
+    /// The ports that are listened on, all of them: when they were first looked for, whenever they change,
+    /// and on each new line.
     Ports {
         ports: Vec<Port>,
     },

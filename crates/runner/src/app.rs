@@ -22,9 +22,10 @@ use crate::{
     info::Meter,
     lines::Lines,
     plugins::{Plugins, browser, jupyter},
-    ports::Ports,
+    ports::{self, Ports},
     shell::{Shells, running::Ask},
     terminals::Terminals,
+    tunnel::Tunnels,
     watch::Watch,
 };
 
@@ -46,6 +47,7 @@ pub struct App {
     pub watch: Watch,
     pub plugins: Plugins,
     pub ports: Ports,
+    pub tunnels: Tunnels,
     acts: RefCell<Acts>,
     meter: RefCell<Meter>,
     /// For actions that came without a key.
@@ -75,6 +77,7 @@ impl App {
             watch: Watch::default(),
             plugins: Plugins::default(),
             ports: Ports::default(),
+            tunnels: Tunnels::default(),
             acts: RefCell::default(),
             meter: RefCell::default(),
             unkeyed: Cell::new(0),
@@ -160,7 +163,8 @@ impl App {
 
     /// Takes what the server says of services. Done again, it does nothing more.
     pub fn equip(self: &Rc<Self>, services: Services) {
-        let Services { terminals: _, watch: _, plugins, ports: _ } = services;
+        let Services { terminals: _, watch: _, plugins, ports } = services;
+        ports::equip(self, ports);
         let secret = |what: &str| self.secret(what);
         self.plugins.equip(&plugins, self.shells.ground(), &secret);
     }

@@ -54,6 +54,11 @@ impl Lines {
         self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, line));
     }
 
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
+
     /// A word for all lines: one that tells a state whole, so that it may be told seldom.
     pub fn say(&self, word: &FromRunner) {
         for line in self.0.borrow().iter() {

@@ -45,6 +45,7 @@ pub async fn serve(app: Rc<App>, upgraded: Upgraded) {
     let line = app.lines.open();
     line.say(FromRunner::Hello(app.hello()));
     app.plugins.tell(&line);
+    app.ports.tell(&line);
     let calls = Calls::default();
     tokio::select! {
         () = listen(&app, stream, &line, &calls) => {}

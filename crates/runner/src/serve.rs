@@ -193,6 +193,7 @@ fn start(told: &Serve, prepared: &Prepared, key: &str, began: Instant) -> Result
     });
     let epoch = nonce().map_err(|error| Fault::os("can't begin", error))?;
     let mut app = App::new(key, epoch, shells, files, lines, Api::new(state_dir, no_change_ms()));
+    app.ports.keep_own(told.listen.map(|address| address.port()));
     app.is_open = told.no_key;
     if let Some(reach) = &told.reach {
         app.reach = Arc::new(Files::open(reach).map_err(unusable("folder of --reach"))?);

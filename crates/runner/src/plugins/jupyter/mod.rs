@@ -52,8 +52,9 @@ use crate::{
 
 /// Where images have it, the best first: what Staithe's own builds put there, the reference's, the `PATH`.
 const USUAL: [&str; 2] = ["/opt/staithe/jupyter/bin/jupyter", "jupyter"];
-/// A cell waits so long for a plugin that has to begin; it goes on beginning.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// A cell waits so long for a plugin that has to begin; it goes on beginning. With what a kernel may take, less
+/// than the server waits beyond a cell's own limit.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// Cells that may wait.
 const CELLS: usize = 64;
 
@@ -137,6 +138,8 @@ impl Jupyter {
         command.arg("kernelgateway");
         command.args(arguments(port));
         command.env("KG_AUTH_TOKEN", &self.token);
+        // Its kernels' keys are not for a home that may be nobody's or the workspace.
+        command.env("JUPYTER_RUNTIME_DIR", self.ground.state_dir.join("jupyter"));
         // What is told of output is text, and a line of it is not cut where a terminal would.
         command.env("PYTHONUNBUFFERED", "1").env("PYDEVD_DISABLE_FILE_VALIDATION", "1");
         self.lend_place(&mut command, &jupyter).map_err(|error| unwell("has no folder", &error))?;
