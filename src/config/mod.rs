@@ -292,6 +292,7 @@ pub struct Plugins {
     pub deadline: Span,
     pub vscode: VscodePlugin,
     pub jupyter: JupyterPlugin,
+    pub browser: BrowserPlugin,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -307,6 +308,12 @@ pub struct JupyterPlugin {
     pub start: PluginStart,
     pub paths: Vec<String>,
     pub kernel: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrowserPlugin {
+    pub paths: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -131,7 +131,7 @@ async fn serve(told: &Serve, prepared: Prepared) -> Result<(), Fault> {
     tokio::task::spawn_local(uploads::expire(Rc::clone(&app)));
     if told.set_up {
         tokio::select! {
-            begun = alone::begin(&app, told) => begun?,
+            ready = alone::begin(&app, told) => ready?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }

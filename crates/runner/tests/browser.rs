@@ -23,20 +23,20 @@ use staithe_protocol::{
 const FORM: &str = r#"<!doctype html><title>Form</title><h1>A form</h1>
 <p>Some <b>text</b> and <a href="/second">a link</a>.</p>
 <ul><li>one<li>two</ul>
-<input id=name aria-label="Name"><input id=day type=date aria-label="Day">
+<input id=who aria-label="Name"><input id=day type=date aria-label="Day">
 <select id=colour aria-label="Colour"><option value=r>Red<option value=b>Blue</select>
-<button id=save onclick="out.textContent = name.value + '/' + colour.value + '/' + day.value">Save</button>
+<button id=save onclick="out.textContent = who.value + '/' + colour.value + '/' + day.value">Save</button>
 <button onclick="alert('be aware')">Alert</button>
 <button onclick="out.textContent = 'asked ' + confirm('sure?')">Confirm</button>
 <button onclick="window.open('/second')">Window</button>
 <button ondblclick="out.textContent = 'twice'">Twice</button>
 <input id=keys aria-label="Keys" onkeydown="out.textContent = event.key + event.ctrlKey">
-<input type=file id=file aria-label="File" onchange="files[0].text().then(t => out.textContent = t)">
+<input type=file id=file aria-label="File" onchange="this.files[0].text().then(t => out.textContent = t)">
 <button disabled>Off</button>
 <a href="/download">Get it</a>
 <iframe src="/inner" width=300 height=80></iframe>
 <p id=out>nothing yet</p><div style="height:3000px"></div><button onclick="out.textContent='far'">Far</button>
-<script>const {name, colour, day, out, file} = Object.fromEntries([...document.querySelectorAll('[id]')].map(e => [e.id, e])); document.querySelector('#file').files; var files; file.addEventListener('change', () => {}); file.onchange = () => file.files[0].text().then(t => out.textContent = t);</script>"#;
+"#;
 
 /// A server of pages; what was asked of it.
 struct Site {
@@ -86,9 +86,9 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
         "/huge" => ("Content-Type: text/html\r\n", "<p>word </p>".repeat(200_000).into_bytes()),
         // It never ends.
         "/slow" => {
-            drop(stream.write_all(
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<h1>begun</h1><p>x",
-            ));
+            let begun = format!("<h1>begun</h1><p>{}", "x ".repeat(4000));
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
+            drop(stream.write_all(format!("{head}{begun}").as_bytes()));
             drop(stream.read(&mut [0; 1]));
             return;
         }

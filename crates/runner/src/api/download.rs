@@ -69,7 +69,7 @@ pub(super) async fn answer(app: &Rc<App>, request: &Request<Incoming>) -> Answer
         let mut out =
             BufWriter::with_capacity(PIECE, Pieces { send: send.clone(), is_gone: false });
         let packed = match what {
-            What::Folder(folder) => zip_folder(&files, folder, &path, &mut out),
+            What::Folder(folder) => zip_folder(&files, &folder, &path, &mut out),
             What::File(file) => zip_file(file, &name, &mut out),
         };
         if let Err(error) = packed.and_then(|()| out.flush()) {

@@ -28,7 +28,7 @@ const EMPTY: [&str; 8] = [
 pub(super) fn shaped(observation: &Observation, args: Option<&Value>) -> Value {
     let mut whole = serde_json::to_value(observation).unwrap_or_default();
     let has = |name: &&str| args.is_some_and(|args| args.get(*name).is_some());
-    let is_later = LATER.iter().any(|name| has(&name));
+    let is_later = LATER.iter().any(&has);
     if let Some(extras) =
         whole.get_mut("extras").and_then(Value::as_object_mut).filter(|_| !is_later)
     {

@@ -31,7 +31,7 @@ const MOST: u64 = 8 * 1024 * 1024 * 1024;
 enum Target {
     /// It has not come yet.
     None,
-    File(Upload),
+    File(Box<Upload>),
     /// To be unpacked once it is whole.
     Archive(File),
 }
@@ -112,7 +112,8 @@ async fn begin(app: &Rc<App>, asked: &Asked, filename: &str) -> Result<Target, R
     }
     let path = format!("{}/{filename}", asked.destination.trim_end_matches('/'));
     let begun = app.on_reach(move |files| files.begin_upload(&path, true)).await;
-    begun.ok_or_else(words::fault)?.map(Target::File).map_err(|denied| refused(&denied))
+    let begun = begun.ok_or_else(words::fault)?;
+    begun.map(|upload| Target::File(Box::new(upload))).map_err(|denied| refused(&denied))
 }
 
 fn write(target: &mut Target, data: &[u8], size: u64) -> Result<(), FileDenied> {

@@ -30,12 +30,12 @@ const DEEPEST: usize = 128;
 /// `files` lets them be, others and what is no file are left out.
 pub(super) fn zip_folder(
     files: &Files,
-    folder: OwnedFd,
+    folder: &OwnedFd,
     path: &str,
     out: impl Write,
 ) -> io::Result<()> {
     let mut writer = Zipping { zip: ZipWriter::new_stream(out), files, entries: 0 };
-    writer.folder(&folder, path, "", 0)?;
+    writer.folder(folder, path, "", 0)?;
     writer.zip.finish().map_err(io_error)?;
     Ok(())
 }

@@ -13,6 +13,10 @@ const STEP: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_secs(10);
 /// Between two looks at a page that loads; it is ready when it was so twice.
 const LOOK_AGAIN: Duration = Duration::from_millis(60);
+/// A page takes an event within it, or goes on without a word.
+const TAKEN: Duration = Duration::from_secs(2);
+/// A server that doesn't begin to answer within it is given up.
+const ANSWER: Duration = Duration::from_secs(15);
 /// The longest that `noop` waits.
 const MOST_WAIT_MS: f64 = 20_000.0;
 /// What runs in the page, apart from the page's own scripts.
@@ -174,7 +178,12 @@ impl Hand {
             self.until(|tabs| tabs > 0).await?;
         }
         let downloads = self.cdp.tabs.borrow().downloads.len();
-        let told = self.ask("Page.navigate", json!({ "url": url.trim() })).await?;
+        let asked = timeout(ANSWER, self.ask("Page.navigate", json!({ "url": url.trim() }))).await;
+        let Ok(told) = asked else {
+            self.ask("Page.stopLoading", json!({})).await?;
+            return Err(format!("{url} did not answer within {} s.", ANSWER.as_secs()));
+        };
+        let told = told?;
         let began = self.cdp.tabs.borrow().downloads.len() > downloads;
         match told["errorText"].as_str() {
             // Such an address is no page, and the page before stays.
@@ -201,8 +210,10 @@ impl Hand {
         Ok((axis("x")?, axis("y")?))
     }
 
+    /// A page that goes into the background by it never says that it has taken an event; it has.
     async fn mouse(&self, params: &Value) -> Result<(), String> {
-        self.ask("Input.dispatchMouseEvent", params.clone()).await.map(drop)
+        let taken = self.ask("Input.dispatchMouseEvent", params.clone());
+        timeout(TAKEN, taken).await.map_or(Ok(()), |taken| taken.map(drop))
     }
 
     async fn click(
@@ -392,7 +403,8 @@ impl Hand {
             }
             let loading = self.cdp.tabs.borrow().current().is_none_or(|tab| tab.loading);
             // A page that is just replaced can't be asked; so it is not ready.
-            let complete = self.page_state().await.is_ok_and(|state| state == "complete");
+            let state = timeout(TAKEN, self.page_state()).await;
+            let complete = matches!(state, Ok(Ok(state)) if state == "complete");
             ready = if complete && !loading { ready + 1 } else { 0 };
         }
         Ok(())

@@ -124,14 +124,14 @@ fn line(node: &Value, numbers: &HashMap<i64, String>) -> Option<String> {
     if SILENT.contains(&role) || (role == "StaticText" && name.is_empty()) {
         return None;
     }
-    let mut line = String::new();
+    let mut parts = Vec::new();
     if let Some(bid) = bid_of(node, numbers) {
-        line = format!("[{bid}] ");
+        parts.push(format!("[{bid}] "));
     }
-    line += &format!("{role} '{}'", short(name));
+    parts.push(format!("{role} '{}'", short(name)));
     if let Some(value) = of("value").filter(|value| !value.is_null()) {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        line += &format!(" value='{}'", short(&value));
+        parts.push(format!(" value='{}'", short(&value)));
     }
     for property in node.get("properties").and_then(Value::as_array).into_iter().flatten() {
         let name = property.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -139,13 +139,13 @@ fn line(node: &Value, numbers: &HashMap<i64, String>) -> Option<String> {
             continue;
         }
         match property.get("value").and_then(|held| held.get("value")) {
-            Some(Value::Bool(true)) => line += &format!(", {name}"),
+            Some(Value::Bool(true)) => parts.push(format!(", {name}")),
             Some(Value::Bool(false)) | None => {}
-            Some(Value::String(value)) => line += &format!(", {name}={value}"),
-            Some(value) => line += &format!(", {name}={value}"),
+            Some(Value::String(value)) => parts.push(format!(", {name}={value}")),
+            Some(value) => parts.push(format!(", {name}={value}")),
         }
     }
-    Some(line)
+    Some(parts.concat())
 }
 
 fn short(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! The line to the browser: messages of its DevTools protocol, each ended by a NUL, on two pipes. No port
+//! The line to the browser: messages of its `DevTools` protocol, each ended by a NUL, on two pipes. No port
 //! is opened, so no page and no other user of the sandbox can reach it.
 
 use std::{

@@ -45,6 +45,11 @@ pub(super) fn modifier(name: &str) -> Option<u32> {
     })
 }
 
+/// Whether a key types something while these are held: with Shift it does.
+fn is_typed(modifiers: u32) -> bool {
+    modifiers & !8 == 0
+}
+
 /// Reads `Control+a`, `Enter`, `Shift+Tab`, `x`.
 pub(super) fn press(text: &str) -> Result<Press, String> {
     let mut modifiers = 0;
@@ -62,7 +67,7 @@ pub(super) fn press(text: &str) -> Result<Press, String> {
             key: key.to_owned(),
             code: (*name).to_owned(),
             number: *number,
-            text: typed.filter(|_| modifiers & 7 == 0).map(str::to_owned),
+            text: typed.filter(|_| is_typed(modifiers)).map(str::to_owned),
             modifiers,
         });
     }
@@ -77,7 +82,7 @@ pub(super) fn press(text: &str) -> Result<Press, String> {
         _ => String::new(),
     };
     let number = if upper.is_ascii_alphanumeric() { u32::from(upper) } else { 0 };
-    let text = (modifiers & 7 == 0).then(|| c.to_string());
+    let text = is_typed(modifiers).then(|| c.to_string());
     Ok(Press { key: c.to_string(), code, number, text, modifiers })
 }
 

@@ -1,5 +1,5 @@
 //! `browser`: the actions `browse` and `browse_interactive`, with a Chromium of the image, driven over its
-//! DevTools protocol.
+//! `DevTools` protocol.
 //!
 //! | file | what |
 //! |---|---|
@@ -242,8 +242,7 @@ impl Browser {
     /// Asks to be told of pages and downloads, and waits for the first page.
     async fn greet(&self, cdp: &Rc<Cdp>) -> Result<(), String> {
         cdp.call(None, "Browser.getVersion", json!({})).await?;
-        let attach =
-            json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
+        let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
         cdp.call(None, "Target.setDiscoverTargets", json!({ "discover": true })).await?;
         cdp.call(None, "Target.setAutoAttach", attach).await?;
         let download = json!({

@@ -80,17 +80,16 @@ pub(super) async fn carry_out(
     }
     if let Some(download) = downloaded(hand, before).await {
         match keep(&download, downloads, Path::new(&asked.cwd)) {
-            Ok(path) => return told(asked, &download, path),
+            Ok(path) => return told(asked, &download, &path),
             Err(wrong) => error = wrong,
         }
     }
     let mut seen = asked.blank(&error);
     match timeout(LOOK, look(hand, asked, &mut seen)).await {
-        Ok(Ok(())) => {}
         Ok(Err(wrong)) if error.is_empty() => return asked.failed(&wrong),
         Err(_) if error.is_empty() => return asked.failed("The page does not answer."),
-        // What went wrong first says more.
-        Ok(Err(_)) | Err(_) => {}
+        // What went wrong before says more.
+        Ok(Ok(()) | Err(_)) | Err(_) => {}
     }
     Observation::Browse(seen)
 }
@@ -148,7 +147,7 @@ fn keep(download: &Download, downloads: &Path, folder: &Path) -> Result<PathBuf,
     Err(format!("The download of {name:?} could not be kept: there are too many."))
 }
 
-fn told(asked: &Asked, download: &Download, path: PathBuf) -> Observation {
+fn told(asked: &Asked, download: &Download, path: &Path) -> Observation {
     let path = path.to_string_lossy().into_owned();
     let content = format!(
         "{} downloaded the file {:?}. It is at {path}.",
@@ -224,7 +223,7 @@ async fn tree(hand: &Hand) -> Result<Tree, String> {
         // A frame of another site is another process's, and its elements have no numbers here.
         let params = json!({ "frameId": frame["frame"]["id"] });
         let Ok(mut more) = nodes_of(hand, params).await else { continue };
-        lines += &format!("Frame {}:\n{}", at + 1, axtree::text(&more, &numbers));
+        lines = format!("{lines}Frame {}:\n{}", at + 1, axtree::text(&more, &numbers));
         for node in &mut more {
             rename(node, at + 1);
         }

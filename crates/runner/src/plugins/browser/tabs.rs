@@ -65,20 +65,7 @@ impl Tabs {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let main = |tab: &Tab| params["frameId"] == tab.target.as_str();
         match method {
-            "Target.attachedToTarget" if params["targetInfo"]["type"] == "page" => {
-                let session = text(&params["sessionId"]);
-                self.all.push(Tab {
-                    target: text(&params["targetInfo"]["targetId"]),
-                    session: session.clone(),
-                    url: text(&params["targetInfo"]["url"]),
-                    loading: false,
-                    crashed: false,
-                });
-                self.active = self.all.len() - 1;
-                let enable =
-                    |method| Answer { session: Some(session.clone()), method, params: json!({}) };
-                return vec![enable("Page.enable"), enable("Inspector.enable")];
-            }
+            "Target.attachedToTarget" => return self.attached(params),
             "Target.detachedFromTarget" => {
                 let gone =
                     self.all.iter().position(|tab| params["sessionId"] == tab.session.as_str());
@@ -120,6 +107,29 @@ impl Tabs {
             _ => {}
         }
         Vec::new()
+    }
+
+    /// All wait to be let go. What is no page is none of ours.
+    fn attached(&mut self, params: &Value) -> Vec<Answer> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let session = text(&params["sessionId"]);
+        let say = |method| Answer { session: Some(session.clone()), method, params: json!({}) };
+        let go = say("Runtime.runIfWaitingForDebugger");
+        let info = &params["targetInfo"];
+        if info["type"] != "page" {
+            let method = "Target.detachFromTarget";
+            let params = json!({ "sessionId": session });
+            return vec![go, Answer { session: None, method, params }];
+        }
+        self.all.push(Tab {
+            target: text(&info["targetId"]),
+            session: session.clone(),
+            url: text(&info["url"]),
+            loading: false,
+            crashed: false,
+        });
+        self.active = self.all.len() - 1;
+        vec![say("Page.enable"), say("Inspector.enable"), go]
     }
 
     fn progressed(&mut self, params: &Value) -> Vec<Answer> {
@@ -168,7 +178,7 @@ mod tests {
     fn attach(tabs: &mut Tabs, name: &str) {
         let info = json!({ "targetId": name, "type": "page", "url": "about:blank" });
         let params = json!({ "sessionId": format!("s-{name}"), "targetInfo": info });
-        assert_eq!(tabs.happened("Target.attachedToTarget", None, &params).len(), 2);
+        assert_eq!(tabs.happened("Target.attachedToTarget", None, &params).len(), 3);
     }
 
     #[test]
@@ -187,7 +197,8 @@ mod tests {
         assert_eq!(tabs.current(), None);
         let worker =
             json!({ "sessionId": "w", "targetInfo": { "type": "worker", "targetId": "w" } });
-        assert!(tabs.happened("Target.attachedToTarget", None, &worker).is_empty());
+        let answers = tabs.happened("Target.attachedToTarget", None, &worker);
+        assert_eq!(answers[1].method, "Target.detachFromTarget");
         assert_eq!(tabs.current(), None);
     }
 
