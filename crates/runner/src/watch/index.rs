@@ -257,3 +257,6 @@ impl Index {
         all
     }
 }
+
+#[cfg(test)]
+mod tests;
