@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn a_runner_alone_watches_as_it_is_shipped() {
-        let shipped = crate::config::load::load(None, &crate::config::load::Overrides::default()).expect("the default");
+        let shipped = crate::config::load::load(None, &crate::config::load::Overrides::default())
+            .expect("the default");
         assert_eq!(shipped.sandbox.watch.settings(), WatchSettings::default());
     }
 }

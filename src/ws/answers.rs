@@ -65,7 +65,9 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
             return Err(denied(reference, "frame.unsupported", reason));
         }
         _ => {
-            let reason = format!("{kind:?} is no frame: do, file, watch, unwatch, interrupt or ping is expected");
+            let reason = format!(
+                "{kind:?} is no frame: do, file, watch, unwatch, interrupt or ping is expected"
+            );
             return Err(denied(reference, "frame.unknown", reason));
         }
     }

@@ -235,7 +235,12 @@ impl Talk {
         self.count += 1;
         let run = Run { command: command.to_owned(), blocking: true, ..Run::default() };
         let limits = Limits { timeout_ms: 20_000, no_change_ms: 20_000, max_output: 60_000 };
-        let call = Call::Act { key: self.count.to_string(), action: Action::Run(run), limits, source: None };
+        let call = Call::Act {
+            key: self.count.to_string(),
+            action: Action::Run(run),
+            limits,
+            source: None,
+        };
         match self.link.call(call, LONG).await.unwrap() {
             Answer::Observed { observation } => *observation,
             other => panic!("{other:?}"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ENGINE,
-    common::{PROMPT, Server, client::Client},
+    common::{Client, PROMPT, Server},
 };
 
 /// A sandbox is up again within this time.

@@ -68,7 +68,8 @@ async fn a_key_runs_its_action_once_also_across_a_cut_line() {
     let id = line.begin(act("k1", "echo once >> count; cat count")).await;
     check(&line.ran(id).await, 0, "once");
     let waiting = [line.begin(act("k2", "")).await, line.begin(act("k2", "")).await];
-    let call = Call::Act { key: "k3".into(), action: input("typed"), limits: limits(), source: None };
+    let call =
+        Call::Act { key: "k3".into(), action: input("typed"), limits: limits(), source: None };
     line.begin(call).await;
     for id in waiting {
         check(&line.ran(id).await, 0, "go\ntyped");

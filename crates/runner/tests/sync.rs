@@ -107,8 +107,9 @@ async fn work(line: &mut Line, mut dice: Dice, seed: u64) {
 
 async fn one_seed(client: &mut Client, clients: &mut [Line; 3], shell: &mut Line, seed: u64) {
     let mut dice = Dice(seed);
-    let made =
-        format!("rm -rf s* && mkdir -p s{seed}/a/b/c s{seed}/d && cd s{seed} && echo 1 >a/b/c/e && echo 2 >f");
+    let made = format!(
+        "rm -rf s* && mkdir -p s{seed}/a/b/c s{seed}/d && cd s{seed} && echo 1 >a/b/c/e && echo 2 >f"
+    );
     assert_eq!(shell.run(&format!("({made})")).await.exit_code, 0, "seed {seed}");
     let script = script(&mut dice, seed);
     let [one, two, three] = clients;
@@ -175,8 +176,7 @@ async fn a_mirror_of_what_was_told_is_what_is_there() {
     if let Some(seed) = chosen() {
         return seeds(seed..=seed, poll).await;
     }
-    let runs = (0..RUNNERS).map(|first| {
-        seeds((0..SEEDS).filter(move |seed| seed % RUNNERS == first), poll)
-    });
+    let runs = (0..RUNNERS)
+        .map(|first| seeds((0..SEEDS).filter(move |seed| seed % RUNNERS == first), poll));
     futures_util::future::join_all(runs).await;
 }

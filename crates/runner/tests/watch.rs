@@ -110,7 +110,8 @@ async fn a_client_that_listed_in_between_is_never_wrong() {
 async fn ignored_paths_are_not_told_and_their_rules_may_change() {
     let runner = Runner::start().await;
     let (mut watcher, work) = watched(&runner).await;
-    let script = "mkdir -p node_modules/x a/__pycache__ build; touch node_modules/x/y a/__pycache__/z
+    let script =
+        "mkdir -p node_modules/x a/__pycache__ build; touch node_modules/x/y a/__pycache__/z
         touch a/f~ .g.swp build/one; printf '/build\n*.log\n!keep.log\n' >.gitignore
         touch x.log keep.log a/y.log";
     let changes = told(&mut watcher, &work, script).await;
@@ -135,10 +136,20 @@ async fn another_branch_is_told_once() {
     let runner = Runner::start().await;
     let (mut watcher, work) = watched(&runner).await;
     let git = "git -c user.name=a -c user.email=a@b -c init.defaultBranch=main";
-    told(&mut watcher, &work, &format!("{git} init -q; echo 1 >f; {git} add f; {git} commit -qm 1")).await;
+    told(
+        &mut watcher,
+        &work,
+        &format!("{git} init -q; echo 1 >f; {git} add f; {git} commit -qm 1"),
+    )
+    .await;
     let changes = told(&mut watcher, &work, &format!("{git} checkout -qb other")).await;
     assert_eq!(shorts(&changes), ["branch_changed .git/HEAD"]);
-    let changes = told(&mut watcher, &work, &format!("echo 2 >f; {git} commit -qam 2; {git} checkout -q main")).await;
+    let changes = told(
+        &mut watcher,
+        &work,
+        &format!("echo 2 >f; {git} commit -qam 2; {git} checkout -q main"),
+    )
+    .await;
     let mut told = shorts(&changes);
     told.dedup(); // it may have taken a while
     assert_eq!(told, ["branch_changed .git/HEAD", "modify f"]);
@@ -183,8 +194,11 @@ async fn who_did_it_is_told() {
     }
     assert_eq!(changes.len(), 8, "{changes:?}");
     let origin = Some("client:s/2".to_owned());
-    line.call(Call::File { op: op(json!({ "op": "delete", "path": "p", "recursive": true })), origin })
-        .await;
+    line.call(Call::File {
+        op: op(json!({ "op": "delete", "path": "p", "recursive": true })),
+        origin,
+    })
+    .await;
     let changes = watcher.until(|change| change.path == "p").await;
     assert!(changes.iter().all(|change| change.origin == "client:s/2"), "{changes:?}");
 
@@ -213,15 +227,23 @@ async fn a_reader_chooses_what_it_hears_and_comes_back_to_where_it_was() {
     let mut watcher = Watcher::open(&runner, "", interest).await;
     let first = watcher.next().await;
     let work = runner.workspace();
-    sh(&work, "mkdir src doc; echo text >src/a; echo no >doc/b; printf '\\377' >src/binary; echo >x.md
-        head -c 70000 /dev/zero >src/large");
+    sh(
+        &work,
+        "mkdir src doc; echo text >src/a; echo no >doc/b; printf '\\377' >src/binary; echo >x.md
+        head -c 70000 /dev/zero >src/large",
+    );
     let changes = watcher.until(|change| change.path == "x.md").await;
     let told: Vec<_> = changes.iter().map(|c| (&*c.path, c.content.as_deref())).collect();
     let mut told = told;
     told.sort_unstable();
     assert_eq!(
         told,
-        [("src/a", Some("text\n")), ("src/binary", None), ("src/large", None), ("x.md", Some("\n"))]
+        [
+            ("src/a", Some("text\n")),
+            ("src/binary", None),
+            ("src/large", None),
+            ("x.md", Some("\n"))
+        ]
     );
     watcher.say(json!({})).await;
     sh(&work, "echo >doc/c");
@@ -234,7 +256,9 @@ async fn a_reader_chooses_what_it_hears_and_comes_back_to_where_it_was() {
     assert_eq!((here.resync, here.seq, here.changes.len()), (false, first.seq, 0));
     let all = again.until(|change| change.path == "doc/c").await;
     assert_eq!(all.len(), 8, "each once: {all:?}");
-    for unknown in [format!("?epoch=other&since={}", first.seq), format!("?epoch={}&since=99", first.epoch)] {
+    for unknown in
+        [format!("?epoch=other&since={}", first.seq), format!("?epoch={}&since=99", first.epoch)]
+    {
         let mut other = Watcher::open(&runner, &unknown, json!({})).await;
         let answer = other.next().await;
         assert!(answer.resync && answer.epoch == first.epoch, "{answer:?}");
@@ -249,7 +273,12 @@ async fn a_reader_that_does_not_read_costs_nothing_and_lists_again() {
     let mut client = Client::join(&runner).await;
     let work = runner.workspace();
     for round in 0..12 {
-        sh(&work, &format!("mkdir r{round}; cd r{round}; for i in $(seq 800); do echo >a-long-name-$i; done"));
+        sh(
+            &work,
+            &format!(
+                "mkdir r{round}; cd r{round}; for i in $(seq 800); do echo >a-long-name-$i; done"
+            ),
+        );
         client.settle(&format!("r{round}")).await;
     }
     let mut resynced = false;
@@ -275,7 +304,8 @@ async fn watching_ends_a_while_after_the_last_reader_and_begins_anew() {
     drop(watcher);
     let inotify = format!("/proc/{}/fd", runner.pid());
     let watches = || {
-        let fds = fs::read_dir(&inotify).unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+        let fds =
+            fs::read_dir(&inotify).unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
         fds.filter(|link| link.to_string_lossy().contains("inotify")).count()
     };
     assert_eq!(watches(), 1);

@@ -64,7 +64,7 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         (&Method::GET, "/output") => output(app, &request),
         (_, path) => match path.split('/').nth(1) {
             Some("terminals") => terminals::answer(app, request).await,
-            Some("watch") => watch::answer(app, request).await,
+            Some("watch") => watch::answer(app, request),
             Some("search") => search::answer(app, request).await,
             Some("git") => git::answer(app, request).await,
             Some("tunnel") => tunnel::answer(app, request).await,

@@ -111,7 +111,8 @@ impl Tree {
         }
         let mut pairs: Vec<(Place, Place)> = Vec::new();
         for (replaced, list) in [(false, &sorted.came), (true, &sorted.replaced)] {
-            for (at, seen) in list.iter().enumerate().filter(|(_, seen)| seen.flags & ARRIVED != 0) {
+            for (at, seen) in list.iter().enumerate().filter(|(_, seen)| seen.flags & ARRIVED != 0)
+            {
                 let identity = seen.now.as_ref().map(|now| (now.inode, now.kind == EntryType::Dir));
                 let from = identity.and_then(|identity| left.remove(&identity));
                 // One that has its name again was nowhere else.
@@ -122,9 +123,9 @@ impl Tree {
         }
         let (mut moved_from, mut moved_to) = (Vec::new(), Vec::new());
         // Whose new name is nobody's old name goes first; in a circle nobody does.
-        while let Some(next) = pairs.iter().position(|(_, to)| {
-            !(to.0 && pairs.iter().any(|(from, _)| from == to))
-        }) {
+        while let Some(next) =
+            pairs.iter().position(|(_, to)| !(to.0 && pairs.iter().any(|(from, _)| from == to)))
+        {
             let (from, to) = pairs.swap_remove(next);
             let source = if from.0 { &sorted.replaced[from.1] } else { &sorted.gone[from.1] };
             let target = if to.0 { &sorted.replaced[to.1] } else { &sorted.came[to.1] };
@@ -161,7 +162,8 @@ impl Tree {
         self.index.put(to.0, to.1, Known { folder, ..known(now) }, now.device);
         let agent = (source.flags | target.flags) & AGENT != 0;
         self.tale.moved(paths.0, paths.1, now, agent);
-        if let Some(folder) = folder.filter(|_| self.index.has_rules() || self.base.names_folders()) {
+        if let Some(folder) = folder.filter(|_| self.index.has_rules() || self.base.names_folders())
+        {
             // Other rules may hold here, and patterns with folders in them mean others.
             self.look_beneath(folder);
         }

@@ -175,7 +175,13 @@ impl Index {
     }
 
     /// Notes what is at a name, in place of a file that was there. A folder without an id gets one.
-    pub fn put(&mut self, id: FolderId, name: &str, mut known: Known, device: u64) -> Option<FolderId> {
+    pub fn put(
+        &mut self,
+        id: FolderId,
+        name: &str,
+        mut known: Known,
+        device: u64,
+    ) -> Option<FolderId> {
         if known.kind == EntryType::Dir && known.folder.is_none() {
             let new = Folder {
                 parent: id,

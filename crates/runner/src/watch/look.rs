@@ -9,9 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{
-        AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat, openat2, statat,
-    },
+    fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, fstat, fstatfs, openat, openat2, statat},
     io::Errno,
 };
 use staithe_protocol::files::{EntryType, MAX_HASHED};
@@ -33,10 +31,18 @@ const MOST_FILES: usize = 1000;
 const MOST_RULES: u64 = 64 * 1024;
 const MOST_HEAD: u64 = 512;
 /// File systems whose changes may be made elsewhere, unseen by the kernel: FUSE, 9p, NFS, SMB, Ceph, AFS,
-/// VirtualBox's and Parallels' shared folders.
+/// `VirtualBox`'s and Parallels' shared folders.
 const UNSEEN: [u32; 10] = [
-    0x6573_5546, 0x0102_1997, 0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x5346_414f,
-    0x786f_4256, 0x7c7c_6673,
+    0x6573_5546,
+    0x0102_1997,
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x00c3_6400,
+    0x5346_414f,
+    0x786f_4256,
+    0x7c7c_6673,
 ];
 
 /// What is at a name now.
@@ -81,8 +87,8 @@ impl Look {
 
     /// Whether the kernel tells of all changes here.
     pub fn is_seen(&self) -> bool {
-        let magic = fstatfs(&self.root).map(|stat| stat.f_type).unwrap_or_default();
-        !UNSEEN.iter().any(|unseen| i64::from(*unseen) == i64::from(magic) & 0xffff_ffff)
+        let magic = fstatfs(&self.root).map_or(0, |stat| stat.f_type & 0xffff_ffff);
+        !UNSEEN.iter().any(|unseen| i64::from(*unseen) == magic)
     }
 
     pub fn identity(&self) -> Result<(u64, u64), Errno> {
@@ -139,7 +145,8 @@ impl Look {
 /// The names in a folder; those that are no text and our own temporary ones are left out.
 pub fn names(folder: &OwnedFd) -> Vec<String> {
     let Ok(entries) = Dir::read_from(folder) else { return Vec::new() };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
+    let names =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned));
     names.filter(|name| is_told(name)).collect()
 }
 

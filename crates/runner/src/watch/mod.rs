@@ -159,7 +159,7 @@ impl Drop for Acting {
 }
 
 /// Answers a request below `/watch`.
-pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
+pub fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::GET || request.uri().path() != "/watch" {
         return Err(nothing_at(request.uri().path()));
     }

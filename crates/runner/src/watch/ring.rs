@@ -58,7 +58,8 @@ impl Ring {
         self.changes += changes.len();
         self.bytes += bytes;
         self.batches.push_back(Kept { changes, bytes });
-        while self.changes > MOST_KEPT || self.bytes > MOST_BYTES || self.batches.len() > MOST_KEPT {
+        while self.changes > MOST_KEPT || self.bytes > MOST_BYTES || self.batches.len() > MOST_KEPT
+        {
             let Some(oldest) = self.batches.pop_front() else { break };
             self.changes -= oldest.changes.len();
             self.bytes -= oldest.bytes;

@@ -86,9 +86,35 @@ mod tests {
             "q/**/z/\n/**/w",
         ];
         let paths = [
-            "x.log", "keep.log", "d/x.log", "build", "d/build", "src/a.o", "src/d/a.o", "doc/x",
-            "doc/a/b/x", "a", "d/a", "#x", "!y", "d/deep", "deep", "foo", "foo/bar", "foo/keep",
-            "abc", "bcc", "xyy", "x/y", "trailing", "m.rs", "d/m.rs", "q/z", "q/a/z", "w", "d/w",
+            "x.log",
+            "keep.log",
+            "d/x.log",
+            "build",
+            "d/build",
+            "src/a.o",
+            "src/d/a.o",
+            "doc/x",
+            "doc/a/b/x",
+            "a",
+            "d/a",
+            "#x",
+            "!y",
+            "d/deep",
+            "deep",
+            "foo",
+            "foo/bar",
+            "foo/keep",
+            "abc",
+            "bcc",
+            "xyy",
+            "x/y",
+            "trailing",
+            "m.rs",
+            "d/m.rs",
+            "q/z",
+            "q/a/z",
+            "w",
+            "d/w",
         ];
         for text in rules {
             let parsed = Rules::parse(text.lines());
@@ -102,7 +128,8 @@ mod tests {
                     std::fs::create_dir(dir.path().join(".git")).expect("a folder");
                     std::fs::create_dir_all(dir.path().join(".git/objects")).expect("a folder");
                     std::fs::create_dir_all(dir.path().join(".git/refs")).expect("a folder");
-                    std::fs::write(dir.path().join(".git/HEAD"), "ref: refs/heads/m\n").expect("a file");
+                    std::fs::write(dir.path().join(".git/HEAD"), "ref: refs/heads/m\n")
+                        .expect("a file");
                     std::fs::write(dir.path().join(".gitignore"), text).expect("a file");
                     let there = dir.path().join(path);
                     std::fs::create_dir_all(there.parent().expect("a folder")).expect("a folder");

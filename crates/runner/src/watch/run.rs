@@ -4,8 +4,8 @@ use std::{os::fd::OwnedFd, rc::Rc, sync::Arc, time::Duration};
 
 use staithe_protocol::watch::WatchMode;
 use tokio::{
-    io::unix::AsyncFd,
     io::Interest,
+    io::unix::AsyncFd,
     task::spawn_blocking,
     time::{Instant, sleep, sleep_until},
 };
@@ -78,7 +78,7 @@ async fn watch(app: &Rc<App>) -> End {
         }
         while take(app, &mut tree, &mut pace) {}
         pace.clear();
-        let began = Instant::now();
+        let start = Instant::now();
         let settled = spawn_blocking(move || {
             if look_at_all {
                 tree.look_at_all();
@@ -90,7 +90,7 @@ async fn watch(app: &Rc<App>) -> End {
         tree = back;
         app.watch.tell(settled);
         let now = Instant::now();
-        poll_at = now + poll_every.max((now - began) * SHARE);
+        poll_at = now + poll_every.max((now - start) * SHARE);
         if tree.has_hints() {
             pace.note(now);
         }
@@ -135,7 +135,8 @@ async fn at(time: Option<Instant>) {
 
 impl super::Watch {
     fn began(&self, epoch: String, mode: WatchMode, limited: bool) {
-        *self.state.borrow_mut() = Some(super::State { epoch, mode, limited, ring: Ring::default() });
+        *self.state.borrow_mut() =
+            Some(super::State { epoch, mode, limited, ring: Ring::default() });
         self.news.send_replace(());
     }
 

@@ -188,7 +188,9 @@ impl Tree {
     /// A folder is wanted no more: neither are those watches.
     pub(super) fn unwatch(&mut self, watches: Vec<i32>) {
         if let Some(notify) = &self.notify {
-            watches.into_iter().for_each(|watch| notify.forget(watch));
+            for watch in watches {
+                notify.forget(watch);
+            }
         }
     }
 

@@ -208,7 +208,10 @@ impl Mirror {
                     let file = (thing.version.is_some() && there.kind == EntryType::File)
                         .then(|| std::fs::read(workspace.join(path)).expect("it is there"));
                     let version = file.map(|content| {
-                        format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(content)))
+                        format!(
+                            "sha256:{}",
+                            data_encoding::HEXLOWER.encode(&Sha256::digest(content))
+                        )
                     });
                     if thing != (Thing { version, ..there.clone() }) {
                         writeln!(words, "wrong: {path} {thing:?} {there:?}").expect("memory");
