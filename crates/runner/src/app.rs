@@ -151,15 +151,17 @@ impl App {
 
     /// A file operation, asked for by `origin`.
     pub async fn file(&self, op: FileOp, origin: Option<String>) -> Result<FileDone, FileDenied> {
-        let mutates = op.mutates();
+        let (mutates, lists) = (op.mutates(), matches!(op, FileOp::List { .. }));
         let _listing = (!mutates).then(|| self.watch.list());
         let done = self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
             Err(FileDenied::new(FileCode::Internal, "The operation was lost to a fault."))
         });
-        if let Ok(done) = &done
-            && mutates
-        {
-            self.watch.own(origin, &done.path, done.version.as_deref());
+        match &done {
+            Ok(done) if mutates => {
+                self.watch.own(origin, &done.path, done.version.as_deref());
+            }
+            Ok(done) if lists => self.watch.listed(done),
+            _ => {}
         }
         done
     }

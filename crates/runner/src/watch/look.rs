@@ -115,6 +115,14 @@ impl Look {
         Err(Shut::Elsewhere)
     }
 
+    /// Whether nothing is at a path.
+    pub fn is_absent(&self, path: &str) -> bool {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let found = openat2(&self.root, path, flags, Mode::empty(), resolve);
+        matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
+    }
+
     /// What is at a name; its version is [`version`](Self::version)'s.
     pub fn at(&self, folder: impl AsFd, name: &str) -> Option<Now> {
         statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| now(&stat))

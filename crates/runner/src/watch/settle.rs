@@ -68,6 +68,7 @@ impl Tree {
             }
         }
         self.turn();
+        self.tell_rumours();
         if self.hints.is_empty() {
             self.seen = drained;
         }
