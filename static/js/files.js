@@ -17,6 +17,7 @@ export const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
 export const folderOf = (path) => (path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
 
 const REFRESH_WAIT = 500;
+const TOLD_WAIT = 100;
 
 export class Files {
   /** @type {Map<string, Folder>} what is known of the folders that are open */
@@ -27,6 +28,12 @@ export class Files {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #tree = /** @type {HTMLElement} */ ($("tree"));
+  /** @type {{ epoch?: string, seq?: number }} the last changes that were told */
+  #cursor = {};
+  /** @type {Set<string>} paths that were told of and not looked at again */
+  #told = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #toldTimer;
 
   /** @param {import("./socket.js").SessionSocket} socket @param {string} session */
   constructor(socket, session) {
@@ -68,6 +75,29 @@ export class Files {
     this.editor.setWritable(writable);
     for (const button of document.querySelectorAll("#files [data-edit]")) /** @type {HTMLButtonElement} */ (button).disabled = !writable;
     if (this.#ready) this.changed();
+    // Once everything that waits has been sent: on a new connection the watch begins anew, where it was.
+    queueMicrotask(() => this.socket.ask({ type: "watch", ...this.#cursor }).catch(() => {}));
+  }
+
+  /** Changes that the watch tells of. @param {any} frame */
+  told(frame) {
+    this.#cursor = { epoch: frame.epoch, seq: frame.seq };
+    if (frame.resync) return this.changed();
+    for (const { path, from = path } of frame.changes) this.#told.add(path).add(from);
+    if (!this.#toldTimer && this.#told.size) this.#toldTimer = setTimeout(() => this.#look(), TOLD_WAIT);
+  }
+
+  /** Looks again at what was told of, as far as it is shown. */
+  async #look() {
+    this.#toldTimer = undefined;
+    const told = [...this.#told];
+    this.#told.clear();
+    if (!this.#ready) return;
+    const folders = new Set([...told, ...told.map(folderOf)].filter((path) => this.#open.has(path)));
+    await Promise.all([...folders].map((path) => this.#load(path, false)));
+    if (folders.size) this.#draw();
+    const { path: edited } = this.editor;
+    if (told.some((path) => edited === path || edited.startsWith(`${path}/`))) await this.editor.check();
   }
 
   /** @param {boolean} ready @param {boolean} woke */

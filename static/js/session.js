@@ -58,7 +58,7 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
   event: (event) => events.push(event),
   frame(frame) {
     if (frame.type === "partial") events.pushPartial(frame);
-    else if (frame.type === "files") files.changed();
+    else if (frame.type === "files") files.told(frame);
     else if (frame.type === "expired") events.note(t("session.expired", { oldest: frame.oldest }));
     else if (frame.type === "draining") notice(t("session.draining"));
   },

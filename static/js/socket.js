@@ -223,7 +223,7 @@ export class SessionSocket {
     ws.onclose = ws.onmessage = null;
     ws.close();
     for (const { frame } of this.pending.all()) {
-      if (frame.type === "interrupt") this.pending.take(frame.ref)?.settle?.({ type: "failed", code: "connection_lost" });
+      if (frame.type === "interrupt" || frame.type === "watch") this.pending.take(frame.ref)?.settle?.({ type: "failed", code: "connection_lost" });
     }
     if (this.#closed) return;
     const asked = this.#dueAt < 0 ? -this.#dueAt : 0;

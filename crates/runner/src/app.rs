@@ -213,7 +213,7 @@ impl App {
             FileOp::Rename { path, .. } => self.files.relative(path).ok(),
             _ => None,
         };
-        let mutates = op.mutates();
+        let (mutates, lists) = (op.mutates(), matches!(op, FileOp::List { .. }));
         let _listing = (!mutates).then(|| self.watch.list());
         let done = self.on_files(move |files| files.carry_out(op)).await.unwrap_or_else(|| {
             Err(FileDenied::new(FileCode::Internal, "The operation was lost to a fault."))
@@ -223,6 +223,8 @@ impl App {
                 self.watch.own(origin.clone(), &from, Some("absent"));
             }
             self.watch.own(origin, &done.path, done.version.as_deref());
+        } else if lists {
+            self.watch.listed(&done);
         }
         Ok(done)
     }

@@ -93,7 +93,14 @@ async fn moves_are_joined_and_chains_are_one() {
 
 #[tokio::test]
 async fn a_client_that_listed_in_between_is_never_wrong() {
+    listed_in_between(WatchSettings::default()).await;
+    let polled = WatchSettings { max_folders: 1, poll_every_ms: 700, ..WatchSettings::default() };
+    listed_in_between(polled).await;
+}
+
+async fn listed_in_between(settings: WatchSettings) {
     let runner = Runner::start().await;
+    equip(&mut runner.line().await, settings).await;
     let mut client = Client::join(&runner).await;
     let work = runner.workspace();
     sh(&work, "mkdir -p a/b; echo 1 >a/b/c");

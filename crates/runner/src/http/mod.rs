@@ -55,7 +55,7 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
             Some("uploads") => uploads::answer(app, request).await,
             Some("archive") => archive::answer(app, request).await,
             Some("terminals") => terminals::answer(app, request).await,
-            Some("watch") => watch::answer(app, request).await,
+            Some("watch") => watch::answer(app, request),
             Some("search") => search::answer(app, request).await,
             Some("git") => git::answer(app, request).await,
             Some("tunnel") => tunnel::answer(app, request).await,

@@ -263,3 +263,6 @@ impl Index {
         all
     }
 }
+
+#[cfg(test)]
+mod tests;

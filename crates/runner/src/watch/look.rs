@@ -31,7 +31,7 @@ const MOST_FILES: usize = 1000;
 const MOST_RULES: u64 = 64 * 1024;
 const MOST_HEAD: u64 = 512;
 /// File systems whose changes may be made elsewhere, unseen by the kernel: FUSE, 9p, NFS, SMB, Ceph, AFS,
-/// VirtualBox's and Parallels' shared folders.
+/// `VirtualBox`'s and Parallels' shared folders.
 const UNSEEN: [u32; 10] = [
     0x6573_5546,
     0x0102_1997,
@@ -87,8 +87,8 @@ impl Look {
 
     /// Whether the kernel tells of all changes here.
     pub fn is_seen(&self) -> bool {
-        let magic = fstatfs(&self.root).map(|stat| stat.f_type).unwrap_or_default();
-        !UNSEEN.iter().any(|unseen| i64::from(*unseen) == i64::from(magic) & 0xffff_ffff)
+        let magic = fstatfs(&self.root).map_or(0, |stat| stat.f_type & 0xffff_ffff);
+        !UNSEEN.iter().any(|unseen| i64::from(*unseen) == magic)
     }
 
     pub fn identity(&self) -> Result<(u64, u64), Errno> {
@@ -113,6 +113,14 @@ impl Look {
             }
         }
         Err(Shut::Elsewhere)
+    }
+
+    /// Whether nothing is at a path.
+    pub fn is_absent(&self, path: &str) -> bool {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let found = openat2(&self.root, path, flags, Mode::empty(), resolve);
+        matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
     }
 
     /// What is at a name; its version is [`version`](Self::version)'s.

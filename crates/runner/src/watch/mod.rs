@@ -10,6 +10,7 @@
 //! | `pace` (pure) | when to look |
 //! | `notify`, `look` | the kernel's word; looking at files |
 //! | `tree`, `settle`, `apply` | from hints to changes |
+//! | `rumour` | what lists saw where the kernel tells nothing |
 //! | `run` | watching, from the first who listens until a while after the last |
 //! | `readers` | who listens |
 //!
@@ -29,6 +30,7 @@ pub mod pace;
 pub mod readers;
 pub mod ring;
 pub mod rules;
+pub mod rumour;
 pub mod run;
 pub mod settle;
 pub mod tale;
@@ -51,7 +53,7 @@ use tokio::{
     time::Instant,
 };
 
-use self::{owned::Owned, ring::Ring, tree::Lists};
+use self::{owned::Owned, ring::Ring, rumour::Listed, tree::Lists};
 use crate::{
     app::App,
     http::words::{Answer, bad, nothing_at, query, upgrade},
@@ -71,6 +73,7 @@ pub struct Watch {
     poked: Notify,
     lists: Arc<Lists>,
     owned: RefCell<Owned>,
+    listed: RefCell<Listed>,
     readers: Cell<usize>,
     running: Cell<bool>,
     acting: Cell<usize>,
@@ -94,6 +97,7 @@ impl Default for Watch {
             poked: Notify::new(),
             lists: Arc::default(),
             owned: RefCell::default(),
+            listed: RefCell::default(),
             readers: Cell::default(),
             running: Cell::default(),
             acting: Cell::default(),
@@ -159,7 +163,7 @@ impl Drop for Acting {
 }
 
 /// Answers a request below `/watch`.
-pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
+pub fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     if request.method() != Method::GET || request.uri().path() != "/watch" {
         return Err(nothing_at(request.uri().path()));
     }

@@ -87,7 +87,7 @@ pub async fn serve(app: Rc<App>, upgraded: Upgraded, mut cursor: Option<Cursor>)
             }
             None if skipped => {
                 skipped = false;
-                let Some(batch) = app.still(&cursor) else { continue };
+                let Some(batch) = app.still(cursor.as_ref()) else { continue };
                 if !send(&mut socket, &batch).await {
                     return;
                 }
@@ -156,10 +156,10 @@ impl App {
     }
 
     /// Where a reader is.
-    fn still(&self, cursor: &Option<Cursor>) -> Option<Batch> {
+    fn still(&self, cursor: Option<&Cursor>) -> Option<Batch> {
         let state = self.watch.state.borrow();
         let state = state.as_ref()?;
-        let (_, seq) = cursor.as_ref()?;
+        let (_, seq) = cursor?;
         Some(state.batch(*seq, false, &[]))
     }
 

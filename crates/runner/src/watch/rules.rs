@@ -66,3 +66,88 @@ impl Rule {
         Some(Self { pattern: line.into(), watched, only_folders, anchored })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The last word is git's own.
+    #[test]
+    fn they_mean_what_git_means() {
+        let rules = [
+            "*.log\n!keep.log",
+            "/build\nsrc/*.o\ndoc/**/x",
+            "a/\n# no rule\n\\#x\n\\!y",
+            "**/deep\nfoo/**\n!foo/keep",
+            "[ab]?c\nx*y\ntrailing  \n",
+            "*\n!*/\n!*.rs",
+            "q/**/z/\n/**/w",
+        ];
+        let paths = [
+            "x.log",
+            "keep.log",
+            "d/x.log",
+            "build",
+            "d/build",
+            "src/a.o",
+            "src/d/a.o",
+            "doc/x",
+            "doc/a/b/x",
+            "a",
+            "d/a",
+            "#x",
+            "!y",
+            "d/deep",
+            "deep",
+            "foo",
+            "foo/bar",
+            "foo/keep",
+            "abc",
+            "bcc",
+            "xyy",
+            "x/y",
+            "trailing",
+            "m.rs",
+            "d/m.rs",
+            "q/z",
+            "q/a/z",
+            "w",
+            "d/w",
+        ];
+        for text in rules {
+            let parsed = Rules::parse(text.lines());
+            for is_folder in [false, true] {
+                for path in paths {
+                    let dir = tempfile::tempdir().expect("a folder");
+                    let git = |args: &[&str]| {
+                        let mut git = Command::new("git");
+                        git.args(args).current_dir(dir.path()).output().expect("git").status
+                    };
+                    std::fs::create_dir(dir.path().join(".git")).expect("a folder");
+                    std::fs::create_dir_all(dir.path().join(".git/objects")).expect("a folder");
+                    std::fs::create_dir_all(dir.path().join(".git/refs")).expect("a folder");
+                    std::fs::write(dir.path().join(".git/HEAD"), "ref: refs/heads/m\n")
+                        .expect("a file");
+                    std::fs::write(dir.path().join(".gitignore"), text).expect("a file");
+                    let there = dir.path().join(path);
+                    std::fs::create_dir_all(there.parent().expect("a folder")).expect("a folder");
+                    if is_folder {
+                        std::fs::create_dir_all(&there).expect("a folder");
+                    } else {
+                        std::fs::write(&there, "").expect("a file");
+                    }
+                    let theirs = git(&["check-ignore", "-q", path]).success();
+                    // As the index does: an ignored folder hides all beneath.
+                    let mut ours = false;
+                    for (at, _) in path.match_indices('/') {
+                        ours |= parsed.verdict(&path[..at], true) == Some(true);
+                    }
+                    ours |= parsed.verdict(path, is_folder) == Some(true);
+                    assert_eq!(ours, theirs, "{path:?} (folder: {is_folder}) by {text:?}");
+                }
+            }
+        }
+    }
+}

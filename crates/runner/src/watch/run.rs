@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{pace::Pace, ring::Ring, settle::Settled, tree::Tree};
+use super::{pace::Pace, ring::Ring, rumour::Listed, settle::Settled, tree::Tree};
 use crate::{app::App, shell::live::nonce};
 
 /// After a failure, before it is tried again.
@@ -78,9 +78,11 @@ async fn watch(app: &Rc<App>) -> End {
         }
         while take(app, &mut tree, &mut pace) {}
         pace.clear();
-        let began = Instant::now();
+        let start = Instant::now();
+        let listed = if look_at_all { app.watch.take_listed() } else { Listed::default() };
         let settled = spawn_blocking(move || {
             if look_at_all {
+                tree.take_listed(listed);
                 tree.look_at_all();
             }
             let settled = tree.settle();
@@ -90,7 +92,7 @@ async fn watch(app: &Rc<App>) -> End {
         tree = back;
         app.watch.tell(settled);
         let now = Instant::now();
-        poll_at = now + poll_every.max((now - began) * SHARE);
+        poll_at = now + poll_every.max((now - start) * SHARE);
         if tree.has_hints() {
             pace.note(now);
         }
@@ -135,6 +137,7 @@ async fn at(time: Option<Instant>) {
 
 impl super::Watch {
     fn began(&self, epoch: String, mode: WatchMode, limited: bool) {
+        drop(self.listed.take());
         *self.state.borrow_mut() =
             Some(super::State { epoch, mode, limited, ring: Ring::default() });
         self.news.send_replace(());

@@ -68,6 +68,7 @@ impl Tree {
             }
         }
         self.turn();
+        self.tell_rumours();
         if self.hints.is_empty() {
             self.seen = drained;
         }
@@ -101,7 +102,7 @@ impl Tree {
         for (id, hint) in wholes {
             match self.open(id) {
                 Ok(folder) => {
-                    self.whole(id, &folder, hint);
+                    self.whole(id, &folder, &hint);
                     looked = true;
                 }
                 Err(_) => later.push((id, hint)),
@@ -123,7 +124,7 @@ impl Tree {
     }
 
     /// Looks at everything in a folder.
-    fn whole(&mut self, id: FolderId, folder: &OwnedFd, hint: Hint) {
+    fn whole(&mut self, id: FolderId, folder: &OwnedFd, hint: &Hint) {
         if self.index.folder(id).is_some_and(|folder| folder.watch.is_none()) {
             self.watch(id, folder);
         }

@@ -60,6 +60,8 @@ pub struct Tree {
     pub(super) overflowed: bool,
     pub(super) root_gone: bool,
     pub(super) limited: bool,
+    /// Paths that only a list has seen.
+    pub(super) rumours: Vec<String>,
     /// A folder or file was moved away, and it is not known yet where to.
     moving: Option<(u32, Instant)>,
 }
@@ -92,9 +94,11 @@ impl Tree {
             overflowed: false,
             root_gone: false,
             limited: false,
+            rumours: Vec::new(),
             moving: None,
         };
         tree.scan(ROOT, false, 0);
+        tree.tale = Tale::default(); // nobody was told anything yet
         Ok(tree)
     }
 
@@ -134,6 +138,7 @@ impl Tree {
         });
         let Ok(more) = more else {
             self.index.forget_watches(); // looking takes its place
+            self.tale.lose();
             return (count, false);
         };
         self.notify = Some(notify);
@@ -188,7 +193,9 @@ impl Tree {
     /// A folder is wanted no more: neither are those watches.
     pub(super) fn unwatch(&mut self, watches: Vec<i32>) {
         if let Some(notify) = &self.notify {
-            watches.into_iter().for_each(|watch| notify.forget(watch));
+            for watch in watches {
+                notify.forget(watch);
+            }
         }
     }
 
@@ -211,7 +218,8 @@ impl Tree {
             }
             Err(Errno::ACCESS | Errno::PERM) => {}
             Err(_) => {
-                self.notify = None;
+                self.notify = None; // with what it had to tell
+                self.tale.lose();
                 self.index.forget_watches();
                 self.heads.values_mut().for_each(|head| head.watch = None);
             }
