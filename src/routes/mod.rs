@@ -65,39 +65,7 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(events::output)),
         )
         .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
-        .service(
-            resource("/api/sessions/{id}/files")
-                .route(web::get().to(files::root))
-                .route(web::post().to(files::operate)),
-        )
-        .service(
-            resource("/api/sessions/{id}/files/{path:.*}")
-                .route(web::get().to(files::get))
-                .route(web::head().to(files::get))
-                .route(web::put().to(files::put))
-                .route(web::delete().to(files::delete)),
-        )
-        .service(
-            resource("/api/sessions/{id}/uploads")
-                .route(web::method(Method::OPTIONS).to(uploads::options))
-                .route(web::post().to(uploads::create)),
-        )
-        .service(
-            resource("/api/sessions/{id}/uploads/{upload}")
-                .route(web::head().to(uploads::go_on))
-                .route(web::patch().to(uploads::go_on))
-                .route(web::delete().to(uploads::go_on)),
-        )
-        .service(
-            resource("/api/sessions/{id}/archive")
-                .route(web::get().to(archives::get))
-                .route(web::put().to(archives::put)),
-        )
-        .service(
-            resource("/api/sessions/{id}/archive/{path:.*}")
-                .route(web::get().to(archives::get))
-                .route(web::put().to(archives::put)),
-        )
+        .configure(workspace)
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")
@@ -111,4 +79,42 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
         .service(resource("/api/admin/config").route(web::get().to(admin::config)))
         .default_service(web::to(guard::not_found));
+}
+
+/// What leads into a session's workspace.
+fn workspace(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(
+        resource("/api/sessions/{id}/files")
+            .route(web::get().to(files::root))
+            .route(web::post().to(files::operate)),
+    )
+    .service(
+        resource("/api/sessions/{id}/files/{path:.*}")
+            .route(web::get().to(files::get))
+            .route(web::head().to(files::get))
+            .route(web::put().to(files::put))
+            .route(web::delete().to(files::delete)),
+    )
+    .service(
+        resource("/api/sessions/{id}/uploads")
+            .route(web::method(Method::OPTIONS).to(uploads::options))
+            .route(web::post().to(uploads::create)),
+    )
+    .service(
+        resource("/api/sessions/{id}/uploads/{upload}")
+            .route(web::head().to(uploads::go_on))
+            .route(web::patch().to(uploads::go_on))
+            .route(web::delete().to(uploads::go_on)),
+    )
+    .service(
+        resource("/api/sessions/{id}/archive")
+            .route(web::get().to(archives::get))
+            .route(web::put().to(archives::put)),
+    )
+    .service(
+        resource("/api/sessions/{id}/archive/{path:.*}")
+            .route(web::get().to(archives::get))
+            .route(web::put().to(archives::put)),
+    );
 }
