@@ -33,8 +33,12 @@ pub struct ApiError {
     pub id: Option<Box<str>>,
     pub current_version: Option<Box<str>>,
     pub current_content: Option<Box<str>>,
-    pub moved_to: Option<Box<str>>,
+    pub moved_to: Option<Box<MovedTo>>,
 }
+
+/// Where a file is now. Of its own, so that errors stay small.
+#[derive(Clone, Debug)]
+pub struct MovedTo(pub String);
 
 impl ApiError {
     /// The caller asked for what can't be.
@@ -88,7 +92,7 @@ impl ApiError {
             retry_after: self.retry_after,
             current_version: self.current_version.as_deref().map(str::to_owned),
             current_content: self.current_content.as_deref().map(str::to_owned),
-            moved_to: self.moved_to.as_deref().map(str::to_owned),
+            moved_to: self.moved_to.as_deref().map(|moved| moved.0.clone()),
         }
     }
 }
@@ -241,7 +245,7 @@ impl From<FileDenied> for ApiError {
             retry_after,
             current_version: denied.current_version.map(Into::into),
             current_content: denied.current_content.map(Into::into),
-            moved_to: denied.moved_to.map(Into::into),
+            moved_to: denied.moved_to.map(|moved| Box::new(MovedTo(moved))),
             ..Self::denied(status, denied.code.as_str(), denied.message)
         }
     }

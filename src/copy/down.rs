@@ -17,7 +17,7 @@ use staithe_protocol::SessionId;
 use tokio::sync::mpsc;
 
 use super::{
-    Copied, CopyFailed, Course,
+    Copied, CopyFailed, Course, Tries,
     wire::{Ask, address, header},
 };
 use crate::{cli::cp::OnConflict, routes::body::encode};
@@ -42,7 +42,7 @@ pub(super) async fn file(
         }
     }
     let address = address(id, "files", from);
-    let mut tries = course.tries();
+    let mut tries = Tries::new();
     loop {
         let (tag, size) = state(course, &address).await?;
         course.bar.begin(from, size);

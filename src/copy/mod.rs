@@ -84,12 +84,6 @@ struct Course<'a> {
     bar: Bar,
 }
 
-impl Course<'_> {
-    fn tries(&self) -> Tries {
-        Tries { left: MOST_TRIES, wait: FIRST_WAIT, came: 0 }
-    }
-}
-
 /// How often something is tried again.
 struct Tries {
     left: u32,
@@ -98,6 +92,10 @@ struct Tries {
 }
 
 impl Tries {
+    fn new() -> Self {
+        Self { left: MOST_TRIES, wait: FIRST_WAIT, came: 0 }
+    }
+
     /// Waits, and asks how much has come; every progress makes all tries anew.
     async fn wait<F: Future<Output = Result<u64, CopyFailed>>>(
         &mut self,

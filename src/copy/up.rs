@@ -13,7 +13,7 @@ use staithe_protocol::SessionId;
 use tokio::sync::mpsc;
 
 use super::{
-    Copied, CopyFailed, Course,
+    Copied, CopyFailed, Course, Tries,
     wire::{Ask, address, body_of, header, whole},
 };
 use crate::cli::cp::OnConflict;
@@ -61,7 +61,7 @@ pub(super) async fn file(
     let upload = upload.ok_or_else(|| CopyFailed::cut("the server named no upload"))?;
     course.bar.begin(from, length);
     let mut offset = 0;
-    let mut tries = course.tries();
+    let mut tries = Tries::new();
     while offset < length {
         match send(course, (from, &upload), offset).await {
             Ok(now) => offset = now,

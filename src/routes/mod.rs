@@ -69,7 +69,65 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(events::output)),
         )
         .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
+        .configure(workspace)
+        .configure(services)
+        .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
+            resource("/api/admin/sessions/{id}")
+                .route(web::get().to(admin::get))
+                .route(web::delete().to(sessions::delete)),
+        )
+        .service(resource("/api/admin/sessions/{id}/stop").route(web::post().to(sessions::stop)))
+        .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
+        .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
+        .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
+        .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
+        .service(resource("/api/admin/config").route(web::get().to(admin::config)))
+        .default_service(web::to(guard::not_found));
+}
+
+/// What leads into a session's workspace.
+fn workspace(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(
+        resource("/api/sessions/{id}/files")
+            .route(web::get().to(files::root))
+            .route(web::post().to(files::operate)),
+    )
+    .service(
+        resource("/api/sessions/{id}/files/{path:.*}")
+            .route(web::get().to(files::get))
+            .route(web::head().to(files::get))
+            .route(web::put().to(files::put))
+            .route(web::delete().to(files::delete)),
+    )
+    .service(
+        resource("/api/sessions/{id}/uploads")
+            .route(web::method(Method::OPTIONS).to(uploads::options))
+            .route(web::post().to(uploads::create)),
+    )
+    .service(
+        resource("/api/sessions/{id}/uploads/{upload}")
+            .route(web::head().to(uploads::go_on))
+            .route(web::patch().to(uploads::go_on))
+            .route(web::delete().to(uploads::go_on)),
+    )
+    .service(
+        resource("/api/sessions/{id}/archive")
+            .route(web::get().to(archives::get))
+            .route(web::put().to(archives::put)),
+    )
+    .service(
+        resource("/api/sessions/{id}/archive/{path:.*}")
+            .route(web::get().to(archives::get))
+            .route(web::put().to(archives::put)),
+    );
+}
+
+/// What is asked about a workspace's content, and what runs beside commands.
+fn services(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(
             resource("/api/sessions/{id}/terminals")
                 .route(web::get().to(terminals::list))
                 .route(web::post().to(terminals::open)),
@@ -77,18 +135,6 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(
             resource("/api/sessions/{id}/terminals/{terminal}")
                 .route(web::delete().to(terminals::close)),
-        )
-        .service(
-            resource("/api/sessions/{id}/files")
-                .route(web::get().to(files::root))
-                .route(web::post().to(files::operate)),
-        )
-        .service(
-            resource("/api/sessions/{id}/files/{path:.*}")
-                .route(web::get().to(files::get))
-                .route(web::head().to(files::get))
-                .route(web::put().to(files::put))
-                .route(web::delete().to(files::delete)),
         )
         .service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
         .service(
@@ -107,27 +153,6 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(plugins::vscode_url)),
         )
         .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
-        .service(
-            resource("/api/sessions/{id}/uploads")
-                .route(web::method(Method::OPTIONS).to(uploads::options))
-                .route(web::post().to(uploads::create)),
-        )
-        .service(
-            resource("/api/sessions/{id}/uploads/{upload}")
-                .route(web::head().to(uploads::go_on))
-                .route(web::patch().to(uploads::go_on))
-                .route(web::delete().to(uploads::go_on)),
-        )
-        .service(
-            resource("/api/sessions/{id}/archive")
-                .route(web::get().to(archives::get))
-                .route(web::put().to(archives::put)),
-        )
-        .service(
-            resource("/api/sessions/{id}/archive/{path:.*}")
-                .route(web::get().to(archives::get))
-                .route(web::put().to(archives::put)),
-        )
         .service(resource("/api/sessions/{id}/search").route(web::post().to(code::search)))
         .service(resource("/api/sessions/{id}/git/status").route(web::get().to(code::git)))
         .service(resource("/api/sessions/{id}/git/changes").route(web::get().to(code::git)))
@@ -135,18 +160,5 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/sessions/{id}/git/show").route(web::get().to(code::git)))
         .service(resource("/api/sessions/{id}/git/branches").route(web::get().to(code::git)))
         .service(resource("/api/sessions/{id}/git/log").route(web::get().to(code::git)))
-        .service(resource("/api/sessions/{id}/git/repositories").route(web::get().to(code::git)))
-        .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
-        .service(
-            resource("/api/admin/sessions/{id}")
-                .route(web::get().to(admin::get))
-                .route(web::delete().to(sessions::delete)),
-        )
-        .service(resource("/api/admin/sessions/{id}/stop").route(web::post().to(sessions::stop)))
-        .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
-        .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
-        .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
-        .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
-        .service(resource("/api/admin/config").route(web::get().to(admin::config)))
-        .default_service(web::to(guard::not_found));
+        .service(resource("/api/sessions/{id}/git/repositories").route(web::get().to(code::git)));
 }

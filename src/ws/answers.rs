@@ -311,7 +311,7 @@ pub(super) fn answer<T>(
             reason,
             current_version: error.current_version.map(Into::into),
             current_content: error.current_content.map(Into::into),
-            moved_to: error.moved_to.map(Into::into),
+            moved_to: error.moved_to.map(|moved| moved.0),
         },
     }
 }

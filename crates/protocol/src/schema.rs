@@ -16,7 +16,7 @@ use crate::{
 /// The document, draft 2020-12; each type is one of its `$defs`.
 pub fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let add: [fn(&mut SchemaGenerator); 32] = [
+    let add: [fn(&mut SchemaGenerator); 34] = [
         define::<Event>,
         define::<Action>,
         define::<Observation>,
