@@ -2,7 +2,8 @@
 //! another language: `tests/sandbox_api/cases.py`.
 
 use std::{
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -38,7 +39,7 @@ impl Alone {
         let mut child = command.spawn().expect("the binary starts");
         eventually("it listens", || {
             assert_eq!(child.try_wait().expect("a child"), None, "it ended");
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         Self { child, port }
     }
@@ -117,6 +118,14 @@ fn without_a_key_nobody_is_asked_for_one_and_it_is_said_aloud() {
         .expect("python3 is there: apt-get install python3");
     assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "[]", "{said:?}");
     assert!(work.is_dir());
+    // A page in some browser could send such a request without anybody knowing.
+    let mut stream = TcpStream::connect(("127.0.0.1", alone.port)).expect("it listens");
+    let request = "POST /list_files HTTP/1.1\r\nHost: x\r\nOrigin: http://a.page\r\n\
+                   Content-Length: 2\r\nConnection: close\r\n\r\n{}";
+    stream.write_all(request.as_bytes()).expect("it is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("web pages"), "{answer}");
     drop(alone);
 
     let busy = TcpListener::bind("127.0.0.1:0").expect("a port");
