@@ -22,8 +22,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn put(work: &Path, name: &str, content: impl AsRef<[u8]>) {
     let path = work.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
+    std::fs::create_dir_all(path.parent().expect("as it was made")).expect("as it was made");
+    std::fs::write(path, content).expect("as it was made");
 }
 
 /// All lines of an answer but the last, and the last.
@@ -31,7 +31,7 @@ async fn search(runner: &Runner, kind: &str, body: &Value) -> (Vec<Found>, Value
     let key = [(KEY_HEADER, KEY)];
     let path = format!("/search/{kind}");
     let (status, headers, body) = runner.http(Method::POST, &path, &key, body.to_string()).await;
-    let text = String::from_utf8(body.to_vec()).unwrap();
+    let text = String::from_utf8(body.to_vec()).expect("as it was made");
     assert_eq!(status, 200, "{text}");
     assert_eq!(headers["content-type"], "application/x-ndjson");
     let mut found: Vec<Found> =
@@ -39,7 +39,7 @@ async fn search(runner: &Runner, kind: &str, body: &Value) -> (Vec<Found>, Value
     let done = found.pop().expect("a last line");
     found.retain(|found| !matches!(found, Found::Progress { .. }));
     assert!(matches!(done, Found::Done { .. }), "{done:?}");
-    (found, serde_json::to_value(done).unwrap())
+    (found, serde_json::to_value(done).expect("as it was made"))
 }
 
 fn places(found: &[Found]) -> Vec<String> {
@@ -202,7 +202,9 @@ async fn no_exchange_of_folders_leads_a_search_outside() {
 
 /// Threads of the runner that search now.
 fn searching(runner: &Runner) -> usize {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", runner.pid())).unwrap().flatten();
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", runner.pid()))
+        .expect("as it was made")
+        .flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
     names.filter(|name| name.trim() == "search").count()
 }
@@ -215,7 +217,7 @@ async fn begin(runner: &Runner) -> tokio::net::UnixStream {
         "POST /search/content HTTP/1.1\r\nHost: x\r\n{KEY_HEADER}: {KEY}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(head.as_bytes()).await.expect("as it was made");
     socket
 }
 
