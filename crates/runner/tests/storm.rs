@@ -4,10 +4,11 @@
 mod common;
 mod mirror;
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{fs, path::Path, process::Command};
 
 use common::Runner;
 use mirror::Client;
+use tokio::time::Instant;
 
 const FOLDERS: usize = 500;
 const IN_EACH: usize = 100;
