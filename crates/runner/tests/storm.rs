@@ -4,10 +4,11 @@
 mod common;
 mod mirror;
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{fs, path::Path, process::Command};
 
 use common::Runner;
 use mirror::Client;
+use tokio::time::Instant;
 
 const FOLDERS: usize = 500;
 const IN_EACH: usize = 100;
@@ -50,7 +51,6 @@ async fn during(client: &mut Client, changes: usize, storm: impl FnOnce() + Send
     client.settle("").await;
     let seconds = usize::try_from(began.elapsed().as_secs()).expect("small") + 2;
     let frames = client.mirror.batches - batches;
-    println!("{frames} frames in {seconds} s, {} resyncs so far", client.mirror.resyncs);
     let most = changes / IN_A_FRAME + seconds * LOOKS_A_SECOND;
     assert!(frames <= most, "{frames} frames in {seconds} s for {changes} changes");
 }
@@ -70,7 +70,6 @@ async fn a_checkout_and_an_install_among_fifty_thousand_files_are_survived() {
     let mut client = Client::join(&runner).await;
     let grown = |what: &str| {
         let growth = runner.resident().saturating_sub(idle);
-        println!("{what}: {} KiB more", growth / 1024);
         assert!(growth <= MOST_GROWTH, "{what}: {growth} bytes");
     };
     client.settle("").await;

@@ -29,9 +29,9 @@ async fn told(watcher: &mut Watcher, folder: &Path, script: &str) -> Vec<Change>
 }
 
 async fn until_end(watcher: &mut Watcher, folder: &Path) -> Vec<Change> {
-    fs::write(folder.join("end"), "").unwrap();
+    fs::write(folder.join("end"), "").expect("a file");
     let mut changes = watcher.until(|change| short(change) == "create end").await;
-    fs::remove_file(folder.join("end")).unwrap();
+    fs::remove_file(folder.join("end")).expect("it is there");
     changes.extend(watcher.until(|change| short(change) == "delete end").await);
     changes
 }
@@ -310,13 +310,13 @@ async fn watching_ends_a_while_after_the_last_reader_and_begins_anew() {
     assert!(!watcher.next().await.resync, "it lingered");
     drop(watcher);
     let inotify = format!("/proc/{}/fd", runner.pid());
-    let watches = || {
+    let count = || {
         let fds =
             fs::read_dir(&inotify).unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
         fds.filter(|link| link.to_string_lossy().contains("inotify")).count()
     };
-    assert_eq!(watches(), 1);
-    eventually("watching ends", async || (watches() == 0).then_some(())).await;
+    assert_eq!(count(), 1);
+    eventually("watching ends", async || (count() == 0).then_some(())).await;
     let mut watcher = Watcher::open(&runner, &back, json!({})).await;
     let anew = watcher.next().await;
     assert!(anew.resync && anew.epoch != first.epoch && anew.seq == 0, "{anew:?}");

@@ -73,53 +73,54 @@ mod tests {
 
     use super::*;
 
+    const RULES: [&str; 7] = [
+        "*.log\n!keep.log",
+        "/build\nsrc/*.o\ndoc/**/x",
+        "a/\n# no rule\n\\#x\n\\!y",
+        "**/deep\nfoo/**\n!foo/keep",
+        "[ab]?c\nx*y\ntrailing  \n",
+        "*\n!*/\n!*.rs",
+        "q/**/z/\n/**/w",
+    ];
+    const PATHS: [&str; 29] = [
+        "x.log",
+        "keep.log",
+        "d/x.log",
+        "build",
+        "d/build",
+        "src/a.o",
+        "src/d/a.o",
+        "doc/x",
+        "doc/a/b/x",
+        "a",
+        "d/a",
+        "#x",
+        "!y",
+        "d/deep",
+        "deep",
+        "foo",
+        "foo/bar",
+        "foo/keep",
+        "abc",
+        "bcc",
+        "xyy",
+        "x/y",
+        "trailing",
+        "m.rs",
+        "d/m.rs",
+        "q/z",
+        "q/a/z",
+        "w",
+        "d/w",
+    ];
+
     /// The last word is git's own.
     #[test]
     fn they_mean_what_git_means() {
-        let rules = [
-            "*.log\n!keep.log",
-            "/build\nsrc/*.o\ndoc/**/x",
-            "a/\n# no rule\n\\#x\n\\!y",
-            "**/deep\nfoo/**\n!foo/keep",
-            "[ab]?c\nx*y\ntrailing  \n",
-            "*\n!*/\n!*.rs",
-            "q/**/z/\n/**/w",
-        ];
-        let paths = [
-            "x.log",
-            "keep.log",
-            "d/x.log",
-            "build",
-            "d/build",
-            "src/a.o",
-            "src/d/a.o",
-            "doc/x",
-            "doc/a/b/x",
-            "a",
-            "d/a",
-            "#x",
-            "!y",
-            "d/deep",
-            "deep",
-            "foo",
-            "foo/bar",
-            "foo/keep",
-            "abc",
-            "bcc",
-            "xyy",
-            "x/y",
-            "trailing",
-            "m.rs",
-            "d/m.rs",
-            "q/z",
-            "q/a/z",
-            "w",
-            "d/w",
-        ];
-        for text in rules {
+        for text in RULES {
             let parsed = Rules::parse(text.lines());
             for is_folder in [false, true] {
-                for path in paths {
+                for path in PATHS {
                     let dir = tempfile::tempdir().expect("a folder");
                     let git = |args: &[&str]| {
                         let mut git = Command::new("git");

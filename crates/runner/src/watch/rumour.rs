@@ -69,7 +69,7 @@ impl Tree {
             let id = self.find(&path);
             let known = id.and_then(|id| self.index.folder(id));
             let known: BTreeSet<String> =
-                known.iter().flat_map(|f| f.entries.keys()).map(|name| name.to_string()).collect();
+                known.iter().flat_map(|f| f.entries.keys()).map(ToString::to_string).collect();
             for missed in known.difference(&names) {
                 if let Some(id) = id {
                     // Others have it; if it is still there, it comes again.
@@ -97,7 +97,7 @@ impl Tree {
     }
 
     fn find(&self, path: &str) -> Option<FolderId> {
-        let names = path.split('/').filter(|name| !name.is_empty());
-        names.fold(Some(ROOT), |at, name| self.index.known(at?, name)?.folder)
+        let mut names = path.split('/').filter(|name| !name.is_empty());
+        names.try_fold(ROOT, |at, name| self.index.known(at, name)?.folder)
     }
 }

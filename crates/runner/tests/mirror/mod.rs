@@ -141,7 +141,9 @@ impl Mirror {
         match op {
             ChangeOp::Create | ChangeOp::Modify | ChangeOp::Rename => {
                 let kind = kind.expect("its type");
-                from.iter().for_each(|from| self.remove(from));
+                if let Some(from) = from {
+                    self.remove(&from);
+                }
                 if kind != EntryType::Dir || op == ChangeOp::Rename {
                     self.remove(&path);
                 }
@@ -238,7 +240,6 @@ pub(crate) fn is_ignored(path: &str, kind: EntryType) -> bool {
         (at < folders && matches!(name, ".git" | "node_modules" | "__pycache__"))
             || name == ".DS_Store"
             || name.ends_with('~')
-            || name.ends_with(".swp")
             || name.starts_with(".staithe-")
     })
 }
