@@ -73,7 +73,26 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
         )
-        .service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
+        .configure(in_sandboxes)
+        .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
+        .service(
+            resource("/api/admin/sessions/{id}")
+                .route(web::get().to(admin::get))
+                .route(web::delete().to(sessions::delete)),
+        )
+        .service(resource("/api/admin/sessions/{id}/stop").route(web::post().to(sessions::stop)))
+        .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
+        .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
+        .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
+        .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
+        .service(resource("/api/admin/config").route(web::get().to(admin::config)))
+        .default_service(web::to(guard::not_found));
+}
+
+/// What serves a session in its sandbox: ports and plugins.
+fn in_sandboxes(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
         .service(
             resource("/api/sessions/{id}/ports/{port}/ticket").route(web::post().to(ports::ticket)),
         )
@@ -89,18 +108,5 @@ pub fn configure(app: &mut ServiceConfig) {
             resource("/api/conversations/{id}/vscode-url")
                 .route(web::get().to(plugins::vscode_url)),
         )
-        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
-        .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
-        .service(
-            resource("/api/admin/sessions/{id}")
-                .route(web::get().to(admin::get))
-                .route(web::delete().to(sessions::delete)),
-        )
-        .service(resource("/api/admin/sessions/{id}/stop").route(web::post().to(sessions::stop)))
-        .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
-        .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
-        .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
-        .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
-        .service(resource("/api/admin/config").route(web::get().to(admin::config)))
-        .default_service(web::to(guard::not_found));
+        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)));
 }
