@@ -51,9 +51,6 @@ pub fn configure(app: &mut ServiceConfig) {
         )
         .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
         .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
-        .service(
-            resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)),
-        )
         .service(resource("/api/sessions/{id}/tokens").route(web::post().to(sessions::token)))
         .service(resource("/api/sessions/{id}/actions").route(web::post().to(events::act)))
         .service(resource("/api/sessions/{id}/events").route(web::get().to(events::range)))
@@ -89,12 +86,15 @@ pub fn configure(app: &mut ServiceConfig) {
         .default_service(web::to(guard::not_found));
 }
 
-/// What serves a session in its sandbox: ports and plugins.
+/// What goes on in a session's sandbox: ports, plugins, the running command.
 fn in_sandboxes(app: &mut ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
     app.service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
         .service(
             resource("/api/sessions/{id}/ports/{port}/ticket").route(web::post().to(ports::ticket)),
+        )
+        .service(
+            resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)),
         )
         .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
         .service(
