@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn each_side_is_known_by_its_form() {
-        let id = SessionId::new();
+        let id = SessionId::generate();
         let there = |path: &str| Ok(Place::There(id, path.to_owned()));
         assert_eq!(Place::parse(&format!("{id}:a/b:c"), None), there("a/b:c"));
         assert_eq!(Place::parse(":", Some(&id.to_string())), there(""));

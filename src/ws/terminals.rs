@@ -165,6 +165,8 @@ pub async fn carry_out(hands: &Hands, frame: ClientFrame) -> Option<ServerFrame>
         ClientFrame::Do { .. }
         | ClientFrame::File { .. }
         | ClientFrame::Interrupt { .. }
+        | ClientFrame::Watch { .. }
+        | ClientFrame::Unwatch { .. }
         | ClientFrame::Ping { .. } => return None,
     };
     Some(answer(reference, outcome, Done::terminals))

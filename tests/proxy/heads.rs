@@ -199,7 +199,7 @@ pub(crate) async fn cookies_that_come_out(case: Case<'_>) {
         "__Host-d=1; Path=/; Secure",
         "e=1",
     ];
-    let lines: String = given.iter().map(|it| format!("Set-Cookie: {it}\r\n")).collect();
+    let lines = given.map(|it| format!("Set-Cookie: {it}\r\n")).concat();
     let mut wire = case.ask(origin.port, "GET /", &[], "").await;
     origin.answer(format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 0\r\n\r\n")).await;
     let expected = [

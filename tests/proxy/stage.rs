@@ -145,16 +145,16 @@ impl Case<'_> {
         let mut text = format!("{method} {}{path} HTTP/1.1\r\n", self.prefix(port));
         let has = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
         if !has("host") {
-            text.push_str(&format!("Host: {}\r\n", self.host()));
+            text += &["Host: ", &self.host(), "\r\n"].concat();
         }
         if !has("authorization") && !has("cookie") {
-            text.push_str(&format!("Authorization: Bearer {}\r\n", self.stage.token));
+            text += &["Authorization: Bearer ", &self.stage.token, "\r\n"].concat();
         }
         for (name, value) in headers.iter().filter(|(_, value)| *value != "-") {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text += &[name, ": ", value, "\r\n"].concat();
         }
         if !body.is_empty() && !has("transfer-encoding") && !has("content-length") {
-            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            text += &["Content-Length: ", &body.len().to_string(), "\r\n"].concat();
         }
         format!("{text}\r\n{body}").into_bytes()
     }

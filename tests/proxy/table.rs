@@ -128,13 +128,13 @@ pub(crate) async fn run(stage: &Stage, doors: &[Door], on_machine: bool, at_leas
             }
             let outcome = AssertUnwindSafe(run(Case { stage, door: *door })).catch_unwind().await;
             ran += 1;
-            println!("{} {door:?} {name}", if outcome.is_ok() { "ok    " } else { "FAILED" });
+            eprintln!("{} {door:?} {name}", if outcome.is_ok() { "ok    " } else { "FAILED" });
             if outcome.is_err() {
                 failed.push(format!("{door:?} {name}"));
             }
         }
     }
-    println!("{ran} cases were run, {} of them failed", failed.len());
+    eprintln!("{ran} cases were run, {} of them failed", failed.len());
     assert!(failed.is_empty(), "failed:\n  {}", failed.join("\n  "));
     assert!(ran >= at_least || !only.is_empty(), "only {ran} cases were run");
 }
