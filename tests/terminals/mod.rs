@@ -161,6 +161,7 @@ async fn a_shell_is_shared_by_two_sockets_and_taken_up_where_it_was() {
     first.shows("b").await;
     // Both sockets go away; one comes back with its place and gets what it missed.
     first.send(b"read x; echo got $x\n").await;
+    first.shows("echo got").await;
     let (place, epoch) = (first.place.unwrap(), opened["epoch"].clone());
     let terminal = first.id;
     drop(first);
