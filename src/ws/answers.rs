@@ -60,9 +60,9 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
         return Err(denied(reference, "frame.malformed", "type: a string is missing".into()));
     };
     match kind {
-        "do" | "file" | "interrupt" | "ping" => {}
-        "terminal.open" | "terminal.resize" | "terminal.close" | "terminal.detach"
-        | "terminal.list" | "terminal.rename" | "terminal.drive" => {}
+        "do" | "file" | "interrupt" | "ping" | "terminal.open" | "terminal.resize"
+        | "terminal.close" | "terminal.detach" | "terminal.list" | "terminal.rename"
+        | "terminal.drive" => {}
         "watch" => {
             let reason = format!("this version of the server has no {kind} yet");
             return Err(denied(reference, "frame.unsupported", reason));
