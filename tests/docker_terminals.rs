@@ -47,7 +47,7 @@ async fn vim_and_htop_look_the_same_to_a_socket_that_joins_midway() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, token) = server.session().await;
-    server.phase(&id, "ready", Duration::from_secs(60)).await;
+    server.phase(&id, "ready", Duration::from_mins(1)).await;
     let mut vim = carry(&server, &id, "vim").await;
     let mut htop = carry(&server, &id, "htop").await;
     let mut client = Client::connect(&server, &id, &token, -1).await;
@@ -83,7 +83,7 @@ async fn a_stream_whose_line_is_cut_goes_on_where_it_was() {
     let line = [("STAITHE__SANDBOX__DOCKER__LINE", "exec")];
     let server = Server::start_on(ENGINE, dir.path(), &line).await;
     let (id, token) = server.session().await;
-    server.phase(&id, "ready", Duration::from_secs(60)).await;
+    server.phase(&id, "ready", Duration::from_mins(1)).await;
     let client = Client::connect(&server, &id, &token, -1).await;
     let count =
         "i=0; while [ $i -lt 300 ]; do echo line $i of 300; i=$((i+1)); sleep 0.02; done; read x";

@@ -279,17 +279,12 @@ struct Place {
 
 impl Place {
     fn address(&self, may_type: bool) -> String {
-        let mut address = format!("/terminals/{}/stream?client={}", self.id, self.client);
-        if let Some(from) = self.from {
-            address += &format!("&from={from}");
-        }
-        if let Some(epoch) = &self.epoch {
-            address += &format!("&epoch={}", crate::routes::body::encode(epoch));
-        }
-        if may_type {
-            address += "&type=1";
-        }
-        address
+        let from = self.from.map_or(String::new(), |from| format!("&from={from}"));
+        let epoch = self.epoch.as_deref().map(crate::routes::body::encode);
+        let epoch = epoch.map_or(String::new(), |epoch| format!("&epoch={epoch}"));
+        let types = if may_type { "&type=1" } else { "" };
+        let (id, client) = (self.id, &self.client);
+        format!("/terminals/{id}/stream?client={client}{from}{epoch}{types}")
     }
 
     /// Output came.

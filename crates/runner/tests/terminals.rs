@@ -42,13 +42,13 @@ async fn a_shell_is_typed_to_resized_and_left() {
     let told = client.until(|news| matches!(news, TerminalNews::Title { .. })).await;
     assert_eq!(told, TerminalNews::Title { title: "the title".into(), name: "bash".into() });
     client.send("exit 7\n").await;
-    let exit = client.to_the_end().await;
+    let exit = client.read_to_end().await;
     assert_eq!((exit.code, exit.signal), (7, None));
     assert_eq!(runner.terminals().await[0].exit, Some(exit));
     // Who comes late sees the last screen and the end.
     let mut late = runner.follow(info.id, "client=b").await;
     late.shows("winch 30 100").await;
-    assert_eq!(late.to_the_end().await.code, 7);
+    assert_eq!(late.read_to_end().await.code, 7);
     assert_eq!(runner.ask(info.id, &json!({ "ask": "close" })).await.0, StatusCode::OK);
     assert_eq!(runner.terminals().await, []);
 }
@@ -67,7 +67,7 @@ async fn a_command_has_its_folder_its_environment_and_its_signal() {
     let info = runner.open(&json!({ "command": command, "cwd": "sub", "name": "mine" })).await;
     assert_eq!(info.name, "mine");
     let mut client = runner.follow(info.id, "from=0").await.at(0);
-    let exit = client.to_the_end().await;
+    let exit = client.read_to_end().await;
     assert_eq!(client.live, b"by the server C.UTF-8 sub\r\n");
     assert_eq!((exit.code, exit.signal), (143, Some(15)));
     for (new, code) in [
@@ -105,7 +105,7 @@ async fn there_are_so_many_and_ended_ones_make_room() {
     assert_eq!(runner.terminals().await.len(), 50);
     let mut one = runner.follow(17, "").await;
     one.send("\x04").await;
-    assert_eq!(one.to_the_end().await.code, 0);
+    assert_eq!(one.read_to_end().await.code, 0);
     assert_eq!(runner.open(&words(&["cat"])).await.id, 51);
     let ids: Vec<u32> = runner.terminals().await.iter().map(|info| info.id).collect();
     assert!(ids.len() == 50 && !ids.contains(&17), "{ids:?}");
@@ -131,7 +131,7 @@ async fn a_stubborn_program_is_killed_after_the_grace_and_what_it_began_in_front
     let mut client = runner.follow(info.id, "").await;
     client.shows("on").await;
     assert_eq!(runner.ask(info.id, &json!({ "ask": "close" })).await.0, StatusCode::OK);
-    assert_eq!(client.to_the_end().await.signal, Some(9));
+    assert_eq!(client.read_to_end().await.signal, Some(9));
     // A shell that goes at once leaves nobody behind in its foreground.
     let info = runner.open(&words(&["bash", "--norc", "-i"])).await;
     let mut client = runner.follow(info.id, "").await;
@@ -145,7 +145,7 @@ async fn a_stubborn_program_is_killed_after_the_grace_and_what_it_began_in_front
     let process = format!("/proc/{}", pid.expect("a process"));
     assert!(std::path::Path::new(&process).exists());
     runner.ask(info.id, &json!({ "ask": "close" })).await;
-    client.to_the_end().await;
+    client.read_to_end().await;
     let gone = async || (!std::path::Path::new(&process).exists()).then_some(());
     eventually("what ran in front is gone", gone).await;
 }
@@ -189,7 +189,7 @@ async fn input_that_nobody_reads_is_refused_beyond_a_bound_and_nothing_else_wait
     let other = runner.open(&json!({ "command": "echo here" })).await;
     runner.follow(other.id, "").await.shows("here").await;
     runner.ask(info.id, &json!({ "ask": "close" })).await;
-    client.to_the_end().await;
+    client.read_to_end().await;
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn a_client_that_comes_back_gets_just_what_it_missed() {
         "stty -opost; i=0; while [ $i -lt 3000 ]; do echo \"line $i of many\"; i=$((i+1)); done";
     let info = runner.open(&json!({ "command": script })).await;
     let mut whole = runner.follow(info.id, "from=0").await.at(0);
-    whole.to_the_end().await;
+    whole.read_to_end().await;
     let all = whole.live.clone();
     assert!(all.ends_with(b"line 2999 of many\n"), "{}", all.len());
     assert!(whole.replays == 0 && all.len() < RING);
@@ -387,7 +387,7 @@ async fn joined_midway(program: &[&str], first_keys: &str, midway: &str, later: 
         (fed, fed_second) = (first.screen.len(), second.screen.len());
         assert_eq!(joined.state(), screen.state(), "after {keys:?}");
     }
-    assert_eq!(second.to_the_end().await.code, 0);
+    assert_eq!(second.read_to_end().await.code, 0);
 }
 
 #[tokio::test]

@@ -63,12 +63,12 @@ impl Ink {
                     if matches!(mode, DecMode::SaveCursor | DecMode::SaveCursorAltScreenBuffer) {
                         self.keep();
                     }
-                    self.on_other |= is_screen(mode);
+                    self.on_other |= is_screen(*mode);
                 }
             }
             Function::Decrst(modes) => {
                 for mode in modes.as_slice() {
-                    self.on_other &= !is_screen(mode);
+                    self.on_other &= !is_screen(*mode);
                     if matches!(mode, DecMode::SaveCursor | DecMode::SaveCursorAltScreenBuffer) {
                         self.back();
                     }
@@ -103,13 +103,13 @@ impl Ink {
     }
 }
 
-fn is_screen(mode: &DecMode) -> bool {
+fn is_screen(mode: DecMode) -> bool {
     matches!(mode, DecMode::AltScreenBuffer | DecMode::SaveCursorAltScreenBuffer)
 }
 
 /// Whether a function goes to the other screen, which then is an empty one.
 pub fn shows_other(function: &Function) -> bool {
-    matches!(function, Function::Decset(modes) if modes.as_slice().iter().any(is_screen))
+    matches!(function, Function::Decset(modes) if modes.as_slice().iter().copied().any(is_screen))
 }
 
 /// Whether a function leaves blanks where something was.

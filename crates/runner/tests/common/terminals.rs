@@ -186,7 +186,7 @@ impl Follow {
     }
 
     /// Reads to the end; how the program ended.
-    pub(crate) async fn to_the_end(&mut self) -> TerminalExit {
+    pub(crate) async fn read_to_end(&mut self) -> TerminalExit {
         while !matches!(self.next().await, Came::End) {}
         self.exit.clone().expect("the end is told")
     }
