@@ -22,7 +22,6 @@ pub fn configure(app: &mut ServiceConfig) {
         .error_handler(|error, _| ApiError::bad_request("request.malformed_query", error).into());
     let path = web::PathConfig::default()
         .error_handler(|error, _| ApiError::bad_request("request.malformed_path", error).into());
-    plugins::configure(app);
     app.app_data(form)
         .app_data(query)
         .app_data(path)
@@ -73,6 +72,19 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
         )
+        .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
+        .service(
+            resource("/api/sessions/{id}/plugins/{name}/{word}")
+                .route(web::post().to(plugins::command)),
+        )
+        .service(
+            resource("/api/sessions/{id}/vscode-url").route(web::get().to(plugins::vscode_url)),
+        )
+        .service(
+            resource("/api/conversations/{id}/vscode-url")
+                .route(web::get().to(plugins::vscode_url)),
+        )
+        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")

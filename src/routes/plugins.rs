@@ -1,10 +1,6 @@
 //! Plugins of a session: what they do, starting and stopping them, and the address of VS Code.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web::{self, ServiceConfig},
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use staithe_actors::{
@@ -22,7 +18,6 @@ use crate::{
     auth::{Identity, Need, peer_ip},
     error::ApiError,
     front::{Front, session_id},
-    guard,
     proxy::{
         access::{TICKET, TICKET_TTL},
         outside::Outside,
@@ -35,18 +30,6 @@ const MOST_ANSWER: usize = 64 * 1024;
 const WAIT_MS: u64 = 25_000;
 /// The longest that a caller may have a plugin waited for, in milliseconds.
 const MOST_WAIT_MS: u64 = 60_000;
-
-/// The routes of plugins.
-pub fn configure(app: &mut ServiceConfig) {
-    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
-    app.service(resource("/api/sessions/{id}/plugins").route(web::get().to(list)))
-        .service(
-            resource("/api/sessions/{id}/plugins/{name}/{word}").route(web::post().to(command)),
-        )
-        .service(resource("/api/sessions/{id}/vscode-url").route(web::get().to(vscode_url)))
-        .service(resource("/api/conversations/{id}/vscode-url").route(web::get().to(vscode_url)))
-        .service(resource("/api/vscode-url").route(web::get().to(vscode_url_of)));
-}
 
 /// `GET /api/sessions/{id}/plugins`: none while the sandbox rests; asking neither wakes it nor keeps it awake.
 pub async fn list(
