@@ -52,6 +52,22 @@ const OPERATIONS: &[Operation] = &[
         Some("SessionCreated"),
         201,
     ),
+    Operation(
+        "get",
+        "/api/sessions/{id}/ports",
+        "The ports that are listened on in the sandbox, and their addresses.",
+        None,
+        Some("PortList"),
+        200,
+    ),
+    Operation(
+        "post",
+        "/api/sessions/{id}/ports/{port}/ticket",
+        "Addresses that open a port in a browser without a sign-in there, once, within a minute.",
+        None,
+        Some("PortTicket"),
+        200,
+    ),
     Operation("get", "/api/sessions/{id}", "One session.", None, Some("SessionBody"), 200),
     Operation(
         "delete",

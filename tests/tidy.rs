@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use staithe::{
     assets::{Assets, LANGUAGES},
     config::{Config, load},
-    views::{ErrorPage, Page, SessionPage, SignIn},
+    views::{ErrorPage, Page, PortPage, SessionPage, SignIn},
 };
 
 use scan::{File, code, function_of, net_lines, places, read, root, rust, split, tree};
@@ -394,7 +394,17 @@ fn views(assets: &Assets, lang: &str) -> BTreeMap<&'static str, Value> {
         detail: "<i>detail</i>".into(),
         code: "route.not_found",
     };
+    let port = PortPage {
+        lang,
+        t: assets.catalogue(lang),
+        kind: "refused",
+        detail: "<i>detail</i>",
+        code: "proxy.foreign_page",
+        refresh: true,
+        control_url: "<ann>".into(),
+    };
     BTreeMap::from([
+        ("pages/port.html", value(json!(port))),
         ("pages/sessions.html", value(json!(page(assets, lang)))),
         ("pages/admin.html", value(json!(page(assets, lang)))),
         ("pages/sign_in.html", value(json!(sign_in))),

@@ -257,7 +257,8 @@ impl Keys {
 }
 
 fn of_session(claims: Claims) -> Result<(Identity, SessionId), ApiError> {
-    let session = claims.sid.ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))?;
+    let session =
+        claims.sid.ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))?;
     Ok((Identity { subject: claims.sub, role: claims.role, session: Some(session) }, session))
 }
 

@@ -8,7 +8,11 @@ use crate::proxy::{outside::Net, settings::ProxySettings};
 impl Config {
     /// The proxy's part, once the ports of both listeners are known. `withheld`: those of them that sandboxes
     /// reach.
-    pub fn proxy(&self, [control_port, sandbox_port]: [u16; 2], withheld: Vec<u16>) -> ProxySettings {
+    pub fn proxy(
+        &self,
+        [control_port, sandbox_port]: [u16; 2],
+        withheld: Vec<u16>,
+    ) -> ProxySettings {
         let (server, proxy) = (&self.server, &self.proxy);
         let some = |span: super::Span| (!span.0.is_zero()).then_some(span.0);
         let bare = |url: &str| url.trim_end_matches('/').to_owned();
@@ -81,10 +85,7 @@ impl Config {
         }
         check(proxy.max_connections > 0, "proxy.max_connections: must be at least 1");
         let header = proxy.max_header.0;
-        check(
-            (8 * 1024..=1024 * 1024).contains(&header),
-            "proxy.max_header: from 8KiB to 1MiB",
-        );
+        check((8 * 1024..=1024 * 1024).contains(&header), "proxy.max_header: from 8KiB to 1MiB");
         let every = proxy.find_ports_every.0;
         check(
             every.is_zero() || every.as_millis() >= 100,

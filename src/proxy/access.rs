@@ -61,9 +61,8 @@ pub fn check(
     let need = if proxy.viewers { Need::Read } else { Need::Write };
     front.authorize(&caller.identity, need, target.session)?;
     if !caller.by_header {
-        crossing::allow(method, headers, outside, target).map_err(|why| {
-            ApiError::denied(StatusCode::FORBIDDEN, "proxy.foreign_page", why)
-        })?;
+        crossing::allow(method, headers, outside, target)
+            .map_err(|why| ApiError::denied(StatusCode::FORBIDDEN, "proxy.foreign_page", why))?;
     }
     Ok(caller)
 }

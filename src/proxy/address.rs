@@ -30,6 +30,19 @@ pub struct Target {
     pub path: String,
 }
 
+impl Target {
+    /// The same port, when its program turns out to be served below this path.
+    #[must_use]
+    pub fn served_below(&self, base: &str) -> Self {
+        let mut target = self.clone();
+        if self.form == Form::Stripped && base.trim_end_matches('/') == self.prefix {
+            target.form = Form::Whole;
+            target.path = format!("{}{}", self.prefix, self.path);
+        }
+        target
+    }
+}
+
 /// What an address means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -107,7 +120,8 @@ fn by_path(path: &str) -> Option<Found> {
 /// 32 hexadecimal digits, with or without the dashes of a UUID.
 fn session_of(text: &str) -> Option<SessionId> {
     let is_dash = |at: usize| [8, 13, 18, 23].contains(&at);
-    let dashed = text.len() == 36 && text.bytes().enumerate().all(|(at, b)| (b == b'-') == is_dash(at));
+    let dashed =
+        text.len() == 36 && text.bytes().enumerate().all(|(at, b)| (b == b'-') == is_dash(at));
     if dashed { text.replace('-', "").parse().ok() } else { text.parse().ok() }
 }
 
@@ -157,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_is_served_below_the_prefix_gets_the_path_whole() {
+        let path = format!("/s/{ID}/p/80/a%2F?");
+        let Found::Port(target) = find("h", "", &path) else { panic!("a port") };
+        for base in [format!("/s/{ID}/p/80"), format!("/s/{ID}/p/80/")] {
+            let whole = target.served_below(&base);
+            assert_eq!((whole.form, whole.path), (Form::Whole, path.clone()));
+        }
+        for base in ["", "/", "/s", &format!("/s/{ID}/p/8")] {
+            assert_eq!(target.served_below(base), target, "{base}");
+        }
+    }
+
+    #[test]
     fn what_names_no_port_is_nothing() {
         for path in [
             "/".into(),
@@ -176,16 +203,13 @@ mod tests {
         ] {
             assert_eq!(told("h", &path), None, "{path}");
         }
-        for host in [
-            format!("{ID}.box.example"),
-            format!("0-{ID}.box.example"),
-            format!("a.80-{ID}.box.example"),
-            "x.box.example".into(),
-        ] {
+        for host in
+            [format!("{ID}.box.example"), format!("0-{ID}.box.example"), "x.box.example".into()]
+        {
             assert_eq!(told(&host, &format!("/s/{ID}/p/80/")), None, "{host}");
         }
-        // Not below the domain: by path.
-        for host in ["box.example", "evilbox.example", "80.box.example.evil"] {
+        // Not directly below the domain: by path, where the name is answered at all.
+        for host in ["a.b.box.example", "box.example", "evilbox.example", "80.box.example.evil"] {
             assert!(told(host, &format!("/s/{ID}/p/80/")).is_some(), "{host}");
         }
     }

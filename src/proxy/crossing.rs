@@ -7,7 +7,7 @@
 use hyper::{HeaderMap, Method, header, http::uri::Uri};
 
 use super::{
-    address::{Form, Target, find, Found},
+    address::{Form, Found, Target, find},
     outside::Outside,
 };
 

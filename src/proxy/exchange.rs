@@ -2,6 +2,7 @@
 
 use std::{io, sync::Mutex};
 
+use actix::Addr;
 use actix_web::http::StatusCode as Status;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, combinators::UnsyncBoxBody};
@@ -15,7 +16,11 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use staithe_actors::{
-    Link, LinkFailed, SessionHandle, Tunnel, mail, runtime::messages::GetLine,
+    Link, LinkFailed, SessionHandle, Tunnel, mail,
+    runtime::{
+        Runtime,
+        messages::{GetLine, GetPlugins},
+    },
     session::messages::GetRuntime,
 };
 use staithe_protocol::Phase;
@@ -53,14 +58,14 @@ pub struct Visit<'a> {
 }
 
 /// The line to a session's runner, once the session is awake.
-async fn line(visit: &Visit<'_>) -> Result<Link, ApiError> {
+async fn line(visit: &Visit<'_>) -> Result<(Link, Addr<Runtime>), ApiError> {
     let deadline = Instant::now() + visit.settings.wake_wait;
     let mut snapshot = visit.session.snapshot.clone();
     loop {
         // This wakes it, and counts as use.
         let runtime = mail::ask(&visit.session.addr, GetRuntime).await?;
         if let Ok(link) = mail::ask(&runtime, GetLine).await? {
-            return Ok(link);
+            return Ok((link, runtime));
         }
         let phase = snapshot.borrow_and_update().phase.phase;
         if matches!(phase, Phase::Stopping | Phase::Stopped | Phase::Failed) {
@@ -85,8 +90,15 @@ fn waking() -> ApiError {
     ApiError::unavailable("proxy.waking", "the session's sandbox is starting", 2)
 }
 
-async fn tunnel(visit: &Visit<'_>) -> Result<Tunnel, ApiError> {
-    let link = line(visit).await?;
+/// The target as its plugin is served, if it is one's.
+async fn as_served(runtime: &Addr<Runtime>, target: &Target) -> Result<Target, ApiError> {
+    let plugins = mail::ask(runtime, GetPlugins).await?;
+    let of_port = plugins.into_iter().find(|plugin| plugin.port == Some(target.port));
+    let base = of_port.and_then(|plugin| plugin.base_path);
+    Ok(base.map_or_else(|| target.clone(), |base| target.served_below(&base)))
+}
+
+async fn tunnel(visit: &Visit<'_>, link: Link) -> Result<Tunnel, ApiError> {
     let port = visit.target.port;
     let reply = match link.tunnel(port).await {
         Ok(Ok(tunnel)) => return Ok(tunnel),
@@ -123,7 +135,10 @@ pub async fn exchange(
     mut request: Request<Incoming>,
     carried: Carried,
 ) -> Result<Response<Body>, ApiError> {
-    let tunnel = tunnel(&visit).await?;
+    let (link, runtime) = line(&visit).await?;
+    let target = as_served(&runtime, visit.target).await?;
+    let visit = Visit { target: &target, ..visit };
+    let tunnel = tunnel(&visit, link).await?;
     let mut client = http1::Builder::new();
     let handshake = client
         .max_buf_size(visit.settings.max_header.max(64 * 1024))
@@ -156,7 +171,7 @@ pub async fn exchange(
         _ => {
             let (parts, body) = response.into_parts();
             let idle = visit.settings.idle_timeout;
-            let body = Answer::new(body, idle, carried, connection).boxed_unsync();
+            let body = Answer::new(body, idle, carried, connection, pulse).boxed_unsync();
             Ok(outward(&visit, &parts, body))
         }
     }
@@ -205,11 +220,8 @@ fn inward(
     let (asks, asked) = oneshot::channel();
     let idle = visit.settings.idle_timeout;
     let body = Question::new(body, idle, pulse.clone(), waits.then_some(asked));
-    let mut inward = Request::builder()
-        .method(parts.method)
-        .uri(path)
-        .body(body)
-        .map_err(malformed)?;
+    let mut inward =
+        Request::builder().method(parts.method).uri(path).body(body).map_err(malformed)?;
     *inward.headers_mut() = headers;
     if waits {
         let asks = Mutex::new(Some(asks));

@@ -75,7 +75,9 @@ pub fn wanted_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Whether the client waits for a word before it sends the body.
 pub fn waits_for_continue(headers: &HeaderMap) -> bool {
-    headers.get(header::EXPECT).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    headers
+        .get(header::EXPECT)
+        .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A request's headers as the program gets them. `keep_authorization`: it is the program's, not ours.

@@ -30,9 +30,7 @@ use std::{
 };
 
 use actix_web::{http::StatusCode as Status, web};
-use hyper::{
-    Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn,
-};
+use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use staithe_protocol::SessionId;
 use tokio::{

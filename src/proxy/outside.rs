@@ -157,13 +157,19 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_is_believed() {
         let told = outside(&ALL, &["10.0.0.0/8"]).unwrap();
-        assert_eq!((told.host.as_str(), told.proto, told.prefix.as_str()), ("box.example", "https", "/below"));
+        assert_eq!(
+            (told.host.as_str(), told.proto, told.prefix.as_str()),
+            ("box.example", "https", "/below")
+        );
         assert_eq!(told.port(), "443");
         assert_eq!(told.chain, "192.0.2.9, 203.0.113.5, 10.9.9.9, 10.1.2.3");
         assert_eq!(told.client.to_string(), "203.0.113.5", "the nearest that is no proxy of ours");
         for trusted in [&[][..], &["11.0.0.0/8"], &["10.1.2.4"]] {
             let told = outside(&ALL, trusted).unwrap();
-            assert_eq!((told.host.as_str(), told.proto, told.prefix.as_str()), ("inside:3001", "http", ""));
+            assert_eq!(
+                (told.host.as_str(), told.proto, told.prefix.as_str()),
+                ("inside:3001", "http", "")
+            );
             assert_eq!((told.chain.as_str(), told.port()), ("10.1.2.3", "3001"));
         }
     }
@@ -184,9 +190,13 @@ mod tests {
     fn nets_hold_their_addresses() {
         let net = |text| Net::parse(text).unwrap();
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert!(net("10.0.0.0/8").holds(ip("10.255.0.1")) && !net("10.0.0.0/8").holds(ip("11.0.0.1")));
+        assert!(
+            net("10.0.0.0/8").holds(ip("10.255.0.1")) && !net("10.0.0.0/8").holds(ip("11.0.0.1"))
+        );
         assert!(net("::1").holds(ip("::1")) && net("fd00::/8").holds(ip("fd12::1")));
-        assert!(net("127.0.0.1").holds(ip("::ffff:127.0.0.1")) && !net("0.0.0.0/0").holds(ip("::1")));
+        assert!(
+            net("127.0.0.1").holds(ip("::ffff:127.0.0.1")) && !net("0.0.0.0/0").holds(ip("::1"))
+        );
         for bad in ["10.0.0.0/33", "x", "", "10.0.0.0/", "::/129"] {
             assert_eq!(Net::parse(bad), None, "{bad}");
         }

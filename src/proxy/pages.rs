@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// A page's own policy: its style, and nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Leads to a path of this host.
 pub fn redirect(path: &str, query: &str, cookie: Option<&str>) -> Response<Body> {

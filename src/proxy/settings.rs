@@ -103,11 +103,8 @@ mod tests {
     #[test]
     fn addresses_follow_the_host_that_was_asked_for_or_the_configuration() {
         let id: SessionId = "0190c0de0000700080000000000000aa".parse().unwrap();
-        let mut settings = ProxySettings {
-            control_port: 3000,
-            sandbox_port: 3001,
-            ..ProxySettings::default()
-        };
+        let mut settings =
+            ProxySettings { control_port: 3000, sandbox_port: 3001, ..ProxySettings::default() };
         let urls = settings.urls(&outside("[::1]:3000"), id, 80);
         assert_eq!(urls.by_path, format!("http://[::1]:3001/s/{id}/p/80/"));
         assert_eq!(urls.by_host, None);
@@ -123,6 +120,9 @@ mod tests {
         let urls = settings.urls(&outside("a"), id, 80);
         assert_eq!(urls.by_path, format!("https://sand.example/x/s/{id}/p/80/"));
         assert_eq!(urls.by_host, Some(format!("https://80-{id}.box.example/")));
-        assert_eq!(settings.ancestors(&outside("a")), "'self' https://box.example https://ui.example");
+        assert_eq!(
+            settings.ancestors(&outside("a")),
+            "'self' https://box.example https://ui.example"
+        );
     }
 }

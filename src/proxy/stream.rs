@@ -5,8 +5,11 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -50,7 +53,7 @@ impl Carried {
             self.touched = Instant::now();
             // In the mailbox when this returns; nobody waits for the answer.
             let touched = mail::ask(&self.session, TouchSession);
-            tokio::spawn(async move { drop(touched.await) });
+            tokio::spawn(async move { touched.await.ok() });
         }
     }
 }
@@ -114,6 +117,7 @@ pub struct Answer {
     idle: Idle,
     carried: Carried,
     connection: Connection,
+    pulse: Pulse,
 }
 
 impl Answer {
@@ -121,12 +125,21 @@ impl Answer {
         body: Incoming,
         idle: Option<Duration>,
         carried: Carried,
-        mut connection: Connection,
+        connection: Connection,
+        pulse: Pulse,
     ) -> Self {
-        if body.is_end_stream() {
-            connection.let_go();
+        let mut answer = Self { body, idle: Idle::new(idle), carried, connection, pulse };
+        if answer.body.is_end_stream() {
+            answer.ends();
         }
-        Self { body, idle: Idle::new(idle), carried, connection }
+        answer
+    }
+
+    /// The connection may end by itself, unless a part of the request is not sent yet: nobody wants that.
+    fn ends(&mut self) {
+        if self.pulse.sent.load(Ordering::Acquire) {
+            self.connection.let_go();
+        }
     }
 }
 
@@ -143,7 +156,7 @@ impl Body for Answer {
                 self.idle.moved();
                 self.carried.moved(false, frame.data_ref().map_or(0, Bytes::len));
                 if self.body.is_end_stream() {
-                    self.connection.let_go();
+                    self.ends();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -152,7 +165,7 @@ impl Body for Answer {
                 Poll::Ready(Some(Err(io::Error::other(error))))
             }
             Poll::Ready(None) => {
-                self.connection.let_go();
+                self.ends();
                 Poll::Ready(None)
             }
             Poll::Pending => match self.idle.poll(context) {
@@ -178,6 +191,8 @@ pub struct Question {
     pulse: Pulse,
     /// Where the client waits to be asked for it: until the program asks, or for a moment.
     gate: Option<(oneshot::Receiver<()>, Pin<Box<Sleep>>)>,
+    /// It is not wanted any more.
+    refused: bool,
 }
 
 impl Question {
@@ -187,8 +202,11 @@ impl Question {
         pulse: Pulse,
         wanted: Option<oneshot::Receiver<()>>,
     ) -> Self {
+        if body.is_end_stream() {
+            pulse.sent.store(true, Ordering::Release);
+        }
         let gate = wanted.map(|wanted| (wanted, Box::pin(sleep(CONTINUE))));
-        Self { body, idle: Idle::new(idle), pulse, gate }
+        Self { body, idle: Idle::new(idle), pulse, gate, refused: false }
     }
 }
 
@@ -200,10 +218,18 @@ impl Body for Question {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.refused {
+            return Poll::Pending;
+        }
         if let Some((wanted, patience)) = &mut self.gate {
-            let asked = Pin::new(wanted).poll(context).is_ready();
-            if !asked && patience.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
+            match Pin::new(wanted).poll(context) {
+                Poll::Ready(Ok(())) => {}
+                // The answer is there: it is not wanted any more.
+                Poll::Ready(Err(_)) => {
+                    self.refused = true;
+                    return Poll::Pending;
+                }
+                Poll::Pending => ready!(patience.as_mut().poll(context)),
             }
             self.gate = None;
         }
@@ -214,10 +240,16 @@ impl Body for Question {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 metrics::counter!("staithe_proxy_bytes_total", "direction" => "in")
                     .increment(bytes);
+                if self.body.is_end_stream() {
+                    self.pulse.sent.store(true, Ordering::Release);
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.pulse.sent.store(true, Ordering::Release);
+                Poll::Ready(None)
+            }
             Poll::Pending => match self.idle.poll(context) {
                 Poll::Ready(()) => Poll::Ready(Some(Err(nothing_moved()))),
                 Poll::Pending => Poll::Pending,
@@ -259,28 +291,35 @@ pub async fn copy_both_ways(
     pulse.guard(idle, copying).await.unwrap_or_else(|| Err(nothing_moved()))
 }
 
-/// When something last moved.
+/// When something last moved, and whether a request was sent whole.
 #[derive(Clone)]
-pub struct Pulse(Arc<Mutex<Instant>>);
+pub struct Pulse {
+    last: Arc<Mutex<Instant>>,
+    sent: Arc<AtomicBool>,
+}
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self { last: Arc::new(Mutex::new(Instant::now())), sent: Arc::default() }
     }
 }
 
 impl Pulse {
     /// Something moves.
     pub fn beat(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     fn quiet(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Waits as long as it goes on, and no longer than `limit` after the last movement.
-    pub async fn guard<T>(&self, limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    pub async fn guard<T>(
+        &self,
+        limit: Option<Duration>,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let Some(limit) = limit else { return Some(work.await) };
         let mut work = std::pin::pin!(work);
         loop {

@@ -7,6 +7,7 @@ pub mod files;
 pub mod health;
 pub mod pages;
 pub mod plugins;
+pub mod ports;
 pub mod sessions;
 
 use actix_web::web::{self, ServiceConfig};
@@ -50,9 +51,6 @@ pub fn configure(app: &mut ServiceConfig) {
         )
         .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
         .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
-        .service(
-            resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)),
-        )
         .service(resource("/api/sessions/{id}/tokens").route(web::post().to(sessions::token)))
         .service(resource("/api/sessions/{id}/actions").route(web::post().to(events::act)))
         .service(resource("/api/sessions/{id}/events").route(web::get().to(events::range)))
@@ -72,19 +70,7 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::put().to(files::put))
                 .route(web::delete().to(files::delete)),
         )
-        .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
-        .service(
-            resource("/api/sessions/{id}/plugins/{name}/{word}")
-                .route(web::post().to(plugins::command)),
-        )
-        .service(
-            resource("/api/sessions/{id}/vscode-url").route(web::get().to(plugins::vscode_url)),
-        )
-        .service(
-            resource("/api/conversations/{id}/vscode-url")
-                .route(web::get().to(plugins::vscode_url)),
-        )
-        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)))
+        .configure(in_sandboxes)
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
         .service(
             resource("/api/admin/sessions/{id}")
@@ -98,4 +84,29 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
         .service(resource("/api/admin/config").route(web::get().to(admin::config)))
         .default_service(web::to(guard::not_found));
+}
+
+/// What goes on in a session's sandbox: ports, plugins, the running command.
+fn in_sandboxes(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(resource("/api/sessions/{id}/ports").route(web::get().to(ports::list)))
+        .service(
+            resource("/api/sessions/{id}/ports/{port}/ticket").route(web::post().to(ports::ticket)),
+        )
+        .service(
+            resource("/api/sessions/{id}/interrupt").route(web::post().to(sessions::interrupt)),
+        )
+        .service(resource("/api/sessions/{id}/plugins").route(web::get().to(plugins::list)))
+        .service(
+            resource("/api/sessions/{id}/plugins/{name}/{word}")
+                .route(web::post().to(plugins::command)),
+        )
+        .service(
+            resource("/api/sessions/{id}/vscode-url").route(web::get().to(plugins::vscode_url)),
+        )
+        .service(
+            resource("/api/conversations/{id}/vscode-url")
+                .route(web::get().to(plugins::vscode_url)),
+        )
+        .service(resource("/api/vscode-url").route(web::get().to(plugins::vscode_url_of)));
 }

@@ -145,9 +145,7 @@ fn page<'a>(front: &'a Front, request: &HttpRequest, identity: Option<&Identity>
 
 /// The language that was asked for by the address, chosen earlier, or preferred by the browser.
 fn language(request: &HttpRequest) -> &'static str {
-    let accepted = || {
-        preferred(request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?)
-    };
+    let accepted = || preferred(request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()?);
     asked(request)
         .and_then(|asked| known(&asked))
         .or_else(|| request.cookie(LANG_COOKIE).and_then(|cookie| known(cookie.value())))

@@ -86,6 +86,43 @@ pub struct EventPage {
     pub head: i64,
 }
 
+/// `GET /api/sessions/{id}/ports`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PortList {
+    /// By number.
+    pub ports: Vec<PortBody>,
+}
+
+/// A port that something listens on in the sandbox, and where a browser finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PortBody {
+    pub port: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The plugin whose port it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// By path.
+    pub url: String,
+    /// On a host of its own, where there is a domain for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_url: Option<String>,
+}
+
+/// `POST /api/sessions/{id}/ports/{port}/ticket`: each address signs a browser in for this session's
+/// ports, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PortTicket {
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_url: Option<String>,
+    /// Seconds.
+    pub expires_in: u64,
+}
+
 /// A problem body by RFC 9457, media type `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -13,7 +13,7 @@ use crate::{
 /// The document, draft 2020-12; each type is one of its `$defs`.
 pub fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let add: [fn(&mut SchemaGenerator); 19] = [
+    let add: [fn(&mut SchemaGenerator); 21] = [
         define::<Event>,
         define::<Action>,
         define::<Observation>,
@@ -29,6 +29,8 @@ pub fn document() -> Value {
         define::<api::SessionList>,
         define::<api::ActionAccepted>,
         define::<api::EventPage>,
+        define::<api::PortList>,
+        define::<api::PortTicket>,
         define::<api::Problem>,
         define::<api::ClientView>,
         define::<api::AdminSession>,

@@ -8,7 +8,7 @@ mod table;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fs::File,
     io::Read as _,
     rc::Rc,
@@ -16,6 +16,7 @@ use std::{
 };
 
 use staithe_protocol::{
+    plugin::PluginState,
     port::{Port, PortSettings},
     runner::FromRunner,
 };
@@ -40,8 +41,6 @@ pub struct Ports {
     settings: RefCell<PortSettings>,
     /// The runner's own.
     own: Cell<Option<u16>>,
-    /// By port: whose plugin's it is.
-    plugins: RefCell<BTreeMap<u16, String>>,
     told: RefCell<Told>,
     /// Whether there was a first look.
     looked: Cell<bool>,
@@ -59,15 +58,6 @@ impl Ports {
         self.own.get() == Some(port) || self.settings.borrow().withheld.contains(&port)
     }
 
-    /// A plugin listens on this port, or none does any more.
-    pub fn mark(&self, port: u16, plugin: Option<&str>) {
-        let mut plugins = self.plugins.borrow_mut();
-        match plugin {
-            Some(plugin) => plugins.insert(port, plugin.to_owned()),
-            None => plugins.remove(&port),
-        };
-    }
-
     /// Says on a new line what is known.
     pub fn tell(&self, line: &Line) {
         if self.looked.get() {
@@ -80,7 +70,7 @@ impl Ports {
         (!every.is_zero()).then(|| every.max(SHORTEST))
     }
 
-    fn port(&self, socket: Socket, owner: Option<&Owner>) -> Option<Port> {
+    fn port(&self, socket: Socket, owner: Option<&Owner>, plugins: &[PluginState]) -> Option<Port> {
         let is_ours = owner.is_some_and(|owner| owner.pid == std::process::id());
         let is_strange = owner.is_none() && self.settings.borrow().owned_only;
         if is_ours || is_strange || self.is_withheld(socket.port) {
@@ -90,7 +80,10 @@ impl Ports {
             port: socket.port,
             pid: owner.map(|owner| owner.pid),
             program: owner.and_then(|owner| owner.program.clone()),
-            plugin: self.plugins.borrow().get(&socket.port).cloned(),
+            plugin: plugins
+                .iter()
+                .find(|plugin| plugin.port == Some(socket.port))
+                .map(|plugin| plugin.name.clone()),
         })
     }
 }
@@ -115,7 +108,9 @@ async fn look_again_and_again(app: Rc<App>) {
                 whose = found.await.unwrap_or_default();
                 known = now;
             }
-            let ports = known.iter().filter_map(|it| app.ports.port(*it, whose.get(&it.inode)));
+            let plugins = app.plugins.states();
+            let ports =
+                known.iter().filter_map(|it| app.ports.port(*it, whose.get(&it.inode), &plugins));
             let changed = app.ports.told.borrow_mut().look(ports.take(MOST_PORTS));
             // The first look is told in any case: what was known of an earlier runner is over.
             if !app.ports.looked.replace(true) || changed {
