@@ -404,11 +404,11 @@ impl Handler<FromLine> for Runtime {
                 let Some(line) = &mut self.connected else { return };
                 let same_epoch = line.hello.epoch == hello.epoch;
                 line.hello = hello;
-                let link = line.link.clone();
+                let to = line.link.clone();
                 if !same_epoch {
                     self.forget_plugins();
                 }
-                self.equip(&link);
+                self.equip(&to);
                 Fact::LineUp { same_epoch }
             }
             LineNews::Event(LinkEvent::Output { key, offset, text, skipped }) => {
