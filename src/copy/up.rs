@@ -188,7 +188,7 @@ async fn stream(
     make: impl FnOnce(Pieces) -> io::Result<()> + Send + 'static,
 ) -> Result<serde_json::Value, CopyFailed> {
     let (pieces, queue) = mpsc::channel(PIECES);
-    let made = tokio::task::spawn_blocking(move || {
+    let making = tokio::task::spawn_blocking(move || {
         let broken = pieces.clone();
         make(pieces).map_err(|error| {
             let words = error.to_string();
@@ -201,8 +201,8 @@ async fn stream(
     ask.headers = headers;
     ask.body = body_of(queue);
     let sent = course.server.ask(ask).await;
-    let made = made.await.map_err(CopyFailed::cut)?;
-    match (sent, made) {
+    let written = making.await.map_err(CopyFailed::cut)?;
+    match (sent, written) {
         (Ok(response), Ok(())) => {
             serde_json::from_slice(&whole(response).await?).map_err(CopyFailed::cut)
         }

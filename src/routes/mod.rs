@@ -22,7 +22,6 @@ use actix_web::{
 use crate::{assets, auth::sign_in, error::ApiError, guard, openapi, ws};
 
 /// Every route. Tests mount it too.
-#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn configure(app: &mut ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
     let form =

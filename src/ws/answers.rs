@@ -63,9 +63,9 @@ pub fn parse(text: &str) -> Result<ClientFrame, Box<ServerFrame>> {
         return Err(denied(reference, "frame.malformed", "type: a string is missing".into()));
     };
     match kind {
-        "do" | "file" | "interrupt" | "ping" | "watch" | "unwatch" => {}
-        "terminal.open" | "terminal.resize" | "terminal.close" | "terminal.detach"
-        | "terminal.list" | "terminal.rename" | "terminal.drive" => {}
+        "do" | "file" | "interrupt" | "ping" | "watch" | "unwatch" | "terminal.open"
+        | "terminal.resize" | "terminal.close" | "terminal.detach" | "terminal.list"
+        | "terminal.rename" | "terminal.drive" => {}
         _ => {
             let reason = format!(
                 "{kind:?} is no frame: do, file, watch, terminal.*, interrupt or ping is expected"

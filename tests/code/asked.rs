@@ -77,8 +77,8 @@ async fn lines_and_names_are_found_by_whoever_may_read() {
     let token = server.post(&format!("/api/sessions/{id}/tokens"), &[], &role).await;
     let token: Value = serde_json::from_slice(&token.2).unwrap();
     let viewer = format!("Bearer {}", token["token"].as_str().unwrap());
-    let viewed = server.post(&address, &[("authorization", &viewer)], &lines).await;
-    assert_eq!(viewed.0, 200);
+    let answered = server.post(&address, &[("authorization", &viewer)], &lines).await;
+    assert_eq!(answered.0, 200);
 }
 
 /// Threads that search, in all sandboxes.

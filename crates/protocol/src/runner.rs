@@ -57,7 +57,6 @@ pub struct Limits {
 /// What the server asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "made and sent at once, never kept in numbers")]
 pub enum Call {
     /// Carry out a runnable action. `key` makes it idempotent: an action whose key is known is not
     /// run again; the call waits for, or returns, the first result.

@@ -240,6 +240,21 @@ fn terminal_news() -> impl Strategy<Value = TerminalNews> {
     ]
 }
 
+fn denials() -> impl Strategy<Value = ServerFrame> {
+    (maybe_text(), text(), text(), maybe_text(), maybe_text(), maybe_text()).prop_map(
+        |(reference, code, reason, current_version, current_content, moved_to)| {
+            ServerFrame::Denied {
+                reference,
+                code,
+                reason,
+                current_version,
+                current_content,
+                moved_to,
+            }
+        },
+    )
+}
+
 fn server_frames() -> impl Strategy<Value = ServerFrame> {
     let step = Some(StartStep::Create);
     let hello = (any::<i64>(), text(), any::<bool>()).prop_map(move |(head, name, starting)| {
@@ -277,25 +292,13 @@ fn server_frames() -> impl Strategy<Value = ServerFrame> {
         (any::<u32>(), text(), terminal_news()).prop_map(|(terminal, reference, news)| {
             ServerFrame::Terminal { terminal, reference, news }
         });
-    let denied = (maybe_text(), text(), text(), maybe_text(), maybe_text(), maybe_text()).prop_map(
-        |(reference, code, reason, current_version, current_content, moved_to)| {
-            ServerFrame::Denied {
-                reference,
-                code,
-                reason,
-                current_version,
-                current_content,
-                moved_to,
-            }
-        },
-    );
     prop_oneof![
         hello,
         any::<u64>().prop_map(|oldest| ServerFrame::Expired { oldest: EventId(oldest) }),
         done,
         listed,
         terminal,
-        denied,
+        denials(),
         (text(), text(), text(), any::<u64>()).prop_map(
             |(reference, code, reason, retry_after)| ServerFrame::Unavailable {
                 reference,

@@ -7,7 +7,6 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use common::{Line, Runner, limits};
@@ -240,8 +239,8 @@ async fn a_page_is_operated_by_the_numbers_of_its_elements() {
 async fn pages_are_gone_through_and_opened_beside_each_other() {
     let (site, (_runner, mut line)) = (Site::start(), stage(&[]).await);
     let form = browse(&mut line, &site.url("/form")).await;
-    let link = bid(&form, "link 'a link'");
-    let page = does(&mut line, &format!("click('{link}')")).await;
+    let anchor = bid(&form, "link 'a link'");
+    let page = does(&mut line, &format!("click('{anchor}')")).await;
     assert_eq!(page.url, site.url("/second"));
     assert_eq!(does(&mut line, "go_back()").await.url, site.url("/form"));
     assert_eq!(does(&mut line, "go_forward()").await.url, site.url("/second"));
@@ -293,8 +292,8 @@ async fn a_download_is_a_file_in_the_workspace() {
         assert_eq!(got.file_path, path.to_str().unwrap());
         assert_eq!(std::fs::read(path).unwrap(), b"%PDF bytes");
     }
-    let link = bid(&browse(&mut line, &site.url("/form")).await, "link 'Get it'");
-    let calls = json!({ "browser_actions": format!("click('{link}')") });
+    let anchor = bid(&browse(&mut line, &site.url("/form")).await, "link 'Get it'");
+    let calls = json!({ "browser_actions": format!("click('{anchor}')") });
     let got = act(&mut line, "browse_interactive", calls).await;
     assert!(matches!(got, Observation::Download(_)), "{got:?}");
 }
@@ -369,5 +368,4 @@ async fn nothing_of_it_is_left_and_no_port_is_open() {
     runner.terminate().await;
     common::eventually("all of it is gone", async || (!alive()).then_some(())).await;
     assert!(site.asked.lock().unwrap().contains(&"/second".to_owned()));
-    let _patience = Duration::ZERO;
 }

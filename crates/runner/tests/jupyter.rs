@@ -137,7 +137,7 @@ async fn a_kernel_keeps_its_state_and_follows_the_shell() {
 
 #[tokio::test]
 async fn images_come_as_addresses_of_data_and_output_comes_while_it_is_printed() {
-    let (_runner, mut line) = stage().await;
+    let (runner, mut line) = stage().await;
     let pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
     let code = format!(
         "import base64\nfrom IPython.display import Image, display\ndisplay(Image(data=base64.b64decode('{pixel}')))\nprint('after')"
@@ -158,7 +158,7 @@ async fn images_come_as_addresses_of_data_and_output_comes_while_it_is_printed()
     line.output_contains("second").await;
     assert!(!line.info().await.busy);
     let path = format!("/output?key={key}");
-    let (status, _, body) = _runner.http(Method::GET, &path, &[(KEY_HEADER, KEY)], "").await;
+    let (status, _, body) = runner.http(Method::GET, &path, &[(KEY_HEADER, KEY)], "").await;
     assert_eq!((status.as_u16(), &body[..]), (200, &b"first\nsecond\n"[..]));
 }
 

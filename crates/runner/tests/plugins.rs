@@ -118,8 +118,8 @@ async fn a_plugin_begins_at_once_serves_below_its_base_and_is_told_on_every_line
     equip(&mut line, plugins.clone()).await;
     let states = until(&mut line, "vscode", Ready).await;
     assert_eq!(phases(&states), [Starting, Ready]);
-    let (status, door) = ask(&runner, Method::GET, "/plugins/vscode/token").await;
-    assert_eq!(status, 200, "{door}");
+    let (code, door) = ask(&runner, Method::GET, "/plugins/vscode/token").await;
+    assert_eq!(code, 200, "{door}");
     let door: VscodeDoor = serde_json::from_value(door).expect("a door");
     assert_eq!(door.base_path, format!("/s/some/p/{}", door.port));
     assert_eq!(states[1].port, Some(door.port));

@@ -1,4 +1,5 @@
 //! Tunnels to what listens in the sandbox, and which ports are told of.
+#![expect(clippy::unwrap_used, reason = "what can't be had ends the test")]
 
 mod common;
 

@@ -1,14 +1,15 @@
 //! Patterns as in a `.gitignore`, given with a request. Pure.
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use staithe_protocol::files::{FileCode, FileDenied};
+
+use crate::search::glob::Rules;
 
 /// The most patterns, and the most bytes of them together.
 const MOST: usize = 1000;
 const MOST_BYTES: usize = 64 * 1024;
 
 /// What is left out.
-pub(crate) struct Ignore(Gitignore);
+pub(crate) struct Ignore(Rules);
 
 impl Ignore {
     /// Of patterns; none leave nothing out.
@@ -18,21 +19,21 @@ impl Ignore {
         if patterns.len() > MOST || bytes > MOST_BYTES {
             return Err(bad("There are more than 1000 patterns, or 64 KiB of them.".to_owned()));
         }
-        let mut builder = GitignoreBuilder::new("");
-        builder.allow_unclosed_class(false); // git would match nothing by it, and say nothing
-        for pattern in patterns {
-            builder
-                .add_line(None, pattern)
-                .map_err(|error| bad(format!("{pattern:?} is no pattern: {error}.")))?;
+        // git would match nothing by what is no pattern, and say nothing.
+        let says_nothing = |line: &&String| {
+            let is_blank = line.trim().is_empty() || line.starts_with('#');
+            !is_blank && Rules::of_file(line).is_empty()
+        };
+        if let Some(pattern) = patterns.iter().find(says_nothing) {
+            return Err(bad(format!("{pattern:?} is no pattern.")));
         }
-        let built = builder.build();
-        Ok(Self(built.map_err(|error| bad(format!("The patterns can't be used: {error}.")))?))
+        Ok(Self(Rules::of_file(&patterns.join("\n"))))
     }
 
     /// Whether a path, relative to the folder that the patterns are for, is left out. What lies in a
     /// folder that is left out is not asked for.
     pub(crate) fn leaves_out(&self, path: &str, is_folder: bool) -> bool {
-        !self.0.is_empty() && self.0.matched(path, is_folder).is_ignore()
+        self.0.says(path, is_folder) == Some(true)
     }
 }
 

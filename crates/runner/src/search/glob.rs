@@ -180,14 +180,14 @@ struct Rule {
 
 /// A list of globs; the last that matches decides.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rules(Vec<Rule>);
+pub(crate) struct Rules(Vec<Rule>);
 
 /// The most lines of a list that count.
 const MOST_RULES: usize = 5_000;
 
 impl Rules {
     /// A `.gitignore`'s.
-    pub(super) fn of_file(text: &str) -> Self {
+    pub(crate) fn of_file(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         Self(text.lines().take(MOST_RULES).filter_map(rule).collect())
     }
@@ -207,12 +207,12 @@ impl Rules {
         Some(Self(rules))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What the list says of a path, relative to its folder: left out, taken back, or nothing.
-    pub(super) fn says(&self, path: &str, is_folder: bool) -> Option<bool> {
+    pub(crate) fn says(&self, path: &str, is_folder: bool) -> Option<bool> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let of = |rule: &&Rule| {
             (is_folder || !rule.only_folders)

@@ -16,7 +16,7 @@
 
 mod content;
 mod fuzzy;
-mod glob;
+pub(crate) mod glob;
 mod out;
 mod pattern;
 mod walk;
