@@ -13,15 +13,12 @@ use staithe_protocol::{
     plugin::{PluginPhase, PluginState, VscodeDoor},
 };
 
-use super::body;
+use super::{body, ports::outside};
 use crate::{
-    auth::{Identity, Need, peer_ip},
+    auth::{Identity, Need},
     error::ApiError,
     front::{Front, session_id},
-    proxy::{
-        access::{TICKET, TICKET_TTL},
-        outside::Outside,
-    },
+    proxy::access::{TICKET, TICKET_TTL},
 };
 
 /// Most bytes of a runner's answer.
@@ -137,20 +134,6 @@ async fn address(
         .json(json!({ "vscode_url": url })))
 }
 
-/// How the caller sees this server.
-fn outside(front: &Front, request: &HttpRequest) -> Result<Outside, ApiError> {
-    let mut headers = hyper::HeaderMap::new();
-    for (name, value) in request.headers() {
-        let name = hyper::header::HeaderName::from_bytes(name.as_str().as_bytes());
-        let value = hyper::header::HeaderValue::from_bytes(value.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
-        }
-    }
-    Outside::of(&headers, peer_ip(request), &front.settings.proxy.trusted).ok_or_else(|| {
-        ApiError::bad_request("request.invalid", "one Host header with a name is expected")
-    })
-}
 
 async fn line(front: &Front, identity: &Identity, id: SessionId) -> Result<Link, ApiError> {
     let session = front.open(identity, Need::Write, id).await?;

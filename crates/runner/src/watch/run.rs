@@ -90,6 +90,11 @@ async fn watch(app: &Rc<App>) -> End {
         });
         let Ok((back, settled)) = settled.await else { return End::Failed };
         tree = back;
+        for change in &settled.changes {
+            if let Some(from) = &change.from {
+                app.files.moved(from, &change.path);
+            }
+        }
         app.watch.tell(settled);
         let now = Instant::now();
         poll_at = now + poll_every.max((now - start) * SHARE);
