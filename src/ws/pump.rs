@@ -40,8 +40,7 @@ pub struct Pump {
     output: VecDeque<Bytes>,
     events: VecDeque<Bytes>,
     pings: VecDeque<Out>,
-    /// The next frame of a side stream, and whether it must let events go first: they take turns.
-    side: Option<Out>,
+    /// Side streams let events go first this time: they take turns.
     side_waits: bool,
 }
 
@@ -73,7 +72,6 @@ impl Pump {
             output: VecDeque::new(),
             events: VecDeque::new(),
             pings: VecDeque::new(),
-            side: None,
             side_waits: false,
         }
     }
@@ -149,7 +147,7 @@ impl Pump {
                         return end;
                     }
                 }
-                out = side.next(), if self.side.is_none() => self.side = Some(out),
+                () = side.ready(), if side.size().is_none() => {}
                 message = frames.next(), if room => match self.hear(message) {
                     Ok(()) => {}
                     Err(end) => return end,
@@ -205,7 +203,7 @@ impl Pump {
             return Some(0);
         }
         let log = || self.output.front().or(self.events.front()).map(Bytes::len);
-        let side = || self.side.as_ref().map(Out::size);
+        let side = || self.hands.side.size();
         self.answers
             .front()
             .map(Bytes::len)
@@ -232,12 +230,12 @@ impl Pump {
             return Some(Out::Text(answer));
         }
         let waits = std::mem::take(&mut self.side_waits);
-        if !waits && let Some(out) = self.side.take() {
+        if !waits && let Some(out) = self.hands.side.take() {
             self.side_waits = true;
             return Some(out);
         }
         let log = self.output.pop_front().or_else(|| self.events.pop_front()).map(Out::Text);
-        log.or_else(|| self.side.take())
+        log.or_else(|| self.hands.side.take())
     }
 
     fn hear(&mut self, message: Result<In, ReadFailed>) -> Result<(), End> {

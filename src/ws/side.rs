@@ -18,18 +18,22 @@ pub type Frames = Pin<Box<dyn Stream<Item = Out>>>;
 #[derive(Default)]
 pub struct Side {
     streams: RefCell<StreamMap<String, Frames>>,
+    /// The one frame that waits for room, and whose it is.
+    next: RefCell<Option<(String, Out)>>,
     opened: Notify,
 }
 
 impl Side {
     /// Adds a stream, in place of one of this name.
     pub fn open(&self, name: &str, frames: Frames) {
+        self.close(name);
         self.streams.borrow_mut().insert(name.to_owned(), frames);
         self.opened.notify_one();
     }
 
-    /// Ends a stream. Whether there was one.
+    /// Ends a stream; nothing of it is told any more. Whether there was one.
     pub fn close(&self, name: &str) -> bool {
+        self.next.borrow_mut().take_if(|(of, _)| of == name);
         self.streams.borrow_mut().remove(name).is_some()
     }
 
@@ -43,20 +47,33 @@ impl Side {
         self.streams.borrow().len()
     }
 
-    /// The next frame of any of them. Cancel safe.
-    pub async fn next(&self) -> Out {
+    /// The size of the frame that is next, in bytes; none if none is.
+    pub fn size(&self) -> Option<usize> {
+        self.next.borrow().as_ref().map(|(_, out)| out.size())
+    }
+
+    /// The frame that is next.
+    pub fn take(&self) -> Option<Out> {
+        self.next.borrow_mut().take().map(|(_, out)| out)
+    }
+
+    /// Waits until a frame is next. Cancel safe.
+    pub async fn ready(&self) {
         loop {
+            if self.next.borrow().is_some() {
+                return;
+            }
             let opened = self.opened.notified();
             let next = poll_fn(|context| {
                 let mut streams = self.streams.borrow_mut();
                 match Pin::new(&mut *streams).poll_next(context) {
-                    Poll::Ready(Some((_, out))) => Poll::Ready(out),
+                    Poll::Ready(Some(frame)) => Poll::Ready(frame),
                     Poll::Ready(None) | Poll::Pending => Poll::Pending,
                 }
             });
             tokio::select! {
                 biased;
-                out = next => return out,
+                frame = next => *self.next.borrow_mut() = Some(frame),
                 () = opened => {}
             }
         }
@@ -68,7 +85,7 @@ mod tests {
     use std::rc::Rc;
 
     use bytes::Bytes;
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 
@@ -77,15 +94,34 @@ mod tests {
         let side = Rc::new(Side::default());
         let waiting = actix_web::rt::spawn({
             let side = Rc::clone(&side);
-            async move { side.next().await }
+            async move { side.ready().await }
         });
         actix_web::rt::task::yield_now().await;
         side.open("a", Box::pin(stream::iter([Out::Binary(Bytes::from_static(b"x"))])));
-        assert!(matches!(waiting.await.expect("it ran"), Out::Binary(bytes) if bytes == "x"));
+        waiting.await.expect("it ran");
+        assert_eq!(side.size(), Some(1));
+        assert!(matches!(side.take(), Some(Out::Binary(bytes)) if bytes == "x"));
         side.open("b", Box::pin(stream::pending()));
-        let nothing = futures_util::poll!(Box::pin(side.next()));
+        let nothing = futures_util::poll!(Box::pin(side.ready()));
         assert!(nothing.is_pending());
         assert_eq!(side.count(), 1);
         assert!(side.close("b") && !side.close("a"));
+    }
+
+    #[actix_web::test]
+    async fn a_frame_of_a_stream_that_is_closed_or_opened_anew_is_not_told() {
+        let side = Side::default();
+        let frames = |text: &'static [u8]| -> Frames {
+            Box::pin(stream::iter([Out::Binary(Bytes::from_static(text))]).chain(stream::pending()))
+        };
+        side.open("a", frames(b"old"));
+        side.ready().await;
+        assert!(side.close("a"));
+        assert!(side.take().is_none());
+        side.open("a", frames(b"old"));
+        side.ready().await;
+        side.open("a", frames(b"new"));
+        side.ready().await;
+        assert!(matches!(side.take(), Some(Out::Binary(bytes)) if bytes == "new"));
     }
 }

@@ -20,7 +20,7 @@ use staithe_protocol::{
     },
 };
 use tokio::{
-    sync::Notify,
+    sync::{Mutex, Notify},
     time::{Instant, sleep, timeout},
 };
 
@@ -36,6 +36,8 @@ const BUFFER: usize = 4 * 1024;
 const UNREACHABLE: Duration = Duration::from_secs(10);
 /// Between two tries; it doubles up to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// See [`Terminals::turns`].
+const TURNS: usize = 8;
 /// How long the runner's first word may take.
 const FIRST_WORD: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,8 @@ const FIRST_WORD: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub struct Terminals {
     followed: RefCell<HashMap<u32, Followed>>,
+    /// What is asked of one terminal is asked in the order in which it came; two seldom share a turn.
+    turns: [Mutex<()>; TURNS],
 }
 
 struct Followed {
@@ -60,8 +64,16 @@ struct Input {
 }
 
 impl Input {
+    /// What a message costs: one that is small holds more than its bytes.
+    fn cost(bytes: &Bytes) -> usize {
+        bytes.len().max(64)
+    }
+
     fn add(&self, bytes: Bytes) -> bool {
-        let total = self.bytes.get() + bytes.len();
+        if bytes.is_empty() {
+            return true;
+        }
+        let total = self.bytes.get() + Self::cost(&bytes);
         if total > MAX_INPUT {
             return false;
         }
@@ -82,7 +94,7 @@ impl Input {
                 self.added.notified().await;
                 continue;
             };
-            self.bytes.set(self.bytes.get() - bytes.len());
+            self.bytes.set(self.bytes.get() - Self::cost(&bytes));
             // What is on its way when the stream is cut is lost: typed twice would be worse.
             if !matches!(timeout(UNREACHABLE, writing.send(bytes)).await, Ok(Ok(()))) {
                 return;
@@ -185,6 +197,7 @@ async fn list(hands: &Hands) -> Result<Vec<TerminalInfo>, ApiError> {
 
 async fn ask_one(hands: &Hands, id: u32, ask: TerminalAsk) -> Result<TerminalInfo, ApiError> {
     hands.allow(Need::Write)?;
+    let _turn = hands.terminals.turns[id as usize % TURNS].lock().await;
     terminals::ask(&terminals::line(&hands.session).await?, id, &ask).await
 }
 
@@ -392,11 +405,17 @@ impl Following {
             if self.over {
                 return None;
             }
-            let Some((reading, _)) = &mut self.stream else {
+            let Some((reading, carrier)) = &mut self.stream else {
                 let news = self.again().await;
                 return Some(self.tell(news));
             };
-            match reading.next().await {
+            let frame = tokio::select! {
+                biased;
+                frame = reading.next() => frame,
+                // Input can't be sent: a stream that takes none is as good as cut.
+                _ = &mut carrier.task => None,
+            };
+            match frame {
                 Some(Frame::Text(text)) => match serde_json::from_str::<TerminalNews>(&text) {
                     Ok(news) => {
                         self.place.hears(&news);

@@ -221,7 +221,9 @@ async fn every_operation_of_the_openapi_document_is_there() {
             }
             let method: Method = method.to_uppercase().parse().expect("a method");
             let answer = server.request(method.clone(), &address, &[], Vec::new()).await;
-            if !(200..300).contains(&answer.0) {
+            if method == Method::HEAD {
+                assert_ne!(answer.0, 405, "{path}"); // it has no body that says more
+            } else if !(200..300).contains(&answer.0) {
                 let code = json(&answer)["code"].clone();
                 assert!(
                     code != "route.not_found" && code != "route.method_not_allowed",

@@ -46,7 +46,19 @@ fn texts() -> Vec<Row> {
         text("type in capitals", r#"{"type":"DO","ref":"a"}"#, "denied frame.unknown"),
         text("a server's frame", r#"{"type":"hello","ref":"a"}"#, "denied frame.unknown"),
         text("an event", r#"{"type":"event","event":{"id":0}}"#, "denied frame.unknown"),
-        text("a frame of later", r#"{"type":"watch","ref":"a"}"#, "denied frame.unsupported"),
+        text("a frame of later", r#"{"type":"presence","ref":"a"}"#, "denied frame.unknown"),
+        text("a watch without ref", r#"{"type":"watch"}"#, "denied ref.missing"),
+        text("unwatch of none", r#"{"type":"unwatch","ref":"a"}"#, "denied watch.unknown"),
+        text(
+            "a watch of a wrong type",
+            r#"{"type":"watch","ref":"a","paths":"x"}"#,
+            "denied frame.malformed",
+        ),
+        text(
+            "a watch of nothing",
+            r#"{"type":"watch","ref":"a","paths":[""]}"#,
+            "denied watch.malformed",
+        ),
         text("terminal without ref", r#"{"type":"terminal.open"}"#, "denied ref.missing"),
         text(
             "terminal of a wrong type",

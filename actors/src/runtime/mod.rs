@@ -419,7 +419,7 @@ impl Handler<FromLine> for Runtime {
                 return;
             }
             LineNews::Event(LinkEvent::Plugin(plugin)) => return self.plugin_changed(plugin),
-            LineNews::Event(LinkEvent::Ports(ports)) => return self.ports_changed(ports),
+            LineNews::Event(LinkEvent::Ports(ports)) => return self.ports_changed(ports, ctx),
         };
         let effects = self.state.observe(generation, fact, Instant::now());
         self.perform(effects, ctx);

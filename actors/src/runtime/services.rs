@@ -1,9 +1,9 @@
 //! What a runner serves beside commands: told to it on every line, and what it tells of it put into the log.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use actix::{Handler, MessageResult};
-use staithe_link::Link;
+use actix::{AsyncContext, Context, Handler, Message, MessageResult};
+use staithe_link::{Link, LinkFailed};
 use staithe_protocol::{
     Observation, SessionId, Source,
     plugin::PluginState,
@@ -22,7 +22,35 @@ use crate::{event_stream::messages::Append, mail};
 #[derive(Default)]
 pub(super) struct Told {
     plugins: BTreeMap<String, PluginState>,
+    /// What is listened on now.
     ports: Vec<Port>,
+    /// What the log has of it.
+    noted: Vec<Port>,
+    /// It was put there a moment ago.
+    waits: bool,
+}
+
+/// Between two events about ports: a program may listen here and there as often as it likes.
+const BETWEEN_PORTS: Duration = Duration::from_secs(10);
+
+/// Whether two lists tell a reader the same: another process on a port is none of that.
+fn alike(these: &[Port], those: &[Port]) -> bool {
+    let told = |port: &Port| (port.port, port.program.clone(), port.plugin.clone());
+    these.iter().map(told).eq(those.iter().map(told))
+}
+
+/// Sent by the runtime to itself: ports may be noted again.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct NotePorts;
+
+impl Handler<NotePorts> for Runtime {
+    type Result = ();
+
+    fn handle(&mut self, _: NotePorts, ctx: &mut Self::Context) {
+        self.told.waits = false;
+        self.note_ports(ctx);
+    }
 }
 
 /// Where the second listener has the pages of a session's sandbox, before `/<port>`.
@@ -46,13 +74,23 @@ impl Runtime {
         let session_id = self.origin.session_id;
         services.plugins.base = page_base(session_id);
         actix::spawn(async move {
-            match link.call(Call::Equip { services }, QUESTION_DEADLINE).await {
-                Ok(Answer::Equipped {}) => {}
-                Ok(other) => {
-                    tracing::warn!(%session_id, answer = ?other, "a runner can't serve plugins");
+            loop {
+                let call = Call::Equip { services: services.clone() };
+                match link.call(call, QUESTION_DEADLINE).await {
+                    Ok(Answer::Equipped {}) => return,
+                    Ok(other) => {
+                        tracing::warn!(%session_id, answer = ?other, "a runner can't serve plugins");
+                        return;
+                    }
+                    Err(LinkFailed::TimedOut(_)) => {
+                        tracing::warn!(%session_id, "a runner is slow to be told of its plugins");
+                    }
+                    // The next line tells it again.
+                    Err(error) => {
+                        tracing::debug!(%session_id, %error, "a runner was not equipped");
+                        return;
+                    }
                 }
-                // The next line tells it again.
-                Err(error) => tracing::debug!(%session_id, %error, "a runner was not equipped"),
             }
         });
     }
@@ -70,12 +108,22 @@ impl Runtime {
         self.note(Observation::PluginChanged(plugin));
     }
 
-    pub(super) fn ports_changed(&mut self, ports: Vec<Port>) {
-        if self.told.ports == ports {
+    pub(super) fn ports_changed(&mut self, ports: Vec<Port>, ctx: &mut Context<Self>) {
+        self.told.ports = ports;
+        if !self.told.waits {
+            self.note_ports(ctx);
+        }
+    }
+
+    /// Puts what is listened on into the log, unless it has that; then not for a while.
+    fn note_ports(&mut self, ctx: &mut Context<Self>) {
+        if alike(&self.told.ports, &self.told.noted) {
             return;
         }
-        self.told.ports.clone_from(&ports);
-        self.note(Observation::PortsChanged(Ports { ports }));
+        self.told.noted.clone_from(&self.told.ports);
+        self.told.waits = true;
+        self.note(Observation::PortsChanged(Ports { ports: self.told.ports.clone() }));
+        ctx.notify_later(NotePorts, BETWEEN_PORTS);
     }
 
     fn note(&self, observation: Observation) {

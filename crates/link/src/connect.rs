@@ -1,11 +1,19 @@
 //! Connecting to a runner's socket: however long its path is, and to no other socket.
 
-use std::{io, os::fd::AsRawFd, path::Path};
+use std::{io, os::fd::AsRawFd, path::Path, time::Duration};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::{
+    fs::{FileType, Mode, OFlags, fstat, open},
+    net::sockopt,
+};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::{Address, Stream};
+
+/// Between two probes of a silent peer.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a peer may acknowledge nothing of what is sent, in milliseconds.
+const USER_TIMEOUT_MS: u32 = 120_000;
 
 /// Opens a connection.
 pub(crate) async fn connect(address: &Address) -> io::Result<Box<dyn Stream>> {
@@ -14,6 +22,11 @@ pub(crate) async fn connect(address: &Address) -> io::Result<Box<dyn Stream>> {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
+            // A peer that vanishes without a word is noticed: streams may be silent for hours.
+            sockopt::set_socket_keepalive(&stream, true)?;
+            sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
+            sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
+            sockopt::set_tcp_user_timeout(&stream, USER_TIMEOUT_MS)?;
             Ok(Box::new(stream))
         }
         Address::Dialed(dial) => dial().await,

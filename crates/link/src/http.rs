@@ -1,6 +1,6 @@
 //! Bulk bytes to and from a runner: one connection for each request, streamed both ways.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -13,7 +13,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use staithe_protocol::runner::KEY_HEADER;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
@@ -21,6 +21,9 @@ use tokio_tungstenite::{
 };
 
 use crate::{Link, LinkFailed, connect};
+
+/// How long the runner may take to open a WebSocket.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -132,9 +135,9 @@ impl Link {
             .write_buffer_size(0)
             .max_message_size(Some(crate::pump::MAX_MESSAGE))
             .max_frame_size(Some(crate::pump::MAX_MESSAGE));
-        let (socket, _) = client_async_with_config(request, stream, Some(config))
-            .await
-            .map_err(|error| http(error.into()))?;
+        let shaken = timeout(HANDSHAKE, client_async_with_config(request, stream, Some(config)));
+        let shaken = shaken.await.map_err(|_| LinkFailed::TimedOut(HANDSHAKE))?;
+        let (socket, _) = shaken.map_err(|error| http(error.into()))?;
         Ok(socket)
     }
 

@@ -266,7 +266,9 @@ impl App {
             uptime: self.shells.uptime().as_secs_f64(),
             idle_time: self.shells.view.active.get().elapsed().as_secs_f64(),
             resources: self.meter.borrow_mut().measure(self.files.workspace()),
-            busy: self.shells.view.busy.get() || self.plugins.are_busy(),
+            busy: self.shells.view.busy.get()
+                || self.plugins.are_busy()
+                || self.terminals.are_busy(),
             cwd: self.shells.view.cwd.borrow().clone(),
         }
     }

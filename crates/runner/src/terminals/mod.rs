@@ -63,6 +63,11 @@ fn used(app: &App) {
 }
 
 impl Terminals {
+    /// Whether a command runs in any of them: then the sandbox is in use, though nobody watches.
+    pub fn are_busy(&self) -> bool {
+        self.all.borrow().values().any(|terminal| terminal.is_busy())
+    }
+
     /// How terminals are kept from now on.
     pub fn configure(&self, settings: TerminalSettings) {
         self.settings.replace(settings);

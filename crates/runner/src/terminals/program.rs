@@ -34,12 +34,14 @@ pub struct Live {
     pub master: Master,
     /// The leader of the terminal's session.
     pub pid: Pid,
+    is_shell: bool,
 }
 
 /// What is started.
 pub struct Launch {
     words: Vec<OsString>,
     cwd: PathBuf,
+    is_shell: bool,
     pub name: String,
 }
 
@@ -79,7 +81,7 @@ impl Launch {
             return Err(denied(TerminalCode::Malformed, reason));
         }
         let name = new.name.clone().unwrap_or_else(|| name_of(new, &words));
-        Ok(Self { words, cwd, name })
+        Ok(Self { words, cwd, is_shell: new.command.is_none(), name })
     }
 
     /// Starts it. What tells of its end must be asked for before anything is awaited.
@@ -98,7 +100,7 @@ impl Launch {
             .spawn()?;
         let pid =
             Pid::from_raw(i32::try_from(child.id()).unwrap_or(0)).ok_or(io::ErrorKind::NotFound)?;
-        Ok((Live { master, pid }, ground.reaper.end_of(pid)))
+        Ok((Live { master, pid, is_shell: self.is_shell }, ground.reaper.end_of(pid)))
     }
 
     fn command(&self, ground: &Ground) -> Command {
@@ -153,6 +155,11 @@ fn name_of(new: &NewTerminal, words: &[OsString]) -> String {
 }
 
 impl Live {
+    /// Whether it does something: any program does, and a shell when another one is in the foreground.
+    pub fn is_busy(&self) -> bool {
+        !self.is_shell || self.master.foreground().is_some_and(|group| group != self.pid)
+    }
+
     /// Tells what runs here that its terminal is gone: the program and what is in the foreground. Their
     /// groups, for [`kill`](Self::kill).
     pub fn hang_up(&self) -> Vec<Pid> {

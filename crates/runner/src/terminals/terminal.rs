@@ -261,6 +261,11 @@ impl Terminal {
         self.tell();
     }
 
+    /// Whether a command runs in it.
+    pub fn is_busy(&self) -> bool {
+        self.live.borrow().as_ref().is_some_and(|live| live.is_busy())
+    }
+
     /// Ends the program: it is hung up, and killed after the grace.
     pub fn end(self: &Rc<Self>, grace: Duration) {
         let Some(live) = self.live.borrow().clone() else { return };
