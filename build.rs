@@ -59,8 +59,7 @@ fn build(root: &Path, target_dir: &Path, target: &str) -> PathBuf {
         .args(["--profile", "runner", "--target", target])
         .arg("--target-dir")
         .arg(target_dir)
-        // Relative relocations packed (RELR, in glibc from 2.36 on) are 300 KB less.
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs")
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         // Clippy's and other wrappers are for the outer build.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
