@@ -32,10 +32,12 @@ use tokio::{
 
 use self::record::Record;
 pub use self::requests::answer;
-use crate::app::App;
+use crate::{app::App, state};
 
 /// The most uploads that are open at once.
 const MOST: usize = 64;
+/// The largest record, in bytes.
+const MOST_RECORD: u64 = 256 * 1024;
 /// One that nothing is heard of for so long is given up.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// How often it is looked for those.
@@ -99,14 +101,17 @@ impl Uploads {
         state_dir.clone_into(&mut self.dir.borrow_mut());
         let mut open = self.open.borrow_mut();
         for entry in std::fs::read_dir(state_dir)? {
-            let path = entry?.path();
+            let Ok(entry) = entry else { continue };
+            let path = entry.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let Some(id) = record::id_of(name) else { continue };
-            match std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+            let text = state::read(&path, MOST_RECORD).ok();
+            match text.and_then(|text| serde_json::from_slice(&text).ok()) {
                 Some(record) if open.len() < MOST => {
                     open.insert(id.to_owned(), Open::new(record));
                 }
-                _ => std::fs::remove_file(&path)?, // half a record is of no use
+                // Half a record is of no use. A command may have put anything else there.
+                _ => drop(std::fs::remove_file(&path)),
             }
         }
         Ok(())
@@ -133,7 +138,7 @@ impl Uploads {
             };
         }
         let text = serde_json::to_vec(&record).map_err(|error| kept_not(&error.into()))?;
-        std::fs::write(self.file(&id), text).map_err(|error| kept_not(&error))?;
+        state::write(&self.file(&id), &text).map_err(|error| kept_not(&error))?;
         let new = Open::new(record);
         open.insert(id, Rc::clone(&new));
         Ok(new)
@@ -186,5 +191,25 @@ pub async fn expire(app: Rc<App>) {
                 requests::remove(&app, &id, &open).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_put_in_place_of_a_record_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |digit: &str| dir.path().join(record::name_of(&digit.repeat(32)));
+        let record = r#"{"wanted":{"path":"a","if_match":null,"force":false,"mode":null,"create_parents":false},"path":"a","temporary":"t","length":1,"origin":null}"#;
+        std::fs::write(at("1"), record).unwrap();
+        std::fs::write(at("2"), &record[1..]).unwrap();
+        std::fs::create_dir(at("3")).unwrap();
+        let (uploads, mode) = (Uploads::default(), rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, at("4"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        uploads.take_up(dir.path()).unwrap();
+        assert_eq!(uploads.open.borrow().keys().collect::<Vec<_>>(), [&"1".repeat(32)]);
+        assert_eq!(["1", "2", "3", "4"].map(|digit| at(digit).exists()), [true, false, true, false]);
     }
 }
