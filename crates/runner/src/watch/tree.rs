@@ -92,6 +92,8 @@ impl Tree {
             rumours: Vec::new(),
             moving: None,
         };
+        // Nothing would ever be told of one that can't be read.
+        tree.open(ROOT).map_err(|_| Errno::ACCESS)?;
         tree.scan(ROOT, false, 0);
         tree.tale = Tale::default(); // nobody was told anything yet
         Ok(tree)
@@ -322,6 +324,13 @@ pub(super) fn known(now: &Now) -> Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_not_be_read_is_not_watched() {
+        let (lists, settings) = (Arc::default(), WatchSettings::default());
+        let root = tempfile::tempfile().unwrap().into();
+        assert!(Tree::begin(root, settings, lists).is_err());
+    }
 
     #[test]
     fn a_list_counts_as_told_only_once_all_was_read_that_came_before_its_end() {
