@@ -21,7 +21,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     rc::Rc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use staithe_protocol::files::{FileCode, FileDenied, FileDone};
@@ -32,7 +32,7 @@ use tokio::{
 
 use self::record::Record;
 pub use self::requests::answer;
-use crate::{app::App, state};
+use crate::{app::App, files::sweep::Sweep, state};
 
 /// The most uploads that are open at once.
 const MOST: usize = 64;
@@ -42,6 +42,8 @@ const MOST_RECORD: u64 = 256 * 1024;
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// How often it is looked for those.
 const LOOK: Duration = Duration::from_mins(10);
+/// How many of these looks make one at the whole workspace: an hour.
+const LOOKS_A_SWEEP: u32 = 6;
 
 /// All of them; one per process.
 #[derive(Default)]
@@ -180,11 +182,15 @@ fn kept_not(error: &io::Error) -> FileDenied {
     FileDenied::new(code, format!("The upload can't be kept: {error}."))
 }
 
-/// Gives up, for ever, what nothing is heard of.
+/// Gives up, for ever, what nothing is heard of, and removes what killed runners left in the workspace.
 pub async fn expire(app: Rc<App>) {
     let mut looks = tokio::time::interval(LOOK);
-    loop {
+    let began = SystemTime::now();
+    for look in 0_u32.. {
         looks.tick().await;
+        if look.is_multiple_of(LOOKS_A_SWEEP) {
+            sweep(&app, began).await;
+        }
         let open: Vec<_> = app.uploads.open.borrow().clone().into_iter().collect();
         for (id, open) in open {
             if open.left().is_zero() && open.lock.try_lock().is_ok() {
@@ -192,6 +198,16 @@ pub async fn expire(app: Rc<App>) {
             }
         }
     }
+}
+
+/// Removes temporary files of runners that were killed. Another runner may have the same workspace and
+/// uploads of its own there, so what could still be one of those stays; ours are younger than we.
+async fn sweep(app: &App, began: SystemTime) {
+    let before = SystemTime::now().checked_sub(KEPT_FOR).map_or(began, |before| before.min(began));
+    let before = before.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let temporary = |open: &Rc<Open>| open.record.temporary.clone();
+    let kept = app.uploads.open.borrow().values().map(temporary).collect();
+    app.on_files(move |files| files.sweep(&Sweep { before, kept })).await;
 }
 
 #[cfg(test)]
@@ -210,6 +226,9 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, at("4"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
         uploads.take_up(dir.path()).unwrap();
         assert_eq!(uploads.open.borrow().keys().collect::<Vec<_>>(), [&"1".repeat(32)]);
-        assert_eq!(["1", "2", "3", "4"].map(|digit| at(digit).exists()), [true, false, true, false]);
+        assert_eq!(
+            ["1", "2", "3", "4"].map(|digit| at(digit).exists()),
+            [true, false, true, false]
+        );
     }
 }

@@ -10,8 +10,7 @@ pub mod plan;
 
 use std::{
     cell::{Cell, RefCell},
-    fs,
-    io,
+    fs, io,
     net::Ipv4Addr,
     path::PathBuf,
     process::Command,
