@@ -76,13 +76,8 @@ async fn watch(app: &Rc<App>) -> End {
             }
             () = at(due) => {}
             () = at(Some(poll_at)), if events.is_none() => look_at_all = true,
-            () = at(unwanted_at) => {
-                // Somebody may have come at this very moment.
-                if !app.watch.is_wanted() {
-                    return End::Unwanted;
-                }
-                continue;
-            }
+            // Somebody may have come at this very moment.
+            () = at(unwanted_at) => if app.watch.is_wanted() { continue } else { return End::Unwanted },
         }
         let more = take_all(app, &mut tree, &mut pace).await;
         pace.clear();
