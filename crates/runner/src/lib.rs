@@ -12,6 +12,7 @@
 //! | `app`, `acts` | actions by their keys, each run once |
 //! | `lines`, `outbox` | what is sent to each server that listens |
 //! | [`shell`] | the persistent shell |
+//! | [`state`] | files in the state folder |
 //! | [`editor`] | text files as models edit them |
 //! | [`files`], [`watch`], [`search`], [`git`] | the workspace's files: operations, changes, search, repository |
 //! | [`uploads`], [`archive`] | uploads that can be resumed; folders as archives, both ways |
@@ -52,6 +53,7 @@ pub mod reap;
 pub mod search;
 pub mod serve;
 pub mod shell;
+pub mod state;
 pub mod terminals;
 pub mod tunnel;
 pub mod uploads;

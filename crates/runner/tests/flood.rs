@@ -96,6 +96,10 @@ async fn the_whole_output_can_be_fetched() {
     assert_eq!(status, 200);
     assert_eq!(Some(body.len() as u64), ran.total_bytes);
     assert!(body.ends_with(b"\n200000\n"));
-    let (status, ..) = runner.http(get, "/output?key=other", &headers, "").await;
+    let (status, ..) = runner.http(get.clone(), "/output?key=other", &headers, "").await;
+    assert_eq!(status, 404);
+    // What a command put in the place of the file is not waited for.
+    line.run("cd ../state && rm out-0 && mkfifo out-0").await;
+    let (status, ..) = runner.http(get, "/output?key=a+key%2F%C3%A4", &headers, "").await;
     assert_eq!(status, 404);
 }

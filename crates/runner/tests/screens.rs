@@ -15,7 +15,7 @@ fn both(output: &[u8], cut: usize) -> (Emulator, Emulator) {
     let mut first = Emulator::new(SIZE.cols, SIZE.rows);
     first.write(output);
     let mut screen = Screen::new(SIZE).expect("a size");
-    screen.follow(&output[..cut]);
+    assert_eq!(screen.follow(&output[..cut]), cut);
     let begun = screen.begun().map_or(cut, |begun| usize::try_from(begun).expect("small"));
     let mut second = Emulator::new(SIZE.cols, SIZE.rows);
     second.write(b"\x1b[?1049h\x1b[31mwhat was there before");

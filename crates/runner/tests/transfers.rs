@@ -369,3 +369,23 @@ async fn no_more_uploads_are_under_way_than_are_allowed() {
     assert_eq!(tus(&runner, Method::PATCH, &open[0], &content(0), b"x").await.0, 204);
     location(&create(&runner, 1, &[("path", "one more")]).await);
 }
+
+#[tokio::test]
+async fn what_a_killed_runner_left_long_ago_is_removed_by_the_next() {
+    let mut runner = Runner::start().await;
+    let digits = |digit: &str| format!(".staithe-{}.tmp", digit.repeat(32));
+    let (old, young) = (digits("a"), digits("b"));
+    for name in [&old, &young] {
+        std::fs::write(runner.workspace().join(name), "a part").unwrap();
+    }
+    let days_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(49);
+    let file = std::fs::File::options().write(true).open(runner.workspace().join(&old)).unwrap();
+    file.set_modified(days_ago).unwrap();
+    runner.terminate().await;
+    let mut other = spawn(runner.dir.path(), |_| {});
+    let is_gone = async || (!runner.workspace().join(&old).exists()).then_some(());
+    eventually("the old one is gone", is_gone).await;
+    assert!(runner.workspace().join(&young).exists());
+    other.kill().unwrap();
+    other.wait().unwrap();
+}

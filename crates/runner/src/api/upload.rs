@@ -150,7 +150,8 @@ fn temporary(app: &App) -> std::io::Result<File> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = app.api.state_dir.join(format!("upload-{number}"));
     let mut options = File::options();
-    let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
+    options.read(true).write(true).create(true).truncate(true);
+    let file = crate::state::open(&path, &mut options)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }

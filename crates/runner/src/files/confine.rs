@@ -35,6 +35,16 @@ pub enum Way {
     Walk,
 }
 
+impl Way {
+    /// What can be done here, tried on a folder.
+    pub(crate) fn of(dir: &OwnedFd) -> Self {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let probe = openat2(dir, ".", flags, Mode::empty(), ResolveFlags::BENEATH);
+        // Old kernels, gVisor and the filters of old container engines lack or forbid it.
+        if probe.is_ok() { Self::Kernel } else { Self::Walk }
+    }
+}
+
 /// The workspace.
 pub(crate) struct Root {
     dir: OwnedFd,
@@ -61,9 +71,7 @@ impl Root {
         let is_all = path == Path::new("/");
         let resolve = if is_all { ResolveFlags::IN_ROOT } else { ResolveFlags::BENEATH };
         let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
-        let probe = openat2(&dir, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve);
-        // Old kernels, gVisor and the filters of old container engines lack or forbid it.
-        let way = if probe.is_ok() { Way::Kernel } else { Way::Walk };
+        let way = Way::of(&dir);
         Ok(Self { dir, way, path: path.to_string_lossy().into_owned(), resolve })
     }
 

@@ -6,7 +6,7 @@
 //! | `path`, `lines`, `diff`, `ignore`, `moved` (pure) | paths of clients; lines and diffs of a text; patterns; renames |
 //! | `confine`, `walk` | the only way to a file: beneath the workspace, checked by the kernel or name by name |
 //! | `version` | what a file is now |
-//! | `replace` | new content, put in place at once |
+//! | `replace`, `sweep` | new content, put in place at once; what killed runners left of it |
 //! | `ops`, `change`, `list` | the operations |
 //! | `action` | the actions `read` and `write` |
 //! | `reach` | what the sandbox API needs beside that |
@@ -25,6 +25,7 @@ mod ops;
 pub mod path;
 mod reach;
 pub(crate) mod replace;
+pub(crate) mod sweep;
 pub(crate) mod version;
 mod walk;
 

@@ -6,7 +6,7 @@ pub mod pour;
 pub mod ranges;
 pub mod words;
 
-use std::{fs::File, rc::Rc};
+use std::{fs::OpenOptions, rc::Rc};
 
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -17,7 +17,7 @@ use staithe_protocol::runner::{KEY_HEADER, LINK_PATH};
 
 use self::words::{Answer, Body, Refusal, bad, query, stream_of, upgrade};
 use crate::{
-    api, app::App, archive, git, link, plugins, search, terminals, tunnel, uploads, watch,
+    api, app::App, archive, git, link, plugins, search, state, terminals, tunnel, uploads, watch,
 };
 
 /// Answers a request.
@@ -69,7 +69,8 @@ fn output(app: &Rc<App>, request: &Request<Incoming>) -> Answer {
     let key = query(request, "key").ok_or_else(|| bad("`key` is missing"))?;
     let missing =
         || Refusal::Detail(StatusCode::NOT_FOUND, "No output is kept under this key.".to_owned());
-    let file = File::open(app.shells.output(&key).ok_or_else(missing)?).map_err(|_| missing())?;
+    let path = app.shells.output(&key).ok_or_else(missing)?;
+    let file = state::open(&path, OpenOptions::new().read(true)).map_err(|_| missing())?;
     let size = file.metadata().map_err(|_| missing())?.len();
     let mut response = Response::new(stream_of(file, 0..size, None));
     let headers = response.headers_mut();

@@ -5,9 +5,10 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
+
+use crate::state;
 
 /// A file that has more bytes than this becomes the old one, and a new one begins.
 const MOST: usize = 1024 * 1024;
@@ -50,9 +51,7 @@ impl Log {
                 drop(std::fs::rename(&self.path, self.path.with_extension("log.old")));
             }
             inner.written = 0;
-            let mut options = File::options();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            inner.file = options.open(&self.path).ok();
+            inner.file = state::create(&self.path).ok();
         }
         inner.written += bytes.len();
         if inner.file.as_mut().is_some_and(|file| file.write_all(bytes).is_err()) {
@@ -94,5 +93,16 @@ mod tests {
         sizes.sort_unstable();
         assert_eq!(sizes.len(), 2, "{sizes:?}");
         assert!(sizes[1] <= (MOST + TAIL) as u64, "{sizes:?}");
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_not_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("else"), "kept").unwrap();
+        std::os::unix::fs::symlink("else", dir.path().join("plugin-x.log")).unwrap();
+        let log = Log::new(dir.path(), "x", "");
+        log.push(b"a line\n");
+        assert_eq!(log.tail(), "a line");
+        assert_eq!(std::fs::read_to_string(dir.path().join("else")).unwrap(), "kept");
     }
 }

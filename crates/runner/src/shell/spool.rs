@@ -41,7 +41,7 @@ impl Spools {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with("out-") || name.starts_with("command-") {
-                std::fs::remove_file(entry.path())?;
+                remove(&entry.path()); // a folder of that name is none of ours
             }
         }
         Ok(Self { dir: dir.to_owned(), next: 0, kept: VecDeque::new() })

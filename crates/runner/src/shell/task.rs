@@ -241,7 +241,7 @@ impl Task {
         let name = format!("command-{}", live.pid);
         let file = self.ground.state_dir.join(name);
         let text = live.dialect.file(command, &live.nonces, live.status, traced);
-        std::fs::write(&file, text)?;
+        crate::state::write(&file, text.as_ref())?;
         live.type_command(&file.to_string_lossy(), traced);
         Ok(())
     }

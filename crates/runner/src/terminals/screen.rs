@@ -14,6 +14,8 @@ use super::{
 
 /// Bytes of a sequence that may have come without its end; a longer one is a string that nobody shows.
 const FAR: u64 = 64 * 1024;
+/// Cells that are drawn at a time, about: a few milliseconds.
+const WORK: usize = 256 * 1024;
 
 /// See the module.
 pub struct Screen {
@@ -26,6 +28,8 @@ pub struct Screen {
     /// Where the output can be cut without cutting a sequence or a character, and where it ends.
     whole: u64,
     end: u64,
+    /// Cells that were drawn at this time, at most.
+    work: usize,
 }
 
 impl Screen {
@@ -40,18 +44,31 @@ impl Screen {
             rest: Vec::new(),
             whole: 0,
             end: 0,
+            work: 0,
         })
     }
 
-    /// Follows what the program prints. Whether the title is another one.
-    pub fn follow(&mut self, bytes: &[u8]) -> bool {
+    /// Follows what the program prints, until that was much work: a few bytes can fill a whole screen. How
+    /// many bytes it has followed, at least one if there are any.
+    pub fn follow(&mut self, bytes: &[u8]) -> usize {
+        self.work = 0;
+        let mut followed = 0;
         for byte in bytes {
             self.end += 1;
+            followed += 1;
             let whole = self.modes.follow(*byte);
             if self.character(*byte) && whole {
                 self.whole = self.end;
             }
+            if self.work >= WORK {
+                break;
+            }
         }
+        followed
+    }
+
+    /// Whether the title was set since this was last asked.
+    pub fn titled(&mut self) -> bool {
         self.modes.titled()
     }
 
@@ -87,6 +104,8 @@ impl Screen {
 
     fn show(&mut self, character: char) {
         let Some(function) = self.parser.feed(character) else { return };
+        let function = self.bounded(function);
+        self.work += self.cells(&function);
         let aside = self.ink.aside();
         self.ink.follow(&function);
         let Some((none, again)) = aside else { return self.terminal.execute(function) };
@@ -106,6 +125,34 @@ impl Screen {
             self.terminal.execute([column, function]);
         } else {
             self.terminal.execute(function);
+        }
+    }
+
+    /// Once a character is everywhere, repeating it does no more; the cursor's column goes round.
+    fn bounded(&self, function: Function) -> Function {
+        let Function::Rep(count) = function else { return function };
+        let (cols, rows) = self.terminal.size();
+        let count = usize::from(count);
+        let over = count.saturating_sub(cols * rows) / cols * cols;
+        Function::Rep(u16::try_from(count - over).unwrap_or(u16::MAX))
+    }
+
+    /// About how many cells a function draws at most.
+    fn cells(&self, function: &Function) -> usize {
+        let (cols, rows) = self.terminal.size();
+        match function {
+            Function::Print(_) | Function::Sgr(_) => 1,
+            Function::Rep(count) => usize::from(*count),
+            Function::Dl(_)
+            | Function::Decaln
+            | Function::Decrst(_)
+            | Function::Decset(_)
+            | Function::Ed(_)
+            | Function::Il(_)
+            | Function::Ris
+            | Function::Sd(_)
+            | Function::Su(_) => cols * rows,
+            _ => cols,
         }
     }
 
@@ -167,5 +214,45 @@ impl Screen {
         };
         // The other screen is cleared in the pen's colours: once more, without.
         format!("{first}\x1b[?1049h{back}\x1b[0m\x1b[H\x1b[2J{other}").into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(cols: u16, rows: u16) -> Screen {
+        Screen::new(TerminalSize { cols, rows }).unwrap()
+    }
+
+    #[test]
+    fn a_character_repeated_very_often_is_drawn_once_everywhere_and_shows_the_same() {
+        for setting in ["", "\x1b[2;4r\x1b[3;1H", "\x1b[?7l", "\x1b[4hxyz\r"] {
+            for count in [0, 1, 119, 120, 121, 139, 140, 141, 4000, 65_535] {
+                let mut repeated = screen(20, 6);
+                repeated.follow(format!("one\r\n{setting}a\x1b[{count}b").as_bytes());
+                assert!(repeated.work < 2 * 120 + 8 * 20 + 120, "{setting:?} {count}");
+                let mut printed = screen(20, 6);
+                printed.follow(format!("one\r\n{setting}a{}", "a".repeat(count.max(1))).as_bytes());
+                assert_eq!(
+                    String::from_utf8(repeated.replay(b"")),
+                    String::from_utf8(printed.replay(b"")),
+                    "{setting:?} {count}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn output_that_fills_a_large_screen_is_followed_in_parts() {
+        let output = b"\x1b[2J".repeat(3);
+        let mut screen = screen(1000, 1000);
+        let mut parts = Vec::new();
+        while parts.iter().sum::<usize>() < output.len() {
+            parts.push(screen.follow(&output[parts.iter().sum()..]));
+        }
+        assert_eq!(parts, [4; 3]);
+        assert_eq!(screen.begun(), None);
+        assert_eq!(screen.follow(&[b'x'; 4096]), 4096, "plain output goes in one");
     }
 }

@@ -110,7 +110,7 @@ impl Terminal {
             tokio::select! {
                 biased;
                 _ = live.master.readable(), if !hung_up => match live.master.read(&mut buffer) {
-                    Ok(length) => self.printed(&buffer[..length]),
+                    Ok(length) => self.printed(&buffer[..length]).await,
                     Err(_) => hung_up = true, // nobody has the other end open any more
                 },
                 _ = live.master.writable(), if waits && !hung_up => self.write(&live),
@@ -131,16 +131,26 @@ impl Terminal {
         }
     }
 
-    fn printed(&self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
+    /// Takes output, ring and screen in step. Others have their turn after each part.
+    async fn printed(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = self.show(bytes);
+            if !bytes.is_empty() {
+                yield_now().await;
+            }
         }
-        self.ring.borrow_mut().push(bytes);
+    }
+
+    /// Takes a part of the output. What is left of it.
+    fn show<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let mut screen = self.screen.borrow_mut();
-        if screen.follow(bytes) {
+        let (shown, left) = bytes.split_at(screen.follow(bytes));
+        self.ring.borrow_mut().push(shown);
+        if screen.titled() {
             self.title.replace(screen.title());
         }
         self.tell();
+        left
     }
 
     fn write(&self, live: &Live) {

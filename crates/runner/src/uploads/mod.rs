@@ -21,7 +21,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     rc::Rc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use staithe_protocol::files::{FileCode, FileDenied, FileDone};
@@ -32,14 +32,18 @@ use tokio::{
 
 use self::record::Record;
 pub use self::requests::answer;
-use crate::app::App;
+use crate::{app::App, files::sweep::Sweep, state};
 
 /// The most uploads that are open at once.
 const MOST: usize = 64;
+/// The largest record, in bytes.
+const MOST_RECORD: u64 = 256 * 1024;
 /// One that nothing is heard of for so long is given up.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// How often it is looked for those.
 const LOOK: Duration = Duration::from_mins(10);
+/// How many of these looks make one at the whole workspace: an hour.
+const LOOKS_A_SWEEP: u32 = 6;
 
 /// All of them; one per process.
 #[derive(Default)]
@@ -99,14 +103,17 @@ impl Uploads {
         state_dir.clone_into(&mut self.dir.borrow_mut());
         let mut open = self.open.borrow_mut();
         for entry in std::fs::read_dir(state_dir)? {
-            let path = entry?.path();
+            let Ok(entry) = entry else { continue };
+            let path = entry.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let Some(id) = record::id_of(name) else { continue };
-            match std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+            let text = state::read(&path, MOST_RECORD).ok();
+            match text.and_then(|text| serde_json::from_slice(&text).ok()) {
                 Some(record) if open.len() < MOST => {
                     open.insert(id.to_owned(), Open::new(record));
                 }
-                _ => std::fs::remove_file(&path)?, // half a record is of no use
+                // Half a record is of no use. A command may have put anything else there.
+                _ => drop(std::fs::remove_file(&path)),
             }
         }
         Ok(())
@@ -133,7 +140,7 @@ impl Uploads {
             };
         }
         let text = serde_json::to_vec(&record).map_err(|error| kept_not(&error.into()))?;
-        std::fs::write(self.file(&id), text).map_err(|error| kept_not(&error))?;
+        state::write(&self.file(&id), &text).map_err(|error| kept_not(&error))?;
         let new = Open::new(record);
         open.insert(id, Rc::clone(&new));
         Ok(new)
@@ -175,16 +182,53 @@ fn kept_not(error: &io::Error) -> FileDenied {
     FileDenied::new(code, format!("The upload can't be kept: {error}."))
 }
 
-/// Gives up, for ever, what nothing is heard of.
+/// Gives up, for ever, what nothing is heard of, and removes what killed runners left in the workspace.
 pub async fn expire(app: Rc<App>) {
     let mut looks = tokio::time::interval(LOOK);
-    loop {
+    let began = SystemTime::now();
+    for look in 0_u32.. {
         looks.tick().await;
+        if look.is_multiple_of(LOOKS_A_SWEEP) {
+            sweep(&app, began).await;
+        }
         let open: Vec<_> = app.uploads.open.borrow().clone().into_iter().collect();
         for (id, open) in open {
             if open.left().is_zero() && open.lock.try_lock().is_ok() {
                 requests::remove(&app, &id, &open).await;
             }
         }
+    }
+}
+
+/// Removes temporary files of runners that were killed. Another runner may have the same workspace and
+/// uploads of its own there, so what could still be one of those stays; ours are younger than we.
+async fn sweep(app: &App, began: SystemTime) {
+    let before = SystemTime::now().checked_sub(KEPT_FOR).map_or(began, |before| before.min(began));
+    let before = before.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let temporary = |open: &Rc<Open>| open.record.temporary.clone();
+    let kept = app.uploads.open.borrow().values().map(temporary).collect();
+    app.on_files(move |files| files.sweep(&Sweep { before, kept })).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_put_in_place_of_a_record_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |digit: &str| dir.path().join(record::name_of(&digit.repeat(32)));
+        let record = r#"{"wanted":{"path":"a","if_match":null,"force":false,"mode":null,"create_parents":false},"path":"a","temporary":"t","length":1,"origin":null}"#;
+        std::fs::write(at("1"), record).unwrap();
+        std::fs::write(at("2"), &record[1..]).unwrap();
+        std::fs::create_dir(at("3")).unwrap();
+        let (uploads, mode) = (Uploads::default(), rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, at("4"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        uploads.take_up(dir.path()).unwrap();
+        assert_eq!(uploads.open.borrow().keys().collect::<Vec<_>>(), [&"1".repeat(32)]);
+        assert_eq!(
+            ["1", "2", "3", "4"].map(|digit| at(digit).exists()),
+            [true, false, true, false]
+        );
     }
 }

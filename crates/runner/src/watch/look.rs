@@ -15,6 +15,7 @@ use rustix::{
 use staithe_protocol::files::{EntryType, MAX_HASHED};
 
 use crate::files::{
+    Way,
     replace::is_temporary,
     version::{by_content, by_stat, kind, mode, mtime, size},
 };
@@ -71,13 +72,19 @@ pub enum Shut {
 /// The workspace, and what may still be read at this time.
 pub struct Look {
     root: OwnedFd,
+    way: Way,
     bytes: u64,
     files: usize,
 }
 
 impl Look {
     pub fn new(root: OwnedFd) -> Self {
-        Self { root, bytes: 0, files: 0 }
+        let way = Way::of(&root);
+        Self::in_way(root, way)
+    }
+
+    fn in_way(root: OwnedFd, way: Way) -> Self {
+        Self { root, way, bytes: 0, files: 0 }
     }
 
     /// A new time: files may be read again.
@@ -98,29 +105,37 @@ impl Look {
     /// Opens a folder by its path, if it is still the same one.
     pub fn open(&self, path: &str, identity: (u64, u64)) -> Result<OwnedFd, Shut> {
         let path = if path.is_empty() { "." } else { path };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        for _ in 0..MOST_TRIES {
-            match openat2(&self.root, path, flags, Mode::empty(), resolve) {
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(Errno::ACCESS | Errno::PERM) => return Err(Shut::Forbidden),
-                Err(_) => return Err(Shut::Elsewhere),
-                Ok(folder) => {
-                    let stat = fstat(&folder).map_err(|_| Shut::Elsewhere)?;
-                    let same = (stat.st_dev, stat.st_ino) == identity;
-                    return if same { Ok(folder) } else { Err(Shut::Elsewhere) };
-                }
+        match self.reach(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Err(Errno::ACCESS | Errno::PERM) => Err(Shut::Forbidden),
+            Err(_) => Err(Shut::Elsewhere),
+            Ok(folder) => {
+                let stat = fstat(&folder).map_err(|_| Shut::Elsewhere)?;
+                let same = (stat.st_dev, stat.st_ino) == identity;
+                if same { Ok(folder) } else { Err(Shut::Elsewhere) }
             }
         }
-        Err(Shut::Elsewhere)
     }
 
     /// Whether nothing is at a path.
     pub fn is_absent(&self, path: &str) -> bool {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let found = openat2(&self.root, path, flags, Mode::empty(), resolve);
+        let found = self.reach(path, OFlags::PATH | OFlags::NOFOLLOW);
         matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
+    }
+
+    /// Opens what lies at a path, through no symlink.
+    fn reach(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
+        if self.way == Way::Walk {
+            return step(&self.root, path, flags);
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        for _ in 0..MOST_TRIES {
+            match openat2(&self.root, path, flags, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return result,
+            }
+        }
+        Err(Errno::AGAIN)
     }
 
     /// What is at a name; its version is [`version`](Self::version)'s.
@@ -148,6 +163,31 @@ impl Look {
         let whole = content.len() as u64 == told.size && now(&after).mark == told.mark;
         whole.then(|| by_content(&content))
     }
+}
+
+/// Opens a path as `openat2` would: each name by itself in a folder that is held open. `LOOP`: one of them is
+/// a symlink.
+fn step(root: &OwnedFd, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let open = |here: &OwnedFd, name: &str, flags: OFlags| match openat(
+        here,
+        name,
+        flags | OFlags::NOFOLLOW,
+        Mode::empty(),
+    ) {
+        // Of a symlink it is said that it is no folder.
+        Err(Errno::NOTDIR) => match statat(here, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if kind(&stat) == EntryType::Symlink => Err(Errno::LOOP),
+            _ => Err(Errno::NOTDIR),
+        },
+        result => result,
+    };
+    let (folders, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut held = None;
+    for name in folders.split('/').filter(|name| !name.is_empty()) {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        held = Some(open(held.as_ref().unwrap_or(root), name, flags)?);
+    }
+    open(held.as_ref().unwrap_or(root), last, flags)
 }
 
 /// The names in a folder; those that are no text and our own temporary ones are left out.
@@ -217,5 +257,43 @@ fn now(stat: &Stat) -> Now {
         mtime: mtime(stat),
         mode: mode(stat),
         version: (kind == EntryType::Dir).then(|| "dir".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn folders_are_found_alike_with_and_without_openat2() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        std::fs::create_dir_all(at("a/b/c")).unwrap();
+        std::fs::write(at("a/file"), "").unwrap();
+        symlink("b", at("a/link")).unwrap();
+        let identity = |path: &str| {
+            let stat = rustix::fs::stat(at(path)).unwrap();
+            (stat.st_dev, stat.st_ino)
+        };
+        for way in [Way::Kernel, Way::Walk] {
+            let look = Look::in_way(File::open(dir.path()).unwrap().into(), way);
+            for path in ["", "a", "a/b", "a/b/c"] {
+                let folder = look.open(path, identity(path)).unwrap();
+                assert!(names(&folder).iter().all(|name| at(path).join(name).exists()));
+                assert_eq!(look.open(path, (0, 0)).unwrap_err(), Shut::Elsewhere);
+            }
+            for path in ["a/link", "a/link/c", "a/none", "a/file"] {
+                let identity = rustix::fs::stat(at(path)).map_or((0, 0), |_| identity(path));
+                assert_eq!(look.open(path, identity).unwrap_err(), Shut::Elsewhere, "{path}");
+            }
+            let absent = ["a/none", "none/b", "a/file/b", "a/b", "a/file", "a/link", "a/link/none"];
+            assert_eq!(
+                absent.map(|path| look.is_absent(path)),
+                [true, true, true, false, false, false, false],
+                "{way:?}"
+            );
+        }
     }
 }

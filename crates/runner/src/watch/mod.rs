@@ -5,6 +5,7 @@
 //! | `glob`, `rules` (pure) | patterns for paths; what is ignored |
 //! | `index` (pure) | what was told: every folder and what is in it |
 //! | `hints` (pure) | what may have changed since |
+//! | `heads` (pure) | repositories whose branch is told |
 //! | `tale`, `owned` (pure) | what is to be told, and who did it |
 //! | `ring`, `interest` (pure) | what was told last, and who wants to hear of it |
 //! | `pace` (pure) | when to look |
@@ -20,6 +21,7 @@
 
 mod apply;
 pub mod glob;
+mod heads;
 pub mod hints;
 pub mod index;
 pub mod interest;

@@ -6,7 +6,7 @@ use staithe_protocol::watch::WatchMode;
 use tokio::{
     io::Interest,
     io::unix::AsyncFd,
-    task::spawn_blocking,
+    task::{spawn_blocking, yield_now},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -17,6 +17,8 @@ use crate::{app::App, shell::live::nonce};
 const PAUSE: Duration = Duration::from_secs(1);
 /// Looking at everything takes at most this part of the time.
 const SHARE: u32 = 10;
+/// How often it is read before a look. The kernel's own queue is emptied by less.
+const MOST_ROUNDS: usize = 8;
 
 /// What has become of a time of watching.
 enum End {
@@ -74,9 +76,10 @@ async fn watch(app: &Rc<App>) -> End {
             }
             () = at(due) => {}
             () = at(Some(poll_at)), if events.is_none() => look_at_all = true,
-            () = at(unwanted_at) => return End::Unwanted,
+            // Somebody may have come at this very moment.
+            () = at(unwanted_at) => if app.watch.is_wanted() { continue } else { return End::Unwanted },
         }
-        while take(app, &mut tree, &mut pace) {}
+        let more = take_all(app, &mut tree, &mut pace).await;
         pace.clear();
         let start = Instant::now();
         let listed = if look_at_all { app.watch.take_listed() } else { Listed::default() };
@@ -98,16 +101,29 @@ async fn watch(app: &Rc<App>) -> End {
         app.watch.tell(settled);
         let now = Instant::now();
         poll_at = now + poll_every.max((now - start) * SHARE);
-        if tree.has_hints() {
+        if more || tree.has_hints() {
             pace.note(now);
         }
     }
 }
 
-/// Takes what the kernel tells. Whether there may be more.
+/// Takes all that the kernel has to tell, unless more comes all the time: the rest is looked at next. Whether
+/// there may be more.
+async fn take_all(app: &App, tree: &mut Tree, pace: &mut Pace) -> bool {
+    for _ in 0..MOST_ROUNDS {
+        if !take(app, tree, pace) {
+            return false;
+        }
+        yield_now().await;
+    }
+    true
+}
+
+/// Takes a part of what the kernel has to tell. Whether there may be more; it is not told once more that
+/// there is.
 fn take(app: &App, tree: &mut Tree, pace: &mut Pace) -> bool {
     let (count, more) = tree.drain(app.watch.agent_acts());
-    if count > 0 && tree.has_hints() {
+    if more || (count > 0 && tree.has_hints()) {
         pace.note(Instant::now());
     }
     more
@@ -128,7 +144,7 @@ async fn readable(events: Option<&AsyncFd<Arc<OwnedFd>>>) {
         None => std::future::pending().await,
     };
     if let Ok(mut ready) = ready {
-        // Whoever is told reads; if that leaves something, the kernel says so again.
+        // Whoever is told reads; if that leaves something, it is looked again soon.
         ready.clear_ready();
     }
 }

@@ -47,7 +47,7 @@ impl Tree {
         for id in self.index.folder_ids() {
             self.hints.whole(id, 0);
         }
-        self.turned.extend(self.heads.keys());
+        self.turned.extend(self.heads.ids());
     }
 
     /// Looks at all that may have changed since the last time.
@@ -211,11 +211,7 @@ impl Tree {
             }
         }
         let index = &self.index;
-        let gone: Vec<i32> = self
-            .heads
-            .extract_if(|id, _| *id != ROOT && index.folder(*id).is_none())
-            .filter_map(|(_, head)| head.watch)
-            .collect();
+        let gone = self.heads.retain(|id| id == ROOT || index.folder(id).is_some());
         self.unwatch(gone);
     }
 }

@@ -2,7 +2,7 @@
 //! from threads for that; the tree goes there and comes back.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -18,6 +18,7 @@ use staithe_protocol::{
 use tokio::time::Instant;
 
 use super::{
+    heads::{Head, Heads},
     hints::{AGENT, ARRIVED, CAME, CHANGED, Hints, LEFT},
     index::{FolderId, Index, Known, ROOT},
     look::{self, Look, Now, Shut},
@@ -47,7 +48,7 @@ pub struct Tree {
     pub(super) settings: WatchSettings,
     pub(super) hints: Hints,
     pub(super) tale: Tale,
-    pub(super) heads: HashMap<FolderId, Head>,
+    pub(super) heads: Heads,
     pub(super) lists: Arc<Lists>,
     /// Lists that had ended when the kernel's queue was emptied for the last time but one: what they saw
     /// has been told.
@@ -66,12 +67,6 @@ pub struct Tree {
     moving: Option<(u32, Instant)>,
 }
 
-/// A repository's `HEAD`.
-pub(super) struct Head {
-    pub watch: Option<i32>,
-    pub content: Option<u64>,
-}
-
 impl Tree {
     /// Begins to watch; all that is there counts as told.
     pub fn begin(root: OwnedFd, settings: WatchSettings, lists: Arc<Lists>) -> Result<Self, Errno> {
@@ -86,7 +81,7 @@ impl Tree {
             settings,
             hints: Hints::default(),
             tale: Tale::default(),
-            heads: HashMap::new(),
+            heads: Heads::default(),
             seen: 0,
             drained: 0,
             lists,
@@ -97,6 +92,8 @@ impl Tree {
             rumours: Vec::new(),
             moving: None,
         };
+        // Nothing would ever be told of one that can't be read.
+        tree.open(ROOT).map_err(|_| Errno::ACCESS)?;
         tree.scan(ROOT, false, 0);
         tree.tale = Tale::default(); // nobody was told anything yet
         Ok(tree)
@@ -129,7 +126,7 @@ impl Tree {
     /// Takes what the kernel has to tell. How many events there were, and whether there may be more.
     pub fn drain(&mut self, agent: bool) -> (usize, bool) {
         let Some(notify) = self.notify.take() else { return (0, false) };
-        self.drained = self.lists.ended.load(Ordering::Acquire);
+        let ended = self.lists.ended.load(Ordering::Acquire);
         let agent = if agent { AGENT } else { 0 };
         let mut count = 0;
         let more = notify.read(MOST_EVENTS, |told| {
@@ -142,6 +139,9 @@ impl Tree {
             return (count, false);
         };
         self.notify = Some(notify);
+        if !more {
+            self.drained = ended;
+        }
         if !more && !self.has_hints() {
             self.seen = self.drained;
         }
@@ -153,10 +153,9 @@ impl Tree {
             self.overflowed = true;
             return;
         }
-        let head = self.heads.iter().find(|(_, head)| head.watch == Some(watch)).map(|(id, _)| *id);
-        if let Some(id) = head {
+        if let Some(id) = self.heads.watched(watch) {
             if what.contains(ReadFlags::IGNORED) {
-                self.heads.remove(&id);
+                self.heads.remove(id);
             } else if name == Some("HEAD") {
                 self.turned.insert(id);
             }
@@ -221,7 +220,7 @@ impl Tree {
                 self.notify = None; // with what it had to tell
                 self.tale.lose();
                 self.index.forget_watches();
-                self.heads.values_mut().for_each(|head| head.watch = None);
+                self.heads.forget_watches();
             }
         }
     }
@@ -301,9 +300,13 @@ impl Tree {
             return;
         }
         let Some(repository) = look::open_folder(folder, name) else {
-            self.heads.remove(&id);
+            self.heads.remove(id);
             return;
         };
+        if !self.heads.has_room(id) {
+            self.limited = true;
+            return;
+        }
         let watch = self.notify.as_ref().and_then(|notify| notify.repository(&repository).ok());
         let content = look::head(&repository);
         let before = self.heads.insert(id, Head { watch, content });
@@ -316,4 +319,32 @@ impl Tree {
 /// What is remembered of it.
 pub(super) fn known(now: &Now) -> Known {
     Known { kind: now.kind, inode: now.inode, mark: now.mark, fresh: now.fresh, folder: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_read_is_not_watched() {
+        let (lists, settings) = (Arc::default(), WatchSettings::default());
+        let root = tempfile::tempfile().unwrap().into();
+        assert!(Tree::begin(root, settings, lists).is_err());
+    }
+
+    #[test]
+    fn a_list_counts_as_told_only_once_all_was_read_that_came_before_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = std::fs::File::open(dir.path()).unwrap().into();
+        let lists = Arc::new(Lists::default());
+        let mut tree = Tree::begin(root, WatchSettings::default(), Arc::clone(&lists)).unwrap();
+        for number in 0..=MOST_EVENTS {
+            std::fs::write(dir.path().join(number.to_string()), "").unwrap();
+        }
+        lists.ended.store(1, Ordering::Release);
+        let (count, more) = tree.drain(false);
+        assert!(more && count >= MOST_EVENTS && tree.drained == 0, "{count}");
+        while tree.drain(false).1 {}
+        assert_eq!(tree.drained, 1);
+    }
 }

@@ -10,11 +10,9 @@ pub mod plan;
 
 use std::{
     cell::{Cell, RefCell},
-    fs,
-    io::{self, Write as _},
+    fs, io,
     net::Ipv4Addr,
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     rc::Rc,
 };
@@ -27,7 +25,7 @@ use super::{
     probe::{Ask, free_port},
     program::{Program, command},
 };
-use crate::shell::Ground;
+use crate::{shell::Ground, state};
 
 /// The VS Code server.
 pub struct Vscode {
@@ -119,11 +117,11 @@ impl Vscode {
     fn prepare(&self) -> io::Result<()> {
         let machine = self.dir.join("data/Machine");
         fs::create_dir_all(&machine)?;
-        write_secret(&self.dir.join(plan::TOKEN_FILE), &self.token)?;
+        state::write(&self.dir.join(plan::TOKEN_FILE), self.token.as_bytes())?;
         let settings = machine.join("settings.json");
         // What a person set there stays.
         if !settings.exists() {
-            fs::write(settings, plan::SETTINGS)?;
+            state::write(&settings, plan::SETTINGS.as_bytes())?;
         }
         Ok(())
     }
@@ -175,11 +173,4 @@ fn ended(code: i64) -> Trouble {
 
 fn unwell(what: &str, error: &io::Error) -> Trouble {
     Trouble::passing(format!("The VS Code server {what}: {error}."))
-}
-
-/// Writes a file that nobody else can read.
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(path)?.write_all(text.as_bytes())
 }
