@@ -291,6 +291,36 @@ async fn an_upload_goes_on_where_it_was_cut_even_in_another_runner() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_client_goes_with_its_last_byte_is_put_in_place_all_the_same() {
+    let runner = Runner::start().await;
+    let bytes = vec![7; 3_000_000];
+    for round in 0..24 {
+        let name = format!("f{round}");
+        let upload = location(&create(&runner, bytes.len(), &[("path", &name)]).await);
+        let head = format!(
+            "PATCH {upload} HTTP/1.1\r\nHost: runner\r\n{KEY_HEADER}: {KEY}\r\nTus-Resumable: 1.0.0\r\n\
+             Content-Type: application/offset+octet-stream\r\nContent-Length: {}\r\nUpload-Offset: 0\r\n\r\n",
+            bytes.len()
+        );
+        let mut connection = runner.connect().await;
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(&bytes).await.unwrap();
+        drop(connection);
+        // Who asks at once waits for what is being written, and no part of it is lost or doubled.
+        let mut asked = tus(&runner, Method::HEAD, &upload, &[], b"").await;
+        while asked.0 == 200 && !asked.1.contains_key("etag") {
+            let at = usize::try_from(offset(&asked)).unwrap();
+            let rest = tus(&runner, Method::PATCH, &upload, &content(at), &bytes[at..]).await;
+            assert_eq!(rest.0, 204, "{rest:?}");
+            asked = tus(&runner, Method::HEAD, &upload, &[], b"").await;
+        }
+        assert_eq!((asked.0, offset(&asked)), (200, 3_000_000), "{asked:?}");
+        assert!(std::fs::read(runner.workspace().join(&name)).unwrap() == bytes);
+    }
+    assert_eq!(names(&runner, "").len(), 24, "nothing temporary is left");
+}
+
+#[tokio::test]
 async fn an_upload_that_meets_another_version_at_its_end_can_be_put_in_place_by_will() {
     let runner = Runner::start().await;
     let upload = location(&create(&runner, 4, &[("path", "f")]).await);
