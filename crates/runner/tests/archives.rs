@@ -202,6 +202,12 @@ async fn an_archive_that_leaves_or_lies_is_refused_whole() {
         (FILE, "l/f", "", b"x"),
     ]);
     assert_eq!(unpack(&runner, "path=new&format=tar", through).await.1["code"], "BAD_MESSAGE");
+    // A link that stays inside where it lies, and would leave from where its other name is.
+    let other_name = tar_of(&[
+        (EntryType::Symlink, "a/b/c/l", "../../../outside", b""),
+        (EntryType::Link, "l", "a/b/c/l", b""),
+    ]);
+    assert_eq!(unpack(&runner, "path=new&format=tar", other_name).await.1["code"], "BAD_MESSAGE");
     for path in ["there", "there/new", "../outside"] {
         let (_, told) = unpack(
             &runner,
