@@ -273,7 +273,7 @@ async fn append_all(
         return Ok(size);
     }
     let mode = open.record.wanted.mode;
-    let finished = app.on_files(move |files| match kept.0.as_mut() {
+    let finished = app.place(&app.files, length, move |files| match kept.0.as_mut() {
         Some(upload) => files.finish_upload(upload, &precondition, mode),
         None => Err(FileDenied::new(FileCode::Internal, "The upload is gone.")),
     });
