@@ -231,6 +231,31 @@ fn offset(told: &Told) -> u64 {
     told.1["upload-offset"].to_str().unwrap().parse().unwrap()
 }
 
+/// Bytes that the runner's first thread has written to files; it must wait for none.
+fn written_by_the_first_thread(runner: &Runner) -> u64 {
+    let pid = runner.pid();
+    let io = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_the_sandbox_api_is_written_where_nothing_else_waits_for_it() {
+    let runner = Runner::start().await;
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| n.to_le_bytes()[1] ^ 5).collect();
+    let mut body =
+        b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n".to_vec();
+    body.extend_from_slice(&bytes);
+    body.extend_from_slice(b"\r\n--b--\r\n");
+    let headers = [(KEY_HEADER, KEY), ("Content-Type", "multipart/form-data; boundary=b")];
+    let path = format!("/upload_file?destination={}/d", runner.workspace().display());
+    let before = written_by_the_first_thread(&runner);
+    let (status, _, told) = runner.http(Method::POST, &path, &headers, body).await;
+    assert_eq!(status, 200, "{told:?}");
+    let written = written_by_the_first_thread(&runner) - before;
+    assert!(written < 1_000_000, "{written}");
+    assert!(std::fs::read(runner.workspace().join("d/f")).unwrap() == bytes);
+}
+
 /// What lies in a folder, temporary files too.
 fn names(runner: &Runner, path: &str) -> Vec<String> {
     let entries = std::fs::read_dir(runner.workspace().join(path)).unwrap();
