@@ -23,6 +23,7 @@ use crate::{
     git,
     info::Meter,
     lines::Lines,
+    long::Long,
     plugins::{Plugins, browser, jupyter},
     ports::{self, Ports},
     search,
@@ -32,6 +33,9 @@ use crate::{
     uploads::Uploads,
     watch::Watch,
 };
+
+/// Content of so many bytes takes long to reach the disk.
+const MUCH: u64 = 16 * 1024 * 1024;
 
 /// Everything; one per process.
 pub struct App {
@@ -50,6 +54,7 @@ pub struct App {
     pub git: git::Turns,
     pub search: search::Turns,
     pub lines: Rc<Lines>,
+    pub long: Long,
     pub terminals: Terminals,
     pub watch: Rc<Watch>,
     pub plugins: Plugins,
@@ -84,6 +89,7 @@ impl App {
             git: git::Turns::default(),
             search: search::Turns::default(),
             lines,
+            long: Long::default(),
             terminals: Terminals::default(),
             watch: Rc::default(),
             plugins: Plugins::default(),
@@ -244,6 +250,20 @@ impl App {
         work: impl FnOnce(&Files) -> T + Send + 'static,
     ) -> Option<T> {
         let files = Arc::clone(&self.reach);
+        tokio::task::spawn_blocking(move || work(&files)).await.ok()
+    }
+
+    /// Puts content of so many bytes in place, in `files` of this app.
+    pub async fn place<T: Send + 'static>(
+        &self,
+        files: &Arc<Files>,
+        size: u64,
+        work: impl FnOnce(&Files) -> T + Send + 'static,
+    ) -> Option<T> {
+        let files = Arc::clone(files);
+        if size >= MUCH {
+            return self.long.work(move || work(&files)).await;
+        }
         tokio::task::spawn_blocking(move || work(&files)).await.ok()
     }
 

@@ -20,6 +20,7 @@
 //! | [`plugins`] | programs that serve beside commands |
 //! | [`tunnel`], [`ports`] | streams to what listens here, and what does |
 //! | `info` | use of the machine |
+//! | `long` | work with files that takes long, apart from what does not |
 //! | `reap` | every child's end |
 //! | [`launch`] | the sandbox around this program, where there is no container |
 //!
@@ -45,6 +46,7 @@ pub mod launch;
 pub mod lines;
 pub mod link;
 pub mod listen;
+pub mod long;
 pub mod outbox;
 pub mod plugins;
 pub mod ports;

@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use common::{KEY, Runner};
+use common::{KEY, Runner, eventually};
 use hyper::Method;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::{Value, json};
@@ -202,6 +202,12 @@ async fn an_archive_that_leaves_or_lies_is_refused_whole() {
         (FILE, "l/f", "", b"x"),
     ]);
     assert_eq!(unpack(&runner, "path=new&format=tar", through).await.1["code"], "BAD_MESSAGE");
+    // A link that stays inside where it lies, and would leave from where its other name is.
+    let other_name = tar_of(&[
+        (EntryType::Symlink, "a/b/c/l", "../../../outside", b""),
+        (EntryType::Link, "l", "a/b/c/l", b""),
+    ]);
+    assert_eq!(unpack(&runner, "path=new&format=tar", other_name).await.1["code"], "BAD_MESSAGE");
     for path in ["there", "there/new", "../outside"] {
         let (_, told) = unpack(
             &runner,
@@ -224,6 +230,36 @@ async fn an_archive_that_leaves_or_lies_is_refused_whole() {
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
     let left: Vec<_> = all_of(&runner.workspace()).into_keys().collect();
     assert_eq!(left, ["there"], "nothing was left over");
+}
+
+/// Threads of the runner for what takes long.
+fn long_threads(runner: &Runner) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", runner.pid())).unwrap().flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "long").count()
+}
+
+#[tokio::test]
+async fn archives_are_unpacked_where_they_hold_no_thread_of_other_files() {
+    let runner = Runner::start().await;
+    let names: Vec<String> = (0..3_000).map(|number| format!("f{number}")).collect();
+    let entries: Vec<_> =
+        names.iter().map(|name| (EntryType::Regular, name.as_str(), "", &b"x"[..])).collect();
+    let tar = tar_of(&entries);
+    let unpackings = (0..6).map(|number| {
+        let (runner, tar) = (&runner, tar.clone());
+        async move { unpack(runner, &format!("path=d{number}&format=tar"), tar).await }
+    });
+    let seen = eventually("one is unpacked", async || {
+        Some(long_threads(&runner)).filter(|threads| *threads > 0)
+    });
+    let (told, seen) =
+        futures_util::future::join(futures_util::future::join_all(unpackings), seen).await;
+    assert!(seen <= 3, "{seen}");
+    for (status, told) in told {
+        assert_eq!((status, &told["entries"]), (200, &json!(3_000)), "{told}");
+    }
+    eventually("they rest", async || (long_threads(&runner) == 0).then_some(())).await;
 }
 
 fn zip_of(entries: &[(&str, u32, &[u8])]) -> Vec<u8> {

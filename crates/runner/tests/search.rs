@@ -248,6 +248,36 @@ async fn a_search_ends_when_nobody_reads_it_and_delays_no_file() {
 }
 
 #[tokio::test]
+async fn readers_that_read_nothing_do_not_hold_the_turns_of_others() {
+    let runner = Runner::start().await;
+    let work = runner.workspace();
+    for number in 0..40 {
+        put(&work, &format!("f{number}"), format!("{}\n", "x".repeat(900)).repeat(250));
+    }
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        stalled.push(begin(&runner).await);
+    }
+    eventually("two search", async || (searching(&runner) == 2).then_some(())).await;
+    let (found, _) = search(&runner, "names", &json!({ "query": "f39" })).await;
+    assert_eq!(places(&found), ["f39"]);
+    // Who reads at last learns that there was more.
+    let mut all = Vec::new();
+    let mut piece = vec![0; 64 * 1024];
+    while !all.ends_with(b"\r\n0\r\n\r\n") {
+        let length = stalled[0].read(&mut piece).await.unwrap();
+        assert!(length > 0, "it ends as an answer does");
+        all.extend_from_slice(&piece[..length]);
+    }
+    let all = String::from_utf8(all).unwrap();
+    let done = all.lines().rfind(|line| line.starts_with('{')).unwrap();
+    let done: Value = serde_json::from_str(done).unwrap();
+    assert_eq!((&done["type"], &done["truncated"]), (&json!("done"), &json!("time")));
+    // All that was counted was told.
+    assert_eq!(done["results"], json!(all.matches("\"type\":\"match\"").count()));
+}
+
+#[tokio::test]
 async fn lists_of_what_is_left_out_are_read_as_git_reads_them() {
     let runner = Runner::start().await;
     let work = runner.workspace();

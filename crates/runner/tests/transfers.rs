@@ -231,6 +231,31 @@ fn offset(told: &Told) -> u64 {
     told.1["upload-offset"].to_str().unwrap().parse().unwrap()
 }
 
+/// Bytes that the runner's first thread has written to files; it must wait for none.
+fn written_by_the_first_thread(runner: &Runner) -> u64 {
+    let pid = runner.pid();
+    let io = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_the_sandbox_api_is_written_where_nothing_else_waits_for_it() {
+    let runner = Runner::start().await;
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| n.to_le_bytes()[1] ^ 5).collect();
+    let mut body =
+        b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n".to_vec();
+    body.extend_from_slice(&bytes);
+    body.extend_from_slice(b"\r\n--b--\r\n");
+    let headers = [(KEY_HEADER, KEY), ("Content-Type", "multipart/form-data; boundary=b")];
+    let path = format!("/upload_file?destination={}/d", runner.workspace().display());
+    let before = written_by_the_first_thread(&runner);
+    let (status, _, told) = runner.http(Method::POST, &path, &headers, body).await;
+    assert_eq!(status, 200, "{told:?}");
+    let written = written_by_the_first_thread(&runner) - before;
+    assert!(written < 1_000_000, "{written}");
+    assert!(std::fs::read(runner.workspace().join("d/f")).unwrap() == bytes);
+}
+
 /// What lies in a folder, temporary files too.
 fn names(runner: &Runner, path: &str) -> Vec<String> {
     let entries = std::fs::read_dir(runner.workspace().join(path)).unwrap();
@@ -288,6 +313,36 @@ async fn an_upload_goes_on_where_it_was_cut_even_in_another_runner() {
     assert_eq!(head.1["etag"], headers["etag"]);
     other.kill().unwrap();
     other.wait().unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_goes_with_its_last_byte_is_put_in_place_all_the_same() {
+    let runner = Runner::start().await;
+    let bytes = vec![7; 3_000_000];
+    for round in 0..24 {
+        let name = format!("f{round}");
+        let upload = location(&create(&runner, bytes.len(), &[("path", &name)]).await);
+        let head = format!(
+            "PATCH {upload} HTTP/1.1\r\nHost: runner\r\n{KEY_HEADER}: {KEY}\r\nTus-Resumable: 1.0.0\r\n\
+             Content-Type: application/offset+octet-stream\r\nContent-Length: {}\r\nUpload-Offset: 0\r\n\r\n",
+            bytes.len()
+        );
+        let mut connection = runner.connect().await;
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(&bytes).await.unwrap();
+        drop(connection);
+        // Who asks at once waits for what is being written, and no part of it is lost or doubled.
+        let mut asked = tus(&runner, Method::HEAD, &upload, &[], b"").await;
+        while asked.0 == 200 && !asked.1.contains_key("etag") {
+            let at = usize::try_from(offset(&asked)).unwrap();
+            let rest = tus(&runner, Method::PATCH, &upload, &content(at), &bytes[at..]).await;
+            assert_eq!(rest.0, 204, "{rest:?}");
+            asked = tus(&runner, Method::HEAD, &upload, &[], b"").await;
+        }
+        assert_eq!((asked.0, offset(&asked)), (200, 3_000_000), "{asked:?}");
+        assert!(std::fs::read(runner.workspace().join(&name)).unwrap() == bytes);
+    }
+    assert_eq!(names(&runner, "").len(), 24, "nothing temporary is left");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::{
     os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,12 +26,17 @@ use super::{
 };
 use crate::{
     app::App,
-    http::words::{self, Answer, Body, Refusal, query},
+    http::{
+        pieces::{Pieces, Unsent, pieces},
+        words::{self, Answer, Body, Refusal, query},
+    },
 };
 
 /// Bytes that are handed over at once, and how many times that may wait.
 const PIECE: usize = 64 * 1024;
 const MOST_PIECES: usize = 4;
+/// A reader that takes nothing for so long is given up: it would hold the place of another.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is packed.
 enum What {
@@ -61,20 +67,21 @@ pub(super) async fn answer(app: &Rc<App>, request: &Request<Incoming>) -> Answer
     let name = path.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty());
     let name = name.unwrap_or("files").to_owned();
     let disposition = attachment(&format!("{name}.zip"))?;
-    let (send, receive) = mpsc::channel(MOST_PIECES);
+    let (pieces, receive) = pieces(MOST_PIECES, PATIENCE);
     let files = Arc::clone(&app.reach);
     // Of its own: a slow reader must not hold a thread that file operations need.
     let packing = std::thread::Builder::new().name("zip".to_owned()).spawn(move || {
         let _place = place;
-        let mut out =
-            BufWriter::with_capacity(PIECE, Pieces { send: send.clone(), is_gone: false });
+        let mut out = BufWriter::with_capacity(PIECE, Handing { pieces: &pieces, is_gone: false });
         let packed = match what {
             What::Folder(folder) => zip_folder(&files, &folder, &path, &mut out),
             What::File(file) => zip_file(file, &name, &mut out),
         };
-        if let Err(error) = packed.and_then(|()| out.flush()) {
+        let packed = packed.and_then(|()| out.flush());
+        drop(out);
+        if let Err(error) = packed {
             // The body is cut, so that its reader sees that it isn't whole.
-            send.blocking_send(Err(error)).ok();
+            pieces.end(Err(error));
         }
     });
     packing.map_err(|_| words::fault())?;
@@ -86,28 +93,32 @@ pub(super) async fn answer(app: &Rc<App>, request: &Request<Incoming>) -> Answer
 }
 
 fn body(receive: mpsc::Receiver<io::Result<Bytes>>) -> Body {
-    let pieces = stream::unfold(receive, |mut receive| async move {
+    let body = stream::unfold(receive, |mut receive| async move {
         let piece = receive.recv().await?;
         Some((piece.map(Frame::data), receive))
     });
-    StreamBody::new(pieces).boxed_unsync()
+    StreamBody::new(body).boxed_unsync()
 }
 
-/// Hands over what is written; an error once the reader is gone.
-struct Pieces {
-    send: mpsc::Sender<io::Result<Bytes>>,
+/// Hands over what is written; an error once nobody takes it.
+struct Handing<'a> {
+    pieces: &'a Pieces<io::Result<Bytes>>,
     /// It was said once; what an archive's writer then tidies up goes nowhere.
     is_gone: bool,
 }
 
-impl Write for Pieces {
+impl Write for Handing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = Ok(Bytes::copy_from_slice(bytes));
-        if !self.is_gone && self.send.blocking_send(piece).is_err() {
-            self.is_gone = true;
-            return Err(io::ErrorKind::BrokenPipe.into());
+        if self.is_gone {
+            return Ok(bytes.len());
         }
-        Ok(bytes.len())
+        let sent = self.pieces.send(Ok(Bytes::copy_from_slice(bytes)));
+        self.is_gone = sent.is_err();
+        match sent {
+            Ok(()) => Ok(bytes.len()),
+            Err(Unsent::Gone) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(Unsent::Stalled(_)) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

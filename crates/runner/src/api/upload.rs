@@ -4,7 +4,10 @@ use std::{
     fs::File,
     io::{Seek as _, Write as _},
     rc::Rc,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use http_body_util::BodyExt as _;
@@ -26,6 +29,8 @@ use crate::{
 
 /// The largest file that is taken, in bytes.
 const MOST: u64 = 8 * 1024 * 1024 * 1024;
+/// What is collected before it is written, in bytes.
+const PIECE: usize = 256 * 1024;
 
 /// Where the field `file` goes.
 enum Target {
@@ -60,7 +65,7 @@ pub(super) async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer 
 
     let mut body = request.into_body();
     let (mut target, mut filename, mut size) = (Target::None, None, 0_u64);
-    let mut events = Vec::new();
+    let (mut events, mut waiting) = (Vec::new(), Vec::new());
     // Data of other fields is passed over.
     let mut is_file = false;
     while let Some(frame) = body.frame().await {
@@ -79,7 +84,14 @@ pub(super) async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer 
                 }
                 Event::Data(data) if is_file => {
                     size += data.len() as u64;
-                    write(&mut target, &data, size).map_err(|denied| refused(&denied))?;
+                    if size > MOST {
+                        let text = "The file has more than 8 GiB.";
+                        return Err(refused(&FileDenied::new(FileCode::TooLarge, text)));
+                    }
+                    waiting.extend_from_slice(&data);
+                    if waiting.len() >= PIECE {
+                        (target, waiting) = write(target, waiting).await?;
+                    }
                 }
                 Event::Data(_) => {}
                 Event::End => is_file = false,
@@ -88,6 +100,7 @@ pub(super) async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer 
     }
     form.finish().map_err(|broken| words::bad(&broken.to_string()))?;
     let filename = filename.ok_or_else(no_form)?;
+    (target, _) = write(target, waiting).await?;
     finish(app, target, &asked.destination, size).await?;
     Ok(ok(&json!({
         "filename": filename,
@@ -116,31 +129,39 @@ async fn begin(app: &Rc<App>, asked: &Asked, filename: &str) -> Result<Target, R
     begun.map(|upload| Target::File(Box::new(upload))).map_err(|denied| refused(&denied))
 }
 
-fn write(target: &mut Target, data: &[u8], size: u64) -> Result<(), FileDenied> {
-    if size > MOST {
-        return Err(FileDenied::new(FileCode::TooLarge, "The file has more than 8 GiB."));
-    }
-    match target {
-        Target::File(upload) => upload.write(data),
-        Target::Archive(file) => file.write_all(data).map_err(|error| full(&error)),
-        Target::None => Ok(()),
-    }
+/// Writes what came, on a thread where that may block. What it is to go on with.
+async fn write(mut target: Target, mut waiting: Vec<u8>) -> Result<(Target, Vec<u8>), Refusal> {
+    let written = tokio::task::spawn_blocking(move || {
+        let written = match &mut target {
+            Target::File(upload) => upload.write(&waiting),
+            Target::Archive(file) => file.write_all(&waiting).map_err(|error| full(&error)),
+            Target::None => Ok(()),
+        };
+        waiting.clear();
+        written.map(|()| (target, waiting))
+    });
+    written.await.map_err(|_| words::fault())?.map_err(|denied| refused(&denied))
 }
 
 async fn finish(app: &Rc<App>, target: Target, folder: &str, size: u64) -> Result<(), Refusal> {
     let folder = folder.to_owned();
-    let done = app
-        .on_reach(move |files| match target {
-            Target::File(mut upload) => {
+    let done = match target {
+        Target::File(mut upload) => {
+            let placed = app.place(&app.reach, size, move |files| {
                 files.finish_upload(&mut upload, &Precondition::Force, None).map(drop)
-            }
-            Target::Archive(mut file) => {
+            });
+            placed.await
+        }
+        Target::Archive(mut file) => {
+            let files = Arc::clone(&app.reach);
+            let unpacked = app.long.work(move || {
                 file.rewind().map_err(|error| full(&error))?;
-                unzip_into(files, file, size, &folder)
-            }
-            Target::None => Ok(()),
-        })
-        .await;
+                unzip_into(&files, file, size, &folder)
+            });
+            unpacked.await
+        }
+        Target::None => Some(Ok(())),
+    };
     done.ok_or_else(words::fault)?.map_err(|denied| refused(&denied))
 }
 

@@ -81,7 +81,11 @@ impl<W: Write> Zipping<'_, W> {
             return Err(io::Error::other("folders lie too deep in each other"));
         }
         let mut names: Vec<Vec<u8>> = Vec::new();
-        for entry in Dir::read_from(folder)? {
+        let entries = match Dir::read_from(folder) {
+            Err(Errno::ACCESS) => return Ok(()), // names may be read, and nothing behind them
+            entries => entries?,
+        };
+        for entry in entries {
             names.push(entry?.file_name().to_bytes_with_nul().to_vec());
         }
         names.sort();
@@ -116,13 +120,18 @@ impl<W: Write> Zipping<'_, W> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                let opened = openat(folder, name, flags | OFlags::DIRECTORY, Mode::empty())?;
+                let Some(opened) = open(folder, name, flags | OFlags::DIRECTORY)? else {
+                    return Ok(());
+                };
                 self.zip
                     .add_directory(format!("{inside}/"), options(stat.st_mode))
                     .map_err(io_error)?;
                 return self.folder(&opened, path, &format!("{inside}/"), depth + 1);
             }
-            FileType::RegularFile => File::from(openat(folder, name, flags, Mode::empty())?),
+            FileType::RegularFile => match open(folder, name, flags)? {
+                Some(opened) => File::from(opened),
+                None => return Ok(()),
+            },
             FileType::Symlink => match self.files.open_for_stream(path) {
                 Ok(opened) => opened.file,
                 Err(_) => return Ok(()),
@@ -132,6 +141,18 @@ impl<W: Write> Zipping<'_, W> {
         self.zip.start_file(inside, options(stat.st_mode)).map_err(io_error)?;
         io::copy(&mut { file }, &mut self.zip)?;
         Ok(())
+    }
+}
+
+/// Opens an entry; none if it may not be read, or was removed or replaced meanwhile: one such entry is
+/// left out, for it must not end the archive of all others.
+fn open(folder: &OwnedFd, name: &CStr, flags: OFlags) -> io::Result<Option<OwnedFd>> {
+    match openat(folder, name, flags, Mode::empty()) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(
+            Errno::NOENT | Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::NOTDIR | Errno::NXIO,
+        ) => Ok(None),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -214,4 +235,53 @@ fn bad(text: &str) -> FileDenied {
 
 fn broken(error: &ZipError) -> FileDenied {
     bad(&format!("The archive can't be read: {error}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Cursor, os::unix::fs::PermissionsExt as _};
+
+    use rustix::{fs::Uid, process::geteuid, thread::set_thread_res_uid};
+
+    use super::*;
+
+    /// What a folder's archive holds, packed by a thread that is not root.
+    fn packed(dir: &std::path::Path) -> Vec<String> {
+        let dir = dir.to_owned();
+        let packing = std::thread::spawn(move || {
+            if geteuid().is_root() {
+                let nobody = Uid::from_raw(65_534); // of this thread only
+                set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            let files = Files::open(&dir).unwrap();
+            let mut out = Vec::new();
+            zip_folder(&files, &files.open_folder("").unwrap(), "", &mut out).unwrap();
+            let archive = ZipArchive::new(Cursor::new(out)).unwrap();
+            archive.file_names().map(|name| name.unwrap().into_owned()).collect()
+        });
+        packing.join().unwrap()
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_left_out_and_the_rest_is_packed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a/open", "b/inside", "c", "names/only"] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        std::fs::write(dir.path().join("a/closed"), "secret").unwrap();
+        for (name, mode) in [("a/closed", 0), ("b", 0), ("names", 0o444), ("", 0o755)] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(dir.path().join(name), mode).unwrap();
+        }
+        let mut names = packed(dir.path());
+        names.sort();
+        assert_eq!(names, ["a/", "a/open", "c", "names/"]);
+        // So that they can be removed by who is not root.
+        for name in ["b", "names"] {
+            let mode = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(dir.path().join(name), mode).unwrap();
+        }
+    }
 }

@@ -24,7 +24,7 @@ mod zip_out;
 #[cfg(test)]
 mod race;
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -157,11 +157,12 @@ async fn unpack(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     let poured = pour(request.into_body(), unpacking, std::future::pending()).await;
     let (unpacking, end) = poured.ok_or_else(fault)?;
     // What is left of it is removed on a thread where it may take its time.
-    let done = app.on_files(move |files| {
+    let files = Arc::clone(&app.files);
+    let done = app.long.work(move || {
         let mut unpacking = unpacking;
         match end {
             End::Whole => {
-                unpacking.finish(files, format, limits, on_conflict).map_err(Refusal::File)
+                unpacking.finish(&files, format, limits, on_conflict).map_err(Refusal::File)
             }
             End::Cut(reason) => Err(bad(&reason)),
             End::Denied(denied) => Err(Refusal::File(denied)),

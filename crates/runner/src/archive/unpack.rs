@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, fchmod, linkat, mkdirat, openat, symlinkat},
+    fs::{AtFlags, FileType, Mode, OFlags, fchmod, linkat, mkdirat, openat, statat, symlinkat},
     io::Errno,
 };
 use serde::Serialize;
@@ -222,10 +222,17 @@ impl Tree<'_> {
                 let from = self.folder(from)?.try_clone().map_err(|e| denied_io(&e, &path))?;
                 let (to, new) = split(&path);
                 let to = self.folder(to)?;
-                linkat(&from, old, to, new, AtFlags::empty()).map_err(|errno| match errno {
-                    Errno::NOENT => bad(&path, "is another name of nothing before it"),
-                    errno => twice(errno, &path),
-                })
+                let stat = match statat(&from, old, AtFlags::SYMLINK_NOFOLLOW) {
+                    Err(Errno::NOENT) => {
+                        return Err(bad(&path, "is another name of nothing before it"));
+                    }
+                    stat => stat.map_err(|errno| denied(errno, &path))?,
+                };
+                // A symlink that stays inside where it lies may lead outside from elsewhere.
+                if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+                    return Err(bad(&path, "is another name of what is no file"));
+                }
+                linkat(&from, old, to, new, AtFlags::empty()).map_err(|errno| twice(errno, &path))
             }
         }
     }

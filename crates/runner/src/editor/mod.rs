@@ -6,10 +6,12 @@
 //! | `words` (pure) | every text |
 //! | `text` (pure) | replacing, inserting, differences |
 //! | `history` (pure) | what files were |
+//! | `first` (pure) | the first paths of a folder |
 //!
 //! Unlike the original it is confined to the workspace, keeps `\r\n` where a file has it, and gives a last
 //! line without an end one before it inserts behind it.
 
+mod first;
 mod history;
 mod text;
 mod words;
@@ -24,6 +26,7 @@ use staithe_protocol::{
 };
 
 use self::{
+    first::First,
     history::History,
     text::{Changed, Not, Text},
 };
@@ -375,30 +378,33 @@ fn view_folder(files: &Files, path: &str, range: Option<[i64; 2]>) -> Result<Str
     };
     let is_folder = |path: &str, kind: EntryType| match kind {
         EntryType::Dir => true,
-        EntryType::Symlink => inside(path).is_some(),
+        EntryType::Symlink => files.folder_at(path).is_ok(),
         EntryType::File | EntryType::Other => false,
     };
     let base = path.trim_end_matches('/');
     let here = inside(path).ok_or_else(|| words::absent(path))?;
-    let (hidden, visible): (Vec<_>, Vec<_>) =
+    let (hidden, mut visible): (Vec<_>, Vec<_>) =
         here.into_iter().partition(|(name, _)| name.starts_with('.'));
-    let mut found = vec![(path.to_owned(), true)];
+    visible.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut found = First::new(words::MOST_SHOWN);
+    found.add(path.to_owned(), true);
     for (name, kind) in visible {
         let first = format!("{base}/{name}");
-        let below = is_folder(&first, kind).then(|| inside(&first)).flatten();
-        found.push((first.clone(), is_folder(&first, kind)));
-        for (name, kind) in below.unwrap_or_default() {
-            if !name.starts_with('.') {
-                let second = format!("{first}/{name}");
+        if found.is_past(&first) {
+            break; // and so are all that follow
+        }
+        let folder = is_folder(&first, kind);
+        let below = folder.then(|| inside(&first)).flatten().unwrap_or_default();
+        for (name, kind) in below {
+            let second = format!("{first}/{name}");
+            if !name.starts_with('.') && !found.is_past(&second) {
                 let folder = is_folder(&second, kind);
-                found.push((second, folder));
+                found.add(second, folder);
             }
         }
+        found.add(first, folder);
     }
-    found.sort();
-    let lines: Vec<String> =
-        found.into_iter().map(|(path, folder)| if folder { path + "/" } else { path }).collect();
-    Ok(words::folder(path, &lines, hidden.len()))
+    Ok(words::folder(path, &found.lines(), hidden.len()))
 }
 
 #[cfg(test)]

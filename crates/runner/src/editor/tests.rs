@@ -140,6 +140,27 @@ fn a_folder_is_viewed_two_levels_deep_without_what_is_hidden() {
 }
 
 #[test]
+fn of_a_large_folder_the_first_paths_are_shown_and_no_others_are_looked_for() {
+    let stage = Stage::new();
+    for folder in 0..40 {
+        std::fs::create_dir(stage.path(&format!("d{folder:02}"))).unwrap();
+        for file in 0..100 {
+            stage.put(&format!("d{folder:02}/{file:02}"), "");
+        }
+    }
+    let all = stage.view("", None);
+    let mut lines = vec![stage.path("")];
+    for folder in 0..40 {
+        lines.push(stage.path(&format!("d{folder:02}/")));
+        lines.extend((0..100).map(|file| stage.path(&format!("d{folder:02}/{file:02}"))));
+    }
+    let shown = stage.short(&lines.join("\n")[..words::MOST_SHOWN]);
+    let shown = shown.trim_end_matches(|c: char| c != '\n');
+    assert!(all.contains(shown), "{all}");
+    assert!(all.contains("<response clipped><NOTE>") && !all.contains("d39"), "{all}");
+}
+
+#[test]
 fn long_answers_are_clipped_with_a_note() {
     let stage = Stage::new();
     stage.put("f", "é".repeat(16_001));

@@ -94,8 +94,9 @@ pub async fn upload(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         End::Cut(reason) => return Err(bad(&reason)),
         End::Denied(denied) => return Err(Refusal::File(denied)),
     }
+    let size = upload.size();
     let done = app
-        .on_files(move |files| files.finish_upload(&mut upload, &precondition, None))
+        .place(&app.files, size, move |files| files.finish_upload(&mut upload, &precondition, None))
         .await
         .ok_or_else(fault)?
         .map_err(Refusal::File)?;

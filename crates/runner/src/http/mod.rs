@@ -2,6 +2,7 @@
 //! ask is answered in `api`.
 
 pub mod files;
+pub mod pieces;
 pub mod pour;
 pub mod ranges;
 pub mod words;

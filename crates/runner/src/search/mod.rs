@@ -40,19 +40,22 @@ use staithe_protocol::{
         SearchDenied, Truncated,
     },
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::{
     content::{Searcher, Take as _},
     fuzzy::Query,
     glob::Rules,
-    out::Out,
+    out::{Out, PATIENCE},
     pattern::Pattern,
     walk::{Met, Wanted, walk},
 };
 use crate::{
     app::App,
-    http::words::{Answer, Refusal, fault, json, nothing_at, read_json},
+    http::{
+        pieces::{Pieces, pieces},
+        words::{Answer, Refusal, fault, json, nothing_at, read_json},
+    },
 };
 
 /// Searches at once; others wait.
@@ -108,13 +111,13 @@ pub async fn answer(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     };
     let running = Arc::clone(&app.search.running).acquire_owned().await;
     let turns = (place, running.map_err(|_| fault())?);
-    let (send, receive) = mpsc::channel(PIECES);
+    let (send, receive) = pieces(PIECES, PATIENCE);
     begin(task, folder, path, send, turns).map_err(|_| fault())?;
-    let pieces = stream::unfold(receive, |mut receive| async {
+    let body = stream::unfold(receive, |mut receive| async {
         let piece = receive.recv().await?;
-        Some((Ok::<_, io::Error>(Frame::data(piece)), receive))
+        Some((Ok::<_, io::Error>(Frame::data(Bytes::from(piece))), receive))
     });
-    let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
+    let mut response = Response::new(StreamBody::new(body).boxed_unsync());
     let lines = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(header::CONTENT_TYPE, lines);
     Ok(response)
@@ -130,7 +133,7 @@ fn begin(
     task: Task,
     folder: OwnedFd,
     path: String,
-    send: mpsc::Sender<Bytes>,
+    send: Pieces<Vec<u8>>,
     turns: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 ) -> io::Result<()> {
     let work = move || {
@@ -165,7 +168,7 @@ impl Lines {
         Ok(Self { asked, searcher, include, exclude })
     }
 
-    fn run(self, folder: &OwnedFd, path: &str, send: mpsc::Sender<Bytes>) {
+    fn run(self, folder: &OwnedFd, path: &str, send: Pieces<Vec<u8>>) {
         let most = self.asked.max_results.unwrap_or(USUAL_LINES).clamp(1, MAX_RESULTS);
         let mut out = Out::new(send, most.into());
         let wanted = Wanted { hidden: self.asked.hidden, ignored: self.asked.ignored };
@@ -220,7 +223,7 @@ impl Names {
         Ok(Self { asked, wanted })
     }
 
-    fn run(self, folder: &OwnedFd, path: &str, send: mpsc::Sender<Bytes>) {
+    fn run(self, folder: &OwnedFd, path: &str, send: Pieces<Vec<u8>>) {
         let most = self.asked.limit.unwrap_or(USUAL_NAMES).clamp(1, MAX_RESULTS) as usize;
         let mut out = Out::new(send, u64::MAX);
         // The best scores so far: what is not among them is not told.

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use staithe_protocol::search::{Found, Truncated};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::content::Take;
+use crate::http::pieces::{Pieces, Unsent};
 
 /// Results wait for company up to this size, in bytes, or so long.
 const PIECE: usize = 16 * 1024;
 const WAIT: Duration = Duration::from_millis(50);
 /// After so long without a result it is told that the search goes on: who has gone is noticed then.
 const SILENCE: Duration = Duration::from_secs(1);
+/// A reader that takes nothing for so long ends its search: it would hold the turn of another.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that a search takes.
 pub(super) const LONGEST: Duration = Duration::from_mins(1);
 /// The most files that one search looks at.
@@ -20,10 +22,12 @@ pub(super) const MOST_FILES: u64 = 1_000_000;
 
 /// Where results go, and what was counted.
 pub(super) struct Out {
-    pieces: mpsc::Sender<Bytes>,
+    pieces: Pieces<Vec<u8>>,
     waiting: Vec<u8>,
     began: Instant,
     sent: Option<Instant>,
+    /// Nobody takes any more; what waits goes with the last line.
+    over: bool,
     most: u64,
     pub results: u64,
     pub files: u64,
@@ -36,12 +40,13 @@ pub(super) struct Out {
 
 impl Out {
     /// For at most so many results.
-    pub(super) fn new(pieces: mpsc::Sender<Bytes>, most: u64) -> Self {
+    pub(super) fn new(pieces: Pieces<Vec<u8>>, most: u64) -> Self {
         Self {
             pieces,
             waiting: Vec::new(),
             began: Instant::now(),
             sent: None,
+            over: false,
             most,
             results: 0,
             files: 0,
@@ -63,17 +68,24 @@ impl Out {
         let due = now
             || self.waiting.len() >= PIECE
             || self.sent.is_none_or(|sent| sent.elapsed() >= WAIT);
-        if self.waiting.is_empty() || !due {
-            return !self.pieces.is_closed();
+        if self.over || self.waiting.is_empty() || !due {
+            return !self.over && !self.pieces.is_closed();
+        }
+        match self.pieces.send(std::mem::take(&mut self.waiting)) {
+            Ok(()) => {}
+            Err(Unsent::Gone) => self.over = true,
+            Err(Unsent::Stalled(piece)) => {
+                (self.over, self.waiting) = (true, piece);
+                self.truncated = Some(Truncated::Time);
+            }
         }
         self.sent = Some(Instant::now());
-        let piece = Bytes::from(std::mem::take(&mut self.waiting));
-        self.pieces.blocking_send(piece).is_ok()
+        !self.over
     }
 
     /// Tells one thing. False: nobody wants more.
     pub(super) fn tell(&mut self, found: &Found) -> bool {
-        if serde_json::to_writer(&mut self.waiting, found).is_err() {
+        if self.over || serde_json::to_writer(&mut self.waiting, found).is_err() {
             return false; // plain data is always written
         }
         self.waiting.push(b'\n');
@@ -113,17 +125,22 @@ impl Out {
             truncated: self.truncated,
             seconds: self.began.elapsed().as_secs_f64(),
         };
-        self.tell(&done);
-        self.flush(true);
+        if serde_json::to_writer(&mut self.waiting, &done).is_ok() {
+            self.waiting.push(b'\n');
+            self.pieces.end(self.waiting);
+        }
     }
 }
 
 impl Take for Out {
     fn goes_on(&self) -> bool {
-        !self.pieces.is_closed() && self.began.elapsed() < LONGEST
+        !self.over && !self.pieces.is_closed() && self.began.elapsed() < LONGEST
     }
 
     fn take(&mut self, found: &Found) -> bool {
+        if self.over {
+            return false;
+        }
         if matches!(found, Found::Match { .. }) {
             if !self.has_room() {
                 self.truncated = Some(Truncated::Results);

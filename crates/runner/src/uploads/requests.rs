@@ -8,6 +8,7 @@ use hyper::{
     header::{self, HeaderMap, HeaderValue},
 };
 use staithe_protocol::files::{FileCode, FileDenied};
+use tokio::task::spawn_local;
 
 use super::{Open, metadata::Wanted, record::Record};
 use crate::{
@@ -156,11 +157,11 @@ fn http_date(when: std::time::SystemTime) -> String {
 
 async fn head(app: &Rc<App>, id: &str) -> Answer {
     let open = app.uploads.get(id).map_err(Refusal::File)?;
+    // Whoever asks has lost the request that wrote, which may be putting the file in place.
+    let _held = open.take().await;
     if open.done.borrow().is_some() {
         return Ok(with_status(told(&open, open.record.length)?, StatusCode::OK));
     }
-    // Whoever asks has lost the request that wrote.
-    let _held = open.take().await;
     let size = opened(app, id, &open).await?.1;
     Ok(with_status(told(&open, size)?, StatusCode::OK))
 }
@@ -173,12 +174,12 @@ fn with_status(mut response: Response<Body>, status: StatusCode) -> Response<Bod
 /// What came, and how much of it. Gone, the upload is forgotten.
 async fn opened(app: &Rc<App>, id: &str, open: &Open) -> Result<(Kept, u64), Refusal> {
     let record = open.record.clone();
-    let resumed = app.on_files(move |files| resume(files, &record)).await.ok_or_else(fault)?;
-    match resumed {
-        Ok(upload) => {
-            let size = upload.size();
-            Ok((Kept(Some(upload)), size))
-        }
+    // Kept from the first moment: nobody may wait for it any more when it is opened.
+    let resumed = app.on_files(move |files| {
+        resume(files, &record).map(|upload| (upload.size(), Kept(Some(upload))))
+    });
+    match resumed.await.ok_or_else(fault)? {
+        Ok((size, kept)) => Ok((kept, size)),
         Err(denied) if denied.code == FileCode::NotFound => {
             app.uploads.forget(id);
             let text = "What came of the upload, or its folder, is gone.";
@@ -219,7 +220,23 @@ async fn patch(app: &Rc<App>, id: &str, request: Request<Incoming>) -> Answer {
 }
 
 /// Writes a body at the end of what came, and puts the file in place once it is whole. The new size.
+/// It is a task of its own, which holds the upload until its last write is done: when the connection
+/// breaks, what waits for this is dropped, and a thread may be writing then.
 async fn append(
+    app: &Rc<App>,
+    id: &str,
+    open: &Rc<Open>,
+    offset: u64,
+    precondition: Precondition,
+    body: Incoming,
+) -> Result<u64, Refusal> {
+    let (app, id, open) = (Rc::clone(app), id.to_owned(), Rc::clone(open));
+    let task =
+        spawn_local(async move { append_all(&app, &id, &open, offset, precondition, body).await });
+    task.await.map_err(|_| fault())?
+}
+
+async fn append_all(
     app: &Rc<App>,
     id: &str,
     open: &Open,
@@ -256,7 +273,7 @@ async fn append(
         return Ok(size);
     }
     let mode = open.record.wanted.mode;
-    let finished = app.on_files(move |files| match kept.0.as_mut() {
+    let finished = app.place(&app.files, length, move |files| match kept.0.as_mut() {
         Some(upload) => files.finish_upload(upload, &precondition, mode),
         None => Err(FileDenied::new(FileCode::Internal, "The upload is gone.")),
     });
