@@ -83,6 +83,16 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
             b"%PDF bytes".to_vec(),
         ),
         "/huge" => ("Content-Type: text/html\r\n", "<p>word </p>".repeat(200_000).into_bytes()),
+        // An element deep inside, below more levels than are asked for at once.
+        "/deep" => (
+            "Content-Type: text/html\r\n",
+            format!("{}<button>Deepest</button>", "<div>".repeat(150)).into_bytes(),
+        ),
+        // More in one attribute than is taken of the browser at once.
+        "/heavy" => (
+            "Content-Type: text/html\r\n",
+            format!("<h1>Heavy</h1><p data-x=\"{}\">", "x".repeat(20_000_000)).into_bytes(),
+        ),
         // It never ends.
         "/slow" => {
             let begun = format!("<h1>begun</h1><p>{}", "x ".repeat(4000));
@@ -280,6 +290,19 @@ async fn what_goes_wrong_is_said_and_the_page_is_seen_all_the_same() {
     assert!(page.content.len() < 100_000, "{}", page.content.len());
     let page = browse(&mut line, &site.url("/slow")).await;
     assert!(page.content.contains("begun"), "{}", page.content);
+}
+
+#[tokio::test]
+async fn a_page_too_heavy_for_its_tree_is_seen_without_and_a_deep_one_has_its_numbers() {
+    let (site, (_runner, mut line)) = (Site::start(), stage(&[]).await);
+    let page = does(&mut line, &format!("goto('{}')", site.url("/heavy"))).await;
+    assert!(page.content.contains("# Heavy"), "{}", page.content);
+    assert!(page.content.contains("[There is no accessibility tree:"), "{}", page.content);
+    let page = browse(&mut line, &site.url("/deep")).await;
+    let deepest = bid(&page, "button 'Deepest'");
+    does(&mut line, &format!("click('{deepest}')")).await;
+    let restarted = |news: &FromRunner| matches!(news, FromRunner::Plugin { plugin } if plugin.state == PluginPhase::Restarting);
+    assert!(!line.news.iter().any(restarted), "{:?}", line.news);
 }
 
 #[tokio::test]

@@ -305,10 +305,13 @@ impl Plugin for Browser {
 
     fn health(&self) -> Later<'_, Trouble> {
         Box::pin(async {
-            let program = self.program.borrow().clone();
-            match program {
-                Some(program) => ended(program.ended().await),
-                None => Trouble::passing("The browser was not started."),
+            let (program, cdp) = (self.program.borrow().clone(), self.cdp.borrow().clone());
+            let (Some(program), Some(cdp)) = (program, cdp) else {
+                return Trouble::passing("The browser was not started.");
+            };
+            tokio::select! {
+                code = program.ended() => ended(code),
+                () = cdp.gone() => Trouble::passing("The browser says nothing any more."),
             }
         })
     }

@@ -1,6 +1,7 @@
 //! What is seen after calls: the page's text, picture and tree, or the file that came.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -23,6 +24,10 @@ const LOOK: Duration = Duration::from_secs(20);
 const DOWNLOAD: Duration = Duration::from_secs(30);
 /// Frames whose trees are told beside the page's own.
 const MOST_FRAMES: usize = 8;
+/// Levels of a document that are asked for at once: each is two of JSON, of which 127 are taken.
+const LEVELS: u32 = 40;
+/// Elements whose deeper levels are asked for.
+const MOST_DEEPER: usize = 32;
 /// The most bytes of an address.
 const MOST_URL: usize = 2_000;
 
@@ -182,12 +187,19 @@ async fn look(hand: &Hand, asked: &Asked, seen: &mut BrowseObservation) -> Resul
         parts.push(text.to_owned());
     }
     if asked.tree || asked.object {
-        let (nodes, lines, numbers) = tree(hand).await?;
-        if asked.object {
-            seen.axtree_object = axtree::marked(&nodes, &numbers);
-        }
-        if asked.tree {
-            parts.push(format!("Accessibility tree (numbers in brackets are for calls):\n{lines}"));
+        match tree(hand).await {
+            Ok((nodes, lines, numbers)) => {
+                if asked.object {
+                    seen.axtree_object = axtree::marked(&nodes, &numbers);
+                }
+                if asked.tree {
+                    parts.push(format!(
+                        "Accessibility tree (numbers in brackets are for calls):\n{lines}"
+                    ));
+                }
+            }
+            // The rest is worth telling.
+            Err(wrong) => parts.push(format!("[There is no accessibility tree: {wrong}]")),
         }
     }
     seen.content = parts.join("\n\n");
@@ -209,12 +221,11 @@ async fn picture(hand: &Hand) -> Result<String, String> {
     Ok(String::new()) // even small it would be too much for an event
 }
 
-type Tree = (Vec<Value>, String, std::collections::HashMap<i64, String>);
+type Tree = (Vec<Value>, String, HashMap<i64, String>);
 
 /// The trees of the page and of the frames in it.
 async fn tree(hand: &Hand) -> Result<Tree, String> {
-    let document = hand.ask("DOM.getDocument", json!({ "depth": -1, "pierce": true })).await?;
-    let numbers = axtree::numbers(&document["root"]);
+    let numbers = numbers(hand).await?;
     let mut nodes = nodes_of(hand, json!({})).await?;
     let mut lines = axtree::text(&nodes, &numbers);
     let frames = hand.ask("Page.getFrameTree", json!({})).await?;
@@ -230,6 +241,21 @@ async fn tree(hand: &Hand) -> Result<Tree, String> {
         nodes.append(&mut more);
     }
     Ok((nodes, lines, numbers))
+}
+
+/// Numbers of elements by the browser's own.
+async fn numbers(hand: &Hand) -> Result<HashMap<i64, String>, String> {
+    let mut numbers = HashMap::new();
+    let document = hand.ask("DOM.getDocument", json!({ "depth": LEVELS, "pierce": true })).await?;
+    let mut deeper = axtree::numbers(&document["root"], &mut numbers);
+    for _ in 0..MOST_DEEPER {
+        let Some(id) = deeper.pop() else { break };
+        let params = json!({ "backendNodeId": id, "depth": LEVELS, "pierce": true });
+        // One that has gone meanwhile holds nothing.
+        let Ok(told) = hand.ask("DOM.describeNode", params).await else { continue };
+        deeper.append(&mut axtree::numbers(&told["node"], &mut numbers));
+    }
+    Ok(numbers)
 }
 
 async fn nodes_of(hand: &Hand, params: Value) -> Result<Vec<Value>, String> {
