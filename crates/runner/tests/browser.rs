@@ -308,6 +308,9 @@ async fn a_page_too_heavy_for_its_tree_is_seen_without_and_a_deep_one_has_its_nu
 #[tokio::test]
 async fn a_download_is_a_file_in_the_workspace() {
     let (site, (runner, mut line)) = (Site::start(), stage(&[]).await);
+    let downloads = runner.dir.path().join("state/browser/downloads");
+    std::fs::create_dir_all(&downloads).unwrap();
+    std::fs::write(downloads.join("an-earlier-one"), "left").unwrap();
     for number in 1..=2 {
         let got = act(&mut line, "browse", json!({ "url": site.url("/download") })).await;
         let Observation::Download(got) = got else { panic!("no download: {got:?}") };
@@ -319,6 +322,7 @@ async fn a_download_is_a_file_in_the_workspace() {
     let calls = json!({ "browser_actions": format!("click('{anchor}')") });
     let got = act(&mut line, "browse_interactive", calls).await;
     assert!(matches!(got, Observation::Download(_)), "{got:?}");
+    assert_eq!(std::fs::read_dir(downloads).unwrap().count(), 0, "nothing is left beside");
 }
 
 #[tokio::test]
