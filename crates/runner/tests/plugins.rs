@@ -11,7 +11,10 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use staithe_protocol::{
     Action, Observation,
-    plugin::{PluginPhase, PluginSettings, PluginStart, PluginState, VscodeDoor, VscodeSettings},
+    plugin::{
+        JupyterSettings, PluginPhase, PluginSettings, PluginStart, PluginState, VscodeDoor,
+        VscodeSettings,
+    },
     runner::{Answer, Call, FromRunner, KEY_HEADER},
     services::Services,
 };
@@ -35,6 +38,33 @@ open(data + "/../begun", "a").write(f"{os.getpid()} {os.getcwd()} {os.environ.ge
 print("open http://127.0.0.1/?tkn=" + token, flush=True)
 STOP
 http.server.HTTPServer(("127.0.0.1", int(after("--port"))), Answer).serve_forever()
+"#;
+
+/// A kernel gateway whose kernels' lines end at once; it notes what is asked of it.
+const GATEWAY: &str = r#"#!/usr/bin/env python3
+import base64, hashlib, http.server, os, sys
+port = next(word for word in sys.argv if word.startswith("--KernelGatewayApp.port=")).split("=")[1]
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, code, body=b"{}"):
+        open(os.path.dirname(sys.argv[0]) + "/asked", "a").write(f"{self.command} {self.path}\n")
+        self.send_response(code)
+        key = self.headers.get("Sec-WebSocket-Key")
+        if key:
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            magic = (key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(magic).digest()).decode())
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if not key: self.wfile.write(body)
+    def do_GET(self): self.answer(101 if self.headers.get("Sec-WebSocket-Key") else 200)
+    def do_POST(self): self.rfile.read(int(self.headers["Content-Length"])); self.answer(201, b'{"id":"k1"}')
+    def do_DELETE(self): self.answer(204)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer).serve_forever()
 "#;
 
 fn write_program(dir: &Path, text: &str) -> PathBuf {
@@ -275,4 +305,31 @@ async fn a_cell_without_a_kernel_says_what_to_do() {
     let Observation::Error(error) = line.act(cell).await else { panic!("an error") };
     assert!(error.content.contains("sandbox.plugins"), "{}", error.content);
     assert_eq!(error.error_id, "AGENT_ERROR$NO_KERNEL");
+}
+
+#[tokio::test]
+async fn a_kernel_that_does_not_answer_is_taken_away() {
+    let runner = Runner::start().await;
+    let program = write_program(runner.dir.path(), GATEWAY);
+    let mut line = runner.line().await;
+    let plugins = PluginSettings {
+        wanted: vec!["jupyter".to_owned()],
+        deadline_ms: 20_000,
+        jupyter: JupyterSettings {
+            paths: vec![program.display().to_string()],
+            ..JupyterSettings::default()
+        },
+        ..PluginSettings::default()
+    };
+    equip(&mut line, plugins).await;
+    let action = json!({ "action": "run_ipython", "args": { "code": "1" } });
+    let cell: Action = serde_json::from_value(action).expect("an action");
+    let Observation::Error(error) = line.act(cell).await else { panic!("an error") };
+    assert!(error.content.contains("the kernel died at once"), "{}", error.content);
+    let asked = runner.dir.path().join("asked");
+    let taken_away = async || {
+        let asked = std::fs::read_to_string(&asked).expect("our own file");
+        asked.contains("DELETE /api/kernels/k1\n").then_some(())
+    };
+    eventually("what was begun is ended", taken_away).await;
 }

@@ -112,9 +112,6 @@ impl Session {
                 () = self.rest() => {}
             }
         }
-        if let Some(held) = self.held.take() {
-            held.kernel.end();
-        }
     }
 
     /// Reads what comes between cells; ends when the kernel has died.
@@ -126,14 +123,8 @@ impl Session {
                 _ => break,
             }
         }
-        self.let_go();
+        self.held = None;
         self.lost = true;
-    }
-
-    fn let_go(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.kernel.end();
-        }
     }
 
     async fn observe(&mut self, ask: &Ask) -> Observation {
@@ -152,7 +143,7 @@ impl Session {
         self.ground.spools.borrow_mut().close(sheet.spool);
         let told_of = self.held.as_ref().map(|held| (held.dir.clone(), held.program.clone()));
         if !end.spares_kernel() {
-            self.let_go();
+            self.held = None;
         }
         let total = sheet.output.total;
         let (mut content, images) = sheet.output.finish(end, most);
@@ -174,7 +165,7 @@ impl Session {
     async fn have_kernel(&mut self) -> Result<bool, String> {
         let gateway = self.gateway.borrow().clone();
         let gateway = gateway.ok_or("the kernel gateway does not run")?;
-        if self.held.as_ref().is_some_and(|held| held.kernel.gateway != gateway) {
+        if self.held.as_ref().is_some_and(|held| *held.kernel.gateway() != gateway) {
             self.held = None; // its gateway has ended, and it with that
             self.lost = true;
         }
