@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use staithe_protocol::{
     Observation, action::RunIpython, observation::RunIpythonObservation, runner::Limits,
 };
@@ -53,6 +54,12 @@ pub struct Control {
 }
 
 impl Control {
+    /// A cell begins. An interrupt that came while the one before ended was not for it.
+    fn begin(&self) {
+        self.interrupted.notified().now_or_never();
+        self.running.set(true);
+    }
+
     /// Whether a cell runs.
     pub fn is_running(&self) -> bool {
         self.running.get()
@@ -104,7 +111,7 @@ impl Session {
             tokio::select! {
                 ask = asks.recv() => {
                     let Some(ask) = ask else { break };
-                    self.control.running.set(true);
+                    self.control.begin();
                     let observation = self.observe(&ask).await;
                     self.control.running.set(false);
                     drop(ask.reply.send(observation)); // who asked may have gone
@@ -294,4 +301,22 @@ async fn step(held: &mut Held, code: &str, expressions: &[(&str, &str)]) -> Opti
         cell.take(message, &mut nothing);
     }
     Some(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_is_for_the_cell_that_runs_and_no_other() {
+        let control = Control::default();
+        assert!(!control.interrupt(), "nothing runs");
+        control.begin();
+        assert!(control.interrupt());
+        assert!(control.interrupted.notified().now_or_never().is_some(), "also before it is heard");
+        assert!(control.interrupt(), "it ends before it hears of it");
+        control.running.set(false);
+        control.begin();
+        assert!(control.interrupted.notified().now_or_never().is_none());
+    }
 }
