@@ -333,3 +333,26 @@ async fn a_kernel_that_does_not_answer_is_taken_away() {
     };
     eventually("what was begun is ended", taken_away).await;
 }
+
+#[tokio::test]
+async fn what_answers_on_a_taken_port_is_not_taken_for_the_server() {
+    let (runner, mut line, mut plugins) = stage("", PluginStart::Eager).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    plugins.vscode.listen = Some(listener.local_addr().expect("bound"));
+    // Somebody else's, which says yes to everything.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = [0; 1024];
+            drop(std::io::Read::read(&mut stream, &mut asked));
+            let yes = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            drop(std::io::Write::write_all(&mut stream, yes));
+        }
+    });
+    equip(&mut line, plugins).await;
+    let states = until(&mut line, "vscode", PluginPhase::Restarting).await;
+    assert_eq!(phases(&states), [PluginPhase::Starting, PluginPhase::Restarting]);
+    let detail = states[1].detail.clone().expect("a detail");
+    assert!(detail.contains("can't listen on 127.0.0.1:"), "{detail}");
+    let (code, told) = ask(&runner, Method::GET, "/vscode/connection_token").await;
+    assert_eq!((code.as_u16(), told), (200, json!({ "token": null })));
+}

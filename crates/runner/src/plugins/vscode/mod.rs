@@ -12,7 +12,7 @@ use std::{
     cell::{Cell, RefCell},
     fs,
     io::{self, Write as _},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, TcpListener},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -73,11 +73,6 @@ impl Vscode {
         })
     }
 
-    /// What opens it: the same until the runner ends, whether it runs or not.
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
     fn base_path(&self, port: u16) -> String {
         if self.settings.listen.is_some() {
             return String::new();
@@ -88,7 +83,12 @@ impl Vscode {
     async fn start(&self) -> Result<Serving, Trouble> {
         let server = find::find(&self.ground, &self.settings.paths)?;
         let port = match self.settings.listen {
-            Some(listen) => listen.port(),
+            Some(listen) => {
+                // Whatever has it might answer in the server's place.
+                let free = TcpListener::bind(listen);
+                free.map_err(|error| unwell(&format!("can't listen on {listen}"), &error))?;
+                listen.port()
+            }
             None => free_port(self.port.get()).map_err(|error| unwell("has no port", &error))?,
         };
         self.port.set(Some(port));
