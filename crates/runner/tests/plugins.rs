@@ -356,3 +356,25 @@ async fn what_answers_on_a_taken_port_is_not_taken_for_the_server() {
     let (code, told) = ask(&runner, Method::GET, "/vscode/connection_token").await;
     assert_eq!((code.as_u16(), told), (200, json!({ "token": null })));
 }
+
+#[tokio::test]
+async fn what_one_that_died_had_started_ends_with_it() {
+    let stop = "import subprocess
+sleeper = subprocess.Popen(['sleep', '1000'], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+open(data + '/../sleeper', 'w').write(str(sleeper.pid))";
+    let (runner, mut line, plugins) = stage(stop, PluginStart::Eager).await;
+    equip(&mut line, plugins).await;
+    until(&mut line, "vscode", PluginPhase::Ready).await;
+    let sleeper = runner.dir.path().join("state/sleeper");
+    let sleeper = std::fs::read_to_string(sleeper).expect("our own file");
+    assert!(Path::new(&format!("/proc/{sleeper}")).exists());
+    // Not the plugin's, and it stays.
+    let own = line.run("sleep 1000 & echo $!").await.content;
+    let pid = begun(&runner)[0].split(' ').next().expect("a pid").to_owned();
+    line.run(&format!("kill -9 {pid}")).await;
+    until(&mut line, "vscode", PluginPhase::Restarting).await;
+    let gone = async || (!Path::new(&format!("/proc/{sleeper}")).exists()).then_some(());
+    eventually("it is ended", gone).await;
+    let own = own.split_whitespace().last().expect("a pid");
+    assert!(Path::new(&format!("/proc/{own}")).exists(), "{own}");
+}
