@@ -72,9 +72,9 @@ fn free_port() -> u16 {
 }
 
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    let until = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
     while !is_so() {
-        assert!(std::time::Instant::now() < until, "never: {what}");
+        assert!(tokio::time::Instant::now() < until, "never: {what}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
