@@ -1,5 +1,6 @@
 """A client of the sandbox API with nothing but Python's standard library."""
 
+import errno
 import http.client
 import io
 import json
@@ -99,8 +100,10 @@ class Sandbox:
                     if not piece:
                         break
                     got += piece
-            except (ConnectionResetError, BrokenPipeError):
-                pass
+            except OSError as error:
+                # Whoever has enough closes, and that may be seen anywhere in here.
+                if error.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+                    raise
             return got
 
 

@@ -275,9 +275,9 @@ impl App {
         format!("{}/{path}", self.files.workspace())
     }
 
-    /// The token that VS Code asks for, where it is served.
+    /// The token that VS Code asks for, while it is served.
     pub fn vscode_token(&self) -> Option<String> {
-        self.plugins.vscode().map(|vscode| vscode.token().to_owned())
+        Some(self.plugins.vscode()?.door()?.token)
     }
 
     /// How the sandbox is.

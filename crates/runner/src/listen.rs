@@ -8,6 +8,7 @@ use std::{
         unix::net::UnixListener,
     },
     path::Path,
+    time::Duration,
 };
 
 use rustix::{
@@ -15,7 +16,10 @@ use rustix::{
     io::Errno,
     net::{
         AddressFamily, SocketFlags, SocketType, bind as bind_address, listen, socket_with,
-        sockopt::set_socket_reuseaddr,
+        sockopt::{
+            set_socket_keepalive, set_socket_reuseaddr, set_tcp_keepcnt, set_tcp_keepidle,
+            set_tcp_keepintvl,
+        },
     },
     process::umask,
 };
@@ -26,6 +30,10 @@ use crate::{account::Account, cli::Serve, fault::Fault, prepare::ids};
 
 /// Connections that may wait to be let in.
 const BACKLOG: i32 = 1024;
+/// Whoever says nothing so long is asked whether it is still there, so often, this many times.
+const QUIET: Duration = Duration::from_mins(1);
+const ASK_AGAIN: Duration = Duration::from_secs(15);
+const ASKED: u32 = 4;
 
 /// The sockets that are open.
 #[derive(Default)]
@@ -89,6 +97,12 @@ fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     set_socket_reuseaddr(&socket, true)?;
+    // A server that vanished without a word would keep its lines and tunnels for ever. What is accepted
+    // inherits these.
+    set_socket_keepalive(&socket, true)?;
+    set_tcp_keepidle(&socket, QUIET)?;
+    set_tcp_keepintvl(&socket, ASK_AGAIN)?;
+    set_tcp_keepcnt(&socket, ASKED)?;
     bind_address(&socket, &address)?;
     Ok(socket)
 }
@@ -140,5 +154,25 @@ impl Doors {
             guest = unix => guest,
             guest = tcp => guest,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::{socket_keepalive, tcp_keepcnt, tcp_keepidle};
+
+    use super::*;
+
+    #[test]
+    fn who_comes_in_by_tcp_is_asked_whether_it_is_still_there() {
+        let socket = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        listen(&socket, BACKLOG).unwrap();
+        let listener = TcpListener::from(socket);
+        let _guest = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert!(socket_keepalive(&accepted).unwrap());
+        let told = (tcp_keepidle(&accepted).unwrap(), tcp_keepcnt(&accepted).unwrap());
+        assert_eq!(told, (QUIET, ASKED));
     }
 }

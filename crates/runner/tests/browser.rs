@@ -83,6 +83,16 @@ fn serve(mut stream: TcpStream, asked: &Mutex<Vec<String>>) {
             b"%PDF bytes".to_vec(),
         ),
         "/huge" => ("Content-Type: text/html\r\n", "<p>word </p>".repeat(200_000).into_bytes()),
+        // An element deep inside, below more levels than are asked for at once.
+        "/deep" => (
+            "Content-Type: text/html\r\n",
+            format!("{}<button>Deepest</button>", "<div>".repeat(150)).into_bytes(),
+        ),
+        // More in one attribute than is taken of the browser at once.
+        "/heavy" => (
+            "Content-Type: text/html\r\n",
+            format!("<h1>Heavy</h1><p data-x=\"{}\">", "x".repeat(20_000_000)).into_bytes(),
+        ),
         // It never ends.
         "/slow" => {
             let begun = format!("<h1>begun</h1><p>{}", "x ".repeat(4000));
@@ -283,8 +293,24 @@ async fn what_goes_wrong_is_said_and_the_page_is_seen_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_page_too_heavy_for_its_tree_is_seen_without_and_a_deep_one_has_its_numbers() {
+    let (site, (_runner, mut line)) = (Site::start(), stage(&[]).await);
+    let page = does(&mut line, &format!("goto('{}')", site.url("/heavy"))).await;
+    assert!(page.content.contains("# Heavy"), "{}", page.content);
+    assert!(page.content.contains("[There is no accessibility tree:"), "{}", page.content);
+    let page = browse(&mut line, &site.url("/deep")).await;
+    let deepest = bid(&page, "button 'Deepest'");
+    does(&mut line, &format!("click('{deepest}')")).await;
+    let restarted = |news: &FromRunner| matches!(news, FromRunner::Plugin { plugin } if plugin.state == PluginPhase::Restarting);
+    assert!(!line.news.iter().any(restarted), "{:?}", line.news);
+}
+
+#[tokio::test]
 async fn a_download_is_a_file_in_the_workspace() {
     let (site, (runner, mut line)) = (Site::start(), stage(&[]).await);
+    let downloads = runner.dir.path().join("state/browser/downloads");
+    std::fs::create_dir_all(&downloads).unwrap();
+    std::fs::write(downloads.join("an-earlier-one"), "left").unwrap();
     for number in 1..=2 {
         let got = act(&mut line, "browse", json!({ "url": site.url("/download") })).await;
         let Observation::Download(got) = got else { panic!("no download: {got:?}") };
@@ -296,6 +322,7 @@ async fn a_download_is_a_file_in_the_workspace() {
     let calls = json!({ "browser_actions": format!("click('{anchor}')") });
     let got = act(&mut line, "browse_interactive", calls).await;
     assert!(matches!(got, Observation::Download(_)), "{got:?}");
+    assert_eq!(std::fs::read_dir(downloads).unwrap().count(), 0, "nothing is left beside");
 }
 
 #[tokio::test]

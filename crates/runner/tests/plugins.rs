@@ -11,7 +11,10 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 use staithe_protocol::{
     Action, Observation,
-    plugin::{PluginPhase, PluginSettings, PluginStart, PluginState, VscodeDoor, VscodeSettings},
+    plugin::{
+        JupyterSettings, PluginPhase, PluginSettings, PluginStart, PluginState, VscodeDoor,
+        VscodeSettings,
+    },
     runner::{Answer, Call, FromRunner, KEY_HEADER},
     services::Services,
 };
@@ -35,6 +38,33 @@ open(data + "/../begun", "a").write(f"{os.getpid()} {os.getcwd()} {os.environ.ge
 print("open http://127.0.0.1/?tkn=" + token, flush=True)
 STOP
 http.server.HTTPServer(("127.0.0.1", int(after("--port"))), Answer).serve_forever()
+"#;
+
+/// A kernel gateway whose kernels' lines end at once; it notes what is asked of it.
+const GATEWAY: &str = r#"#!/usr/bin/env python3
+import base64, hashlib, http.server, os, sys
+port = next(word for word in sys.argv if word.startswith("--KernelGatewayApp.port=")).split("=")[1]
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, code, body=b"{}"):
+        open(os.path.dirname(sys.argv[0]) + "/asked", "a").write(f"{self.command} {self.path}\n")
+        self.send_response(code)
+        key = self.headers.get("Sec-WebSocket-Key")
+        if key:
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            magic = (key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(magic).digest()).decode())
+            self.close_connection = True
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if not key: self.wfile.write(body)
+    def do_GET(self): self.answer(101 if self.headers.get("Sec-WebSocket-Key") else 200)
+    def do_POST(self): self.rfile.read(int(self.headers["Content-Length"])); self.answer(201, b'{"id":"k1"}')
+    def do_DELETE(self): self.answer(204)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer).serve_forever()
 "#;
 
 fn write_program(dir: &Path, text: &str) -> PathBuf {
@@ -275,4 +305,76 @@ async fn a_cell_without_a_kernel_says_what_to_do() {
     let Observation::Error(error) = line.act(cell).await else { panic!("an error") };
     assert!(error.content.contains("sandbox.plugins"), "{}", error.content);
     assert_eq!(error.error_id, "AGENT_ERROR$NO_KERNEL");
+}
+
+#[tokio::test]
+async fn a_kernel_that_does_not_answer_is_taken_away() {
+    let runner = Runner::start().await;
+    let program = write_program(runner.dir.path(), GATEWAY);
+    let mut line = runner.line().await;
+    let plugins = PluginSettings {
+        wanted: vec!["jupyter".to_owned()],
+        deadline_ms: 20_000,
+        jupyter: JupyterSettings {
+            paths: vec![program.display().to_string()],
+            ..JupyterSettings::default()
+        },
+        ..PluginSettings::default()
+    };
+    equip(&mut line, plugins).await;
+    let action = json!({ "action": "run_ipython", "args": { "code": "1" } });
+    let cell: Action = serde_json::from_value(action).expect("an action");
+    let Observation::Error(error) = line.act(cell).await else { panic!("an error") };
+    assert!(error.content.contains("the kernel died at once"), "{}", error.content);
+    let asked = runner.dir.path().join("asked");
+    let taken_away = async || {
+        let asked = std::fs::read_to_string(&asked).expect("our own file");
+        asked.contains("DELETE /api/kernels/k1\n").then_some(())
+    };
+    eventually("what was begun is ended", taken_away).await;
+}
+
+#[tokio::test]
+async fn what_answers_on_a_taken_port_is_not_taken_for_the_server() {
+    let (runner, mut line, mut plugins) = stage("", PluginStart::Eager).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    plugins.vscode.listen = Some(listener.local_addr().expect("bound"));
+    // Somebody else's, which says yes to everything.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = [0; 1024];
+            drop(std::io::Read::read(&mut stream, &mut asked));
+            let yes = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            drop(std::io::Write::write_all(&mut stream, yes));
+        }
+    });
+    equip(&mut line, plugins).await;
+    let states = until(&mut line, "vscode", PluginPhase::Restarting).await;
+    assert_eq!(phases(&states), [PluginPhase::Starting, PluginPhase::Restarting]);
+    let detail = states[1].detail.clone().expect("a detail");
+    assert!(detail.contains("can't listen on 127.0.0.1:"), "{detail}");
+    let (code, told) = ask(&runner, Method::GET, "/vscode/connection_token").await;
+    assert_eq!((code.as_u16(), told), (200, json!({ "token": null })));
+}
+
+#[tokio::test]
+async fn what_one_that_died_had_started_ends_with_it() {
+    let stop = "import subprocess
+sleeper = subprocess.Popen(['sleep', '1000'], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+open(data + '/../sleeper', 'w').write(str(sleeper.pid))";
+    let (runner, mut line, plugins) = stage(stop, PluginStart::Eager).await;
+    equip(&mut line, plugins).await;
+    until(&mut line, "vscode", PluginPhase::Ready).await;
+    let sleeper = runner.dir.path().join("state/sleeper");
+    let sleeper = std::fs::read_to_string(sleeper).expect("our own file");
+    assert!(Path::new(&format!("/proc/{sleeper}")).exists());
+    // Not the plugin's, and it stays.
+    let own = line.run("sleep 1000 & echo $!").await.content;
+    let pid = begun(&runner)[0].split(' ').next().expect("a pid").to_owned();
+    line.run(&format!("kill -9 {pid}")).await;
+    until(&mut line, "vscode", PluginPhase::Restarting).await;
+    let gone = async || (!Path::new(&format!("/proc/{sleeper}")).exists()).then_some(());
+    eventually("it is ended", gone).await;
+    let own = own.split_whitespace().last().expect("a pid");
+    assert!(Path::new(&format!("/proc/{own}")).exists(), "{own}");
 }

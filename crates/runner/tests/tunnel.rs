@@ -180,6 +180,27 @@ async fn a_slow_program_slows_the_sender_and_costs_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_program_that_never_reads_does_not_keep_the_tunnel_of_a_server_that_has_gone() {
+    let runner = Runner::start().await;
+    let (listener, port) = listen("127.0.0.1:0").await;
+    let mut tunnel = open(&runner, port).await.unwrap();
+    let program = accept(&listener).await;
+    let open_files = || {
+        let listed = std::fs::read_dir(format!("/proc/{}/fd", runner.pid())).unwrap();
+        listed.count()
+    };
+    let before = open_files();
+    let frame = [&60_000_u16.to_be_bytes()[..], &vec![7; 60_000]].concat();
+    // Until nothing more is taken; nobody reads.
+    let stalled = std::time::Duration::from_millis(500);
+    while timeout(stalled, tunnel.write_all(&frame)).await.is_ok() {}
+    drop(tunnel);
+    let given_back = async || (open_files() + 2 <= before).then_some(());
+    eventually("both its sockets are closed", given_back).await;
+    drop(program);
+}
+
 fn settings(withheld: Vec<u16>, owned_only: bool) -> Call {
     let ports = PortSettings { every_ms: 100, withheld, owned_only };
     Call::Equip { services: Services { ports, ..Services::default() } }

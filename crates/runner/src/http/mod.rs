@@ -7,12 +7,13 @@ pub mod pour;
 pub mod ranges;
 pub mod words;
 
-use std::{fs::OpenOptions, rc::Rc};
+use std::{fs::OpenOptions, net::IpAddr, rc::Rc};
 
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
+    http::uri::Authority,
 };
 use staithe_protocol::runner::{KEY_HEADER, LINK_PATH};
 
@@ -40,6 +41,10 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         let text = "Requests of web pages are not answered without a key.".to_owned();
         return Err(Refusal::Detail(StatusCode::FORBIDDEN, text));
     }
+    if app.is_open && !is_meant(request.headers().get(header::HOST)) {
+        let text = "Without a key, only requests to an address or to localhost are answered.";
+        return Err(Refusal::Detail(StatusCode::FORBIDDEN, text.to_owned()));
+    }
     if !app.knows(given) {
         return Err(Refusal::Detail(StatusCode::FORBIDDEN, "Invalid API Key".to_owned()));
     }
@@ -66,6 +71,17 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
     }
 }
 
+/// Whether a request was meant to come here. A page's own requests to its own name say nothing of a page, and
+/// whoever made it may let that name lead here.
+fn is_meant(host: Option<&HeaderValue>) -> bool {
+    // Browsers always name one.
+    let Some(host) = host.filter(|host| !host.is_empty()) else { return true };
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = authority.host();
+    let number = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || number.parse::<IpAddr>().is_ok()
+}
+
 fn output(app: &Rc<App>, request: &Request<Incoming>) -> Answer {
     let key = query(request, "key").ok_or_else(|| bad("`key` is missing"))?;
     let missing =
@@ -78,4 +94,23 @@ fn output(app: &Rc<App>, request: &Request<Incoming>) -> Answer {
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_may_lead_anywhere_is_not_meant() {
+        let is_meant = |host| is_meant(Some(&HeaderValue::from_static(host)));
+        for host in ["localhost", "LocalHost:3000", "127.0.0.1:80", "192.168.7.1", "[::1]:80", ""] {
+            assert!(is_meant(host), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example:80", "localhost.", "127.0.0.1.example"]
+        {
+            assert!(!is_meant(host), "{host}");
+        }
+        assert!(!is_meant("[::1"), "none at all");
+        assert!(super::is_meant(None));
+    }
 }

@@ -41,7 +41,12 @@ impl<'a> Ask<'a> {
 
     /// Sends it; status and body of the answer.
     pub async fn send(&self) -> io::Result<(StatusCode, Bytes)> {
-        timeout(PATIENCE, self.exchange())
+        self.send_within(PATIENCE).await
+    }
+
+    /// The same for one that may take longer.
+    pub async fn send_within(&self, patience: Duration) -> io::Result<(StatusCode, Bytes)> {
+        timeout(patience, self.exchange())
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -9,27 +9,33 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
 use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
     sync::watch,
-    task::{JoinHandle, spawn_local},
+    task::{JoinHandle, spawn_blocking, spawn_local},
     time::timeout,
 };
 
 use super::log::Log;
 use crate::{
     reap::below,
-    shell::{Ground, program::is_program},
+    shell::{Ground, live::nonce, program::is_program},
 };
 
 /// A program that was asked to end gets this long.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// In the environment of a program and of what it starts: whose they are. Some have sessions of their own and
+/// outlive it, so that neither group nor parent tells.
+const MARK: &str = "STAITHE_PLUGIN";
+
 /// A running program; ended with [`Program::stop`], or when this program ends.
 pub struct Program {
     pid: Pid,
+    /// Of its own, as it stands in an environment.
+    mark: String,
     exit: watch::Receiver<Option<i64>>,
     reader: JoinHandle<()>,
 }
@@ -42,7 +48,9 @@ impl Program {
         }
         let (read, write) = io::pipe()?;
         let output = pipe::Receiver::from_owned_fd(read.into())?;
+        let mark = nonce()?;
         command
+            .env(MARK, &mark)
             .current_dir(&ground.workspace)
             .stdin(Stdio::null())
             .stdout(write.try_clone()?)
@@ -56,7 +64,7 @@ impl Program {
         let (tell, exit) = watch::channel(None);
         spawn_local(async move { tell.send_replace(Some(ended.await.unwrap_or(-1))) });
         let reader = spawn_local(read_all(output, Rc::clone(log)));
-        Ok(Self { pid, exit, reader })
+        Ok(Self { pid, mark: format!("{MARK}={mark}"), exit, reader })
     }
 
     /// The exit code, once it ended: 128 and the signal if one ended it.
@@ -70,20 +78,32 @@ impl Program {
 
     /// Ends it and everything that it started.
     pub async fn stop(&self) {
-        let all = below(self.pid);
+        let pid = self.pid;
+        let all = spawn_blocking(move || below(pid)).await.unwrap_or_default();
         if self.exit.borrow().is_none() {
             kill_process_group(self.pid, Signal::TERM).ok();
             drop(timeout(GRACE, self.ended()).await); // one that is deaf is killed below
         }
         kill_process_group(self.pid, Signal::KILL).ok();
-        // Some of it may have sessions of its own.
-        let left = below(rustix::process::getpid());
-        for process in all.into_iter().filter(|process| left.contains(process)) {
-            kill_process(process, Signal::KILL).ok();
-        }
+        let mark = self.mark.clone();
+        let killed = spawn_blocking(move || {
+            for process in below(getpid()) {
+                if all.contains(&process) || has(process, &mark) {
+                    kill_process(process, Signal::KILL).ok(); // it may have ended meanwhile
+                }
+            }
+        });
+        drop(killed.await); // it does not panic
         self.ended().await;
         self.reader.abort();
     }
+}
+
+/// Whether a process was started with this in its environment.
+fn has(process: Pid, variable: &str) -> bool {
+    let environment = std::fs::read(format!("/proc/{}/environ", process.as_raw_nonzero()));
+    let environment = environment.unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|held| held == variable.as_bytes())
 }
 
 async fn read_all(mut output: pipe::Receiver, log: Rc<Log>) {

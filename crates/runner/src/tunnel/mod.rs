@@ -4,20 +4,27 @@ use std::{
     cell::Cell,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::fd::AsFd,
     rc::Rc,
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::{
     Method, Request, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
+    upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
 use staithe_protocol::tunnel::{END, MOST_FRAME, PROTOCOL};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, UnixStream, tcp, unix},
     task::spawn_local,
     time::timeout,
 };
@@ -31,6 +38,8 @@ use crate::{
 const MOST_TUNNELS: usize = 512;
 /// How long a port may take to take a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// A program that takes nothing so long is waited for only while the server is there.
+const STALLED: Duration = Duration::from_secs(10);
 
 /// How many are open; one per process.
 #[derive(Default)]
@@ -78,7 +87,7 @@ pub async fn answer(app: &Rc<App>, mut request: Request<Incoming>) -> Answer {
     let upgrade = hyper::upgrade::on(&mut request);
     spawn_local(async move {
         if let Ok(upgraded) = upgrade.await {
-            carry(TokioIo::new(upgraded), target).await;
+            carry(upgraded, target).await;
         }
         drop(place);
     });
@@ -115,10 +124,57 @@ async fn connect(port: u16) -> Result<TcpStream, Refusal> {
     })
 }
 
+/// The server's half that is read.
+trait Source: AsyncRead + Unpin {
+    /// Whether nobody is at its other end any more. Reading tells it too, but only after all that was sent
+    /// before.
+    fn is_gone(&self) -> bool;
+}
+
+impl Source for unix::OwnedReadHalf {
+    fn is_gone(&self) -> bool {
+        is_gone(self.as_ref())
+    }
+}
+
+impl Source for tcp::OwnedReadHalf {
+    fn is_gone(&self) -> bool {
+        is_gone(self.as_ref())
+    }
+}
+
+fn is_gone(stream: impl AsFd) -> bool {
+    // What hangs up and what fails is always told.
+    let mut asked = [PollFd::new(&stream, PollFlags::RDHUP)];
+    match poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(told) => told > 0,
+        Err(errno) => errno != Errno::INTR,
+    }
+}
+
 /// Carries bytes until both directions are ended, or one side is gone.
-async fn carry(tunnel: impl AsyncRead + AsyncWrite, mut target: TcpStream) {
+async fn carry(upgraded: Upgraded, target: TcpStream) {
+    // What a connection was before: one of what `Guest` has.
+    match upgraded.downcast::<TokioIo<UnixStream>>() {
+        Ok(parts) => {
+            let (read, write) = parts.io.into_inner().into_split();
+            join(Server { early: parts.read_buf, read }, write, target).await;
+        }
+        Err(upgraded) => {
+            if let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() {
+                let (read, write) = parts.io.into_inner().into_split();
+                join(Server { early: parts.read_buf, read }, write, target).await;
+            }
+        }
+    }
+}
+
+async fn join(
+    from_server: Server<impl Source>,
+    mut to_server: impl AsyncWrite + Unpin,
+    mut target: TcpStream,
+) {
     let carried = {
-        let (from_server, mut to_server) = split(tunnel);
         let (mut from_target, mut to_target) = target.split();
         both(inward(from_server, &mut to_target), outward(&mut from_target, &mut to_server)).await
     };
@@ -128,10 +184,40 @@ async fn carry(tunnel: impl AsyncRead + AsyncWrite, mut target: TcpStream) {
     }
 }
 
+/// What comes from the server.
+struct Server<R> {
+    /// Came with the request.
+    early: Bytes,
+    read: R,
+}
+
+impl<R: Source> Server<R> {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.early.is_empty() {
+            return self.read.read(buffer).await;
+        }
+        let length = self.early.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.early.split_to(length));
+        Ok(length)
+    }
+
+    async fn length(&mut self) -> io::Result<u16> {
+        let mut bytes = [0; 2];
+        let mut have = 0;
+        while have < bytes.len() {
+            match self.read(&mut bytes[have..]).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => have += read,
+            }
+        }
+        Ok(u16::from_be_bytes(bytes))
+    }
+}
+
 /// `inward` gives the server's half back once the server has ended its direction. Its end then means that
 /// nobody is there any more, as when a client closes what it has ended.
-async fn both<R: AsyncRead + Unpin>(
-    inward: impl Future<Output = io::Result<R>>,
+async fn both(
+    inward: impl Future<Output = io::Result<Server<impl Source>>>,
     outward: impl Future<Output = io::Result<()>>,
 ) -> io::Result<()> {
     let (mut inward, mut outward) = (Box::pin(inward), Box::pin(outward));
@@ -152,13 +238,13 @@ async fn both<R: AsyncRead + Unpin>(
     }
 }
 
-async fn inward<R: AsyncRead + Unpin>(
-    mut server: R,
+async fn inward<R: Source>(
+    mut server: Server<R>,
     target: &mut (impl AsyncWrite + Unpin),
-) -> io::Result<R> {
+) -> io::Result<Server<R>> {
     let mut buffer = vec![0; MOST_FRAME];
     loop {
-        let mut left = usize::from(server.read_u16().await?);
+        let mut left = usize::from(server.length().await?);
         if left == usize::from(END) {
             target.shutdown().await?;
             return Ok(server);
@@ -169,10 +255,27 @@ async fn inward<R: AsyncRead + Unpin>(
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            target.write_all(&buffer[..read]).await?;
+            pass(&buffer[..read], target, &server.read).await?;
             left -= read;
         }
     }
+}
+
+/// Writes all of it. One who does not read would hold this for ever after the server has gone.
+async fn pass(
+    mut bytes: &[u8],
+    target: &mut (impl AsyncWrite + Unpin),
+    server: &impl Source,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match timeout(STALLED, target.write(bytes)).await {
+            Ok(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written?..],
+            Err(_) if server.is_gone() => return Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 async fn outward(

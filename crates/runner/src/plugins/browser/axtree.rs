@@ -20,23 +20,29 @@ const TOLD: [&str; 9] = [
 /// Roles of what is only there to hold others.
 const SILENT: [&str; 5] = ["generic", "none", "InlineTextBox", "LineBreak", "ListMarker"];
 
-/// Numbers of elements (`bid`) by the browser's own, from what `DOM.getDocument` tells.
-pub(super) fn numbers(document: &Value) -> HashMap<i64, String> {
-    let mut found = HashMap::new();
+/// Adds the numbers of elements (`bid`) by the browser's own, from what `DOM.getDocument` tells. Returned are the
+/// elements that hold more than was told.
+pub(super) fn numbers(document: &Value, found: &mut HashMap<i64, String>) -> Vec<i64> {
+    let mut deeper = Vec::new();
     let mut open = vec![document];
     while let Some(node) = open.pop() {
+        let id = node.get("backendNodeId").and_then(Value::as_i64);
         let attributes = node.get("attributes").and_then(Value::as_array).map(Vec::as_slice);
         let pairs = attributes.unwrap_or_default().chunks_exact(2);
         let bid = pairs.filter(|pair| pair[0] == "bid").find_map(|pair| pair[1].as_str());
-        if let (Some(bid), Some(id)) = (bid, node.get("backendNodeId").and_then(Value::as_i64)) {
+        if let (Some(bid), Some(id)) = (bid, id) {
             found.insert(id, bid.to_owned());
+        }
+        let holds = node.get("childNodeCount").and_then(Value::as_u64).unwrap_or(0);
+        if holds > 0 && node.get("children").is_none() {
+            deeper.extend(id);
         }
         for name in ["children", "shadowRoots"] {
             open.extend(node.get(name).and_then(Value::as_array).into_iter().flatten());
         }
         open.extend(node.get("contentDocument"));
     }
-    found
+    deeper
 }
 
 /// The nodes with their `browsergym_id`, at most [`MOST_NODES`].
@@ -165,8 +171,13 @@ mod tests {
         let document = json!({ "backendNodeId": 1, "children": [
             { "backendNodeId": 2, "attributes": ["bid", "7", "id", "x"] },
             { "backendNodeId": 3, "contentDocument": { "children": [{ "backendNodeId": 4, "attributes": ["bid", "a1"] }] } },
+            { "backendNodeId": 5, "childNodeCount": 2 },
+            { "backendNodeId": 6, "childNodeCount": 0 },
         ] });
-        let numbers = numbers(&document);
+        let mut found = HashMap::new();
+        let deeper = numbers(&document, &mut found);
+        assert_eq!(deeper, [5]);
+        let numbers = found;
         assert_eq!((numbers[&2].as_str(), numbers[&4].as_str()), ("7", "a1"));
         let role = |role: &str, name: &str| json!([{ "value": role }, { "value": name }]);
         let node = |id: &str, kind: &Value, dom: i64, children: &[&str]| json!({ "nodeId": id, "role": kind[0], "name": kind[1], "backendDOMNodeId": dom, "childIds": children });

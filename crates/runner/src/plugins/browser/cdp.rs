@@ -17,8 +17,10 @@ use tokio::{
 
 use super::tabs::{Answer, Tabs};
 
-/// The largest message of the browser, in bytes.
-const MOST: usize = 64 * 1024 * 1024;
+/// The largest message of the browser that is taken, in bytes. As values it is many times as much.
+const MOST: usize = 8 * 1024 * 1024;
+/// Within so many bytes from its beginning an answer says what it is the answer to.
+const HEAD: usize = 64;
 /// Messages that may wait to be written.
 const WAITING: usize = 64;
 /// Bytes read at once.
@@ -70,6 +72,17 @@ impl Cdp {
         self.lose();
     }
 
+    /// Ends when nothing comes any more.
+    pub(super) async fn gone(&self) {
+        loop {
+            let news = self.news.notified();
+            if self.lost.get() {
+                return;
+            }
+            news.await;
+        }
+    }
+
     fn lose(&self) {
         self.lost.set(true);
         self.waiting.borrow_mut().clear();
@@ -107,19 +120,26 @@ impl Cdp {
         while let Ok(length @ 1..) = read.read(&mut piece).await {
             let mut new = &piece[..length];
             while let Some(end) = memchr::memchr(0, new) {
-                buffer.extend_from_slice(&new[..end]);
+                gather(&mut buffer, &new[..end]);
                 new = &new[end + 1..];
-                if let Ok(message) = serde_json::from_slice(&buffer) {
-                    self.take(message);
+                match serde_json::from_slice(&buffer) {
+                    Ok(message) => self.take(message),
+                    Err(_) => self.refuse(&buffer),
                 }
                 buffer.clear();
                 buffer.shrink_to(PIECE);
             }
-            buffer.extend_from_slice(new);
-            if buffer.len() > MOST {
-                return;
-            }
+            gather(&mut buffer, new);
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Who waits for a message that is none, too large or too deep is told so.
+    fn refuse(&self, message: &[u8]) {
+        let tell = id_of(message).and_then(|id| self.waiting.borrow_mut().remove(&id));
+        if let Some(tell) = tell {
+            let text = "What the browser answered is too large.".to_owned();
+            tell.send(Err(text)).ok(); // who asked may have gone
         }
     }
 
@@ -147,6 +167,19 @@ impl Cdp {
     }
 }
 
+/// Adds to a message. Of one that is too large only the beginning is kept, which is no message.
+fn gather(buffer: &mut Vec<u8>, new: &[u8]) {
+    let room = MOST.saturating_sub(buffer.len());
+    buffer.extend_from_slice(&new[..new.len().min(room)]);
+}
+
+/// The call that a message answers, as its beginning says.
+fn id_of(message: &[u8]) -> Option<u64> {
+    let head = message[..message.len().min(HEAD)].strip_prefix(b"{\"id\":")?;
+    let digits = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&head[..digits]).ok()?.parse().ok()
+}
+
 /// Forgets a call that nobody waits for any more.
 struct Forget<'a> {
     cdp: &'a Cdp,
@@ -164,5 +197,51 @@ async fn write_all(mut write: pipe::Sender, mut queued: mpsc::Receiver<Vec<u8>>)
         if write.write_all(&bytes).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::unix::pipe::pipe;
+
+    use super::*;
+
+    /// A line, and the browser's ends of it.
+    async fn with_line<T>(test: impl AsyncFnOnce(Rc<Cdp>, pipe::Sender, pipe::Receiver) -> T) -> T {
+        let set = tokio::task::LocalSet::new();
+        set.run_until(async {
+            let (say, read) = pipe().unwrap();
+            let (write, heard) = pipe().unwrap();
+            let line = Cdp::open(read, write);
+            test(line, say, heard).await
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn an_answer_too_large_or_too_deep_is_an_error_and_the_line_goes_on() {
+        with_line(async |cdp, mut say, _heard| {
+            let large = format!("{{\"id\":1,\"result\":\"{}\"}}\0", "x".repeat(MOST + PIECE));
+            let deep = format!("{{\"id\":2,\"result\":{}{}}}\0", "[".repeat(200), "]".repeat(200));
+            let good = "{\"id\":3,\"result\":{\"a\":1}}\0";
+            let saying = spawn_local(async move {
+                for text in [large.as_str(), deep.as_str(), good] {
+                    say.write_all(text.as_bytes()).await.unwrap();
+                }
+                say
+            });
+            let all = tokio::join!(
+                cdp.call(None, "a", json!({})),
+                cdp.call(None, "b", json!({})),
+                cdp.call(None, "c", json!({})),
+            );
+            let too_large = Err("What the browser answered is too large.".to_owned());
+            assert_eq!(all, (too_large.clone(), too_large, Ok(json!({ "a": 1 }))));
+            assert!(!cdp.lost.get());
+            drop(saying.await.unwrap());
+            cdp.gone().await;
+            assert!(cdp.call(None, "d", json!({})).await.is_err());
+        })
+        .await;
     }
 }

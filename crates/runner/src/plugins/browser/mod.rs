@@ -36,7 +36,7 @@ use staithe_protocol::{
     action::{Browse, BrowseInteractive},
     plugin::{BrowserSettings, PluginSettings},
 };
-use tokio::{net::unix::pipe, sync::Mutex, time::Instant};
+use tokio::{net::unix::pipe, sync::Mutex, task::spawn_blocking, time::Instant};
 
 use self::{act::Hand, cdp::Cdp, observe::Asked};
 use super::{
@@ -212,7 +212,11 @@ impl Browser {
         let unwell = |what: &'static str| {
             move |error: io::Error| Trouble::passing(format!("The browser {what}: {error}."))
         };
-        let (from, to) = self.prepare().map_err(unwell("has no folder for its files"))?;
+        let downloads = self.downloads();
+        let emptied = spawn_blocking(move || empty(&downloads)).await;
+        let emptied = emptied.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+        let prepared = emptied.and_then(|()| self.prepare());
+        let (from, to) = prepared.map_err(unwell("has no folder for its files"))?;
         let mut options = pipe::OpenOptions::new();
         let read = options.read_write(true).open_receiver(&from);
         let write = options.read_write(true).open_sender(&to);
@@ -263,7 +267,6 @@ impl Browser {
     /// Its folders and pipes, anew: what it says comes from the first, what it is told goes to the second.
     fn prepare(&self) -> io::Result<(PathBuf, PathBuf)> {
         fs::create_dir_all(self.dir.join("profile"))?;
-        fs::create_dir_all(self.downloads())?;
         // An earlier one that was killed leaves its lock.
         for name in ["SingletonLock", "SingletonSocket", "SingletonCookie"] {
             remove(&self.dir.join("profile").join(name))?;
@@ -287,6 +290,14 @@ impl Browser {
     }
 }
 
+/// Makes a folder empty: what an earlier browser downloaded is nobody's.
+fn empty(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::create_dir_all(folder),
+    }
+}
+
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -305,10 +316,13 @@ impl Plugin for Browser {
 
     fn health(&self) -> Later<'_, Trouble> {
         Box::pin(async {
-            let program = self.program.borrow().clone();
-            match program {
-                Some(program) => ended(program.ended().await),
-                None => Trouble::passing("The browser was not started."),
+            let (program, cdp) = (self.program.borrow().clone(), self.cdp.borrow().clone());
+            let (Some(program), Some(cdp)) = (program, cdp) else {
+                return Trouble::passing("The browser was not started.");
+            };
+            tokio::select! {
+                code = program.ended() => ended(code),
+                () = cdp.gone() => Trouble::passing("The browser says nothing any more."),
             }
         })
     }

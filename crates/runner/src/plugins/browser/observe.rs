@@ -1,17 +1,20 @@
 //! What is seen after calls: the page's text, picture and tree, or the file that came.
 
 use std::{
-    fs,
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use rustix::fs::{Mode, OFlags};
 use serde_json::{Map, Value, json};
 use staithe_protocol::{
     Observation,
     observation::{BrowseObservation, DownloadObservation},
 };
-use tokio::time::timeout;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{act::Hand, axtree, script::Call, tabs::Download};
 
@@ -23,6 +26,10 @@ const LOOK: Duration = Duration::from_secs(20);
 const DOWNLOAD: Duration = Duration::from_secs(30);
 /// Frames whose trees are told beside the page's own.
 const MOST_FRAMES: usize = 8;
+/// Levels of a document that are asked for at once: each is two of JSON, of which 127 are taken.
+const LEVELS: u32 = 40;
+/// Elements whose deeper levels are asked for.
+const MOST_DEEPER: usize = 32;
 /// The most bytes of an address.
 const MOST_URL: usize = 2_000;
 
@@ -65,10 +72,10 @@ pub(super) async fn carry_out(
     calls: &[Call],
     downloads: &Path,
 ) -> Observation {
+    tidy(hand, downloads).await;
     let before = {
         let mut tabs = hand.cdp.tabs.borrow_mut();
         tabs.notes.clear();
-        tabs.downloads.retain(|download| download.done.is_none());
         tabs.downloads.len()
     };
     let mut error = String::new();
@@ -79,7 +86,9 @@ pub(super) async fn carry_out(
         }
     }
     if let Some(download) = downloaded(hand, before).await {
-        match keep(&download, downloads, Path::new(&asked.cwd)) {
+        let kept = keep(&download, downloads, Path::new(&asked.cwd)).await;
+        tidy(hand, downloads).await; // what came beside it is nobody's
+        match kept {
             Ok(path) => return told(asked, &download, &path),
             Err(wrong) => error = wrong,
         }
@@ -112,39 +121,71 @@ async fn downloaded(hand: &Hand, before: usize) -> Option<Download> {
     }
 }
 
+/// Forgets the downloads that ended, and removes their files.
+async fn tidy(hand: &Hand, downloads: &Path) {
+    let ended = hand.cdp.tabs.borrow_mut().take_ended();
+    let files: Vec<_> = ended.iter().filter_map(|download| file_of(download, downloads)).collect();
+    if files.is_empty() {
+        return;
+    }
+    let removed = spawn_blocking(move || {
+        for file in files {
+            fs::remove_file(file).ok(); // one that was broken off has none
+        }
+    });
+    drop(removed.await); // a browser that begins removes what is left
+}
+
+/// Where the browser puts it. It makes these names itself.
+fn file_of(download: &Download, downloads: &Path) -> Option<PathBuf> {
+    let is_plain = download.guid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_plain.then(|| downloads.join(&download.guid))
+}
+
 /// Puts a file into the folder as `file_<n>` with its ending, as the reference does.
-fn keep(download: &Download, downloads: &Path, folder: &Path) -> Result<PathBuf, String> {
+async fn keep(download: &Download, downloads: &Path, folder: &Path) -> Result<PathBuf, String> {
     let name: String = download.name.chars().filter(|c| !c.is_control()).take(100).collect();
     match download.done {
         Some(true) => {}
         Some(false) => return Err(format!("The download of {name:?} was broken off.")),
         None => return Err(format!("The download of {name:?} takes too long.")),
     }
-    // The browser made this name itself.
-    let is_plain = download.guid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let from = downloads.join(&download.guid);
-    if !is_plain || !from.is_file() {
-        return Err(format!("The download of {name:?} is not there."));
-    }
+    let from = file_of(download, downloads)
+        .ok_or_else(|| format!("The download of {name:?} is not there."))?;
     let ending = Path::new(&name).extension().and_then(|ending| ending.to_str());
     let ending = ending.filter(|ending| ending.len() <= 10 && !ending.contains('/'));
     let ending = ending.map(|ending| format!(".{ending}")).unwrap_or_default();
-    let wrong =
-        |error: std::io::Error| format!("The download of {name:?} could not be kept: {error}.");
+    let folder = folder.to_owned();
+    let put = spawn_blocking(move || {
+        // What stands there may have been exchanged for what would hold this up, or lead elsewhere.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut source = File::from(rustix::fs::open(&from, flags, Mode::empty())?);
+        if !source.metadata()?.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        put(&mut source, &folder, &ending)
+    });
+    let put = put.await.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+    put.map_err(|error| format!("The download of {name:?} could not be kept: {error}."))
+}
+
+/// All of it, or nothing.
+fn put(source: &mut impl Read, folder: &Path, ending: &str) -> io::Result<PathBuf> {
     for number in 1..10_000 {
         let to = folder.join(format!("file_{number}{ending}"));
-        match fs::File::create_new(&to) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(wrong(error)),
-            Ok(mut file) => {
-                let mut source = fs::File::open(&from).map_err(wrong)?;
-                std::io::copy(&mut source, &mut file).map_err(wrong)?;
-                fs::remove_file(&from).map_err(wrong)?;
-                return Ok(to);
+        let mut file = match File::create_new(&to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            file => file?,
+        };
+        return match io::copy(source, &mut file) {
+            Ok(_) => Ok(to),
+            Err(error) => {
+                fs::remove_file(&to).ok(); // the first fault says more
+                Err(error)
             }
-        }
+        };
     }
-    Err(format!("The download of {name:?} could not be kept: there are too many."))
+    Err(io::Error::other("there are too many"))
 }
 
 fn told(asked: &Asked, download: &Download, path: &Path) -> Observation {
@@ -182,12 +223,19 @@ async fn look(hand: &Hand, asked: &Asked, seen: &mut BrowseObservation) -> Resul
         parts.push(text.to_owned());
     }
     if asked.tree || asked.object {
-        let (nodes, lines, numbers) = tree(hand).await?;
-        if asked.object {
-            seen.axtree_object = axtree::marked(&nodes, &numbers);
-        }
-        if asked.tree {
-            parts.push(format!("Accessibility tree (numbers in brackets are for calls):\n{lines}"));
+        match tree(hand).await {
+            Ok((nodes, lines, numbers)) => {
+                if asked.object {
+                    seen.axtree_object = axtree::marked(&nodes, &numbers);
+                }
+                if asked.tree {
+                    parts.push(format!(
+                        "Accessibility tree (numbers in brackets are for calls):\n{lines}"
+                    ));
+                }
+            }
+            // The rest is worth telling.
+            Err(wrong) => parts.push(format!("[There is no accessibility tree: {wrong}]")),
         }
     }
     seen.content = parts.join("\n\n");
@@ -209,12 +257,11 @@ async fn picture(hand: &Hand) -> Result<String, String> {
     Ok(String::new()) // even small it would be too much for an event
 }
 
-type Tree = (Vec<Value>, String, std::collections::HashMap<i64, String>);
+type Tree = (Vec<Value>, String, HashMap<i64, String>);
 
 /// The trees of the page and of the frames in it.
 async fn tree(hand: &Hand) -> Result<Tree, String> {
-    let document = hand.ask("DOM.getDocument", json!({ "depth": -1, "pierce": true })).await?;
-    let numbers = axtree::numbers(&document["root"]);
+    let numbers = numbers(hand).await?;
     let mut nodes = nodes_of(hand, json!({})).await?;
     let mut lines = axtree::text(&nodes, &numbers);
     let frames = hand.ask("Page.getFrameTree", json!({})).await?;
@@ -230,6 +277,21 @@ async fn tree(hand: &Hand) -> Result<Tree, String> {
         nodes.append(&mut more);
     }
     Ok((nodes, lines, numbers))
+}
+
+/// Numbers of elements by the browser's own.
+async fn numbers(hand: &Hand) -> Result<HashMap<i64, String>, String> {
+    let mut numbers = HashMap::new();
+    let document = hand.ask("DOM.getDocument", json!({ "depth": LEVELS, "pierce": true })).await?;
+    let mut deeper = axtree::numbers(&document["root"], &mut numbers);
+    for _ in 0..MOST_DEEPER {
+        let Some(id) = deeper.pop() else { break };
+        let params = json!({ "backendNodeId": id, "depth": LEVELS, "pierce": true });
+        // One that has gone meanwhile holds nothing.
+        let Ok(told) = hand.ask("DOM.describeNode", params).await else { continue };
+        deeper.append(&mut axtree::numbers(&told["node"], &mut numbers));
+    }
+    Ok(numbers)
 }
 
 async fn nodes_of(hand: &Hand, params: Value) -> Result<Vec<Value>, String> {
@@ -257,4 +319,29 @@ fn rename(node: &mut Value, frame: usize) {
 
 fn short(url: &str) -> String {
     url[..url.floor_char_boundary(MOST_URL)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_can_t_be_copied_whole_leaves_nothing() {
+        struct Broken;
+
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let mut broken = b"half".chain(Broken);
+        let error = put(&mut broken, folder.path(), ".pdf").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let put = put(&mut &b"whole"[..], folder.path(), ".pdf").unwrap();
+        assert_eq!(fs::read(&put).unwrap(), b"whole");
+        assert!(put.ends_with("file_1.pdf"));
+    }
 }

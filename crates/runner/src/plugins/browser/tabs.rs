@@ -55,6 +55,11 @@ impl Tabs {
         self.all.get(self.active)
     }
 
+    /// Forgets the downloads that ended.
+    pub(super) fn take_ended(&mut self) -> Vec<Download> {
+        self.downloads.extract_if(.., |download| download.done.is_some()).collect()
+    }
+
     /// Takes an event; what is to be answered.
     pub(super) fn happened(
         &mut self,
@@ -83,7 +88,11 @@ impl Tabs {
                     tab.url = text(&info["url"]);
                 }
             }
-            "Browser.downloadWillBegin" if self.downloads.len() < MOST_DOWNLOADS => {
+            // One that is not followed could not be ended when it gets too large.
+            "Browser.downloadWillBegin" if self.downloads.len() >= MOST_DOWNLOADS => {
+                return vec![cancel(&params["guid"])];
+            }
+            "Browser.downloadWillBegin" => {
                 self.downloads.push(Download {
                     guid: text(&params["guid"]),
                     name: text(&params["suggestedFilename"]),
@@ -142,8 +151,7 @@ impl Tabs {
             Some("completed") => download.done = Some(true),
             Some("canceled") => download.done = Some(false),
             _ if params["receivedBytes"].as_f64().unwrap_or(0.0) > MOST_BYTES => {
-                let params = json!({ "guid": guid });
-                return vec![Answer { session: None, method: "Browser.cancelDownload", params }];
+                return vec![cancel(&params["guid"])];
             }
             _ => {}
         }
@@ -169,6 +177,11 @@ impl Tabs {
             params: json!({ "accept": accept }),
         }
     }
+}
+
+fn cancel(guid: &Value) -> Answer {
+    let params = json!({ "guid": guid });
+    Answer { session: None, method: "Browser.cancelDownload", params }
 }
 
 #[cfg(test)]
@@ -237,5 +250,21 @@ mod tests {
         let done = json!({ "guid": "g", "state": "completed" });
         tabs.happened("Browser.downloadProgress", None, &done);
         assert_eq!(tabs.downloads[0].done, Some(true));
+    }
+    #[test]
+    fn downloads_beyond_those_that_are_followed_are_ended_at_once() {
+        let mut tabs = Tabs::default();
+        for number in 0..MOST_DOWNLOADS {
+            let begun = json!({ "guid": number.to_string() });
+            assert_eq!(tabs.happened("Browser.downloadWillBegin", None, &begun), []);
+        }
+        let begun = json!({ "guid": "more" });
+        let answers = tabs.happened("Browser.downloadWillBegin", None, &begun);
+        assert_eq!(answers, [cancel(&json!("more"))]);
+        let done = json!({ "guid": "7", "state": "completed" });
+        tabs.happened("Browser.downloadProgress", None, &done);
+        let ended: Vec<_> = tabs.take_ended().into_iter().map(|download| download.guid).collect();
+        assert_eq!((ended, tabs.downloads.len()), (vec!["7".to_owned()], MOST_DOWNLOADS - 1));
+        assert_eq!(tabs.happened("Browser.downloadWillBegin", None, &begun), []);
     }
 }

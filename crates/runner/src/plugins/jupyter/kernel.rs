@@ -1,6 +1,6 @@
 //! One kernel: begun by the gateway's REST interface, spoken to on its WebSocket.
 
-use std::{io, net::Ipv4Addr, rc::Rc};
+use std::{io, net::Ipv4Addr, rc::Rc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::{Method, StatusCode};
@@ -20,6 +20,9 @@ use super::{super::probe::Ask, cell::Message};
 const MOST_MESSAGE: usize = 64 * 1024 * 1024;
 /// Buffer of its line, in bytes.
 const BUFFER: usize = 16 * 1024;
+/// A gateway that makes a kernel may take so long. Whoever waits for it gives up earlier; the answer names what
+/// is to be ended then.
+const MAKING: Duration = Duration::from_mins(2);
 
 /// A gateway that answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,10 +40,9 @@ impl Gateway {
     }
 }
 
-/// A kernel.
+/// A kernel. It is ended when this is dropped, even when it is deaf.
 pub struct Kernel {
-    pub gateway: Rc<Gateway>,
-    id: String,
+    made: Made,
     socket: WebSocketStream<TcpStream>,
     next: u64,
 }
@@ -48,25 +50,17 @@ pub struct Kernel {
 impl Kernel {
     /// Begins one; by the name of its kind, or the gateway's default.
     pub async fn begin(gateway: Rc<Gateway>, name: &str) -> io::Result<Self> {
-        #[derive(Deserialize)]
-        struct Begun {
-            id: String,
-        }
-        let wanted = if name.is_empty() { json!({}) } else { json!({ "name": name }) };
-        let ask = gateway.ask(Method::POST, "/api/kernels", Some(wanted.to_string()));
-        let (status, body) = ask.send().await?;
-        if status != StatusCode::CREATED {
-            let said = String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
-            return Err(io::Error::other(format!("the gateway answered {status}: {said}")));
-        }
-        let Begun { id } = serde_json::from_slice(&body)?;
-        match connect(&gateway, &id).await {
-            Ok(socket) => Ok(Self { gateway, id, socket, next: 0 }),
-            Err(error) => {
-                remove(gateway, &id);
-                Err(error)
-            }
-        }
+        let name = name.to_owned();
+        // Once it is asked for it is made, whether somebody still waits or not.
+        let made = spawn_local(async move { Made::make(gateway, &name).await });
+        let made = made.await.map_err(io::Error::other)??;
+        let socket = connect(&made.gateway, &made.id).await?;
+        Ok(Self { made, socket, next: 0 })
+    }
+
+    /// What it runs in.
+    pub fn gateway(&self) -> &Rc<Gateway> {
+        &self.made.gateway
     }
 
     /// Sends code; the id that its messages name. `expressions` are told with the reply of code that went
@@ -78,14 +72,14 @@ impl Kernel {
         expressions: &[(&str, &str)],
     ) -> io::Result<String> {
         self.next += 1;
-        let id = format!("{}-{}", self.id, self.next);
+        let id = format!("{}-{}", self.made.id, self.next);
         let expressions: serde_json::Map<_, _> = expressions
             .iter()
             .map(|(name, expression)| ((*name).to_owned(), (*expression).into()))
             .collect();
         let message = json!({
             "header": {
-                "msg_id": id, "msg_type": "execute_request", "username": "", "session": self.id,
+                "msg_id": id, "msg_type": "execute_request", "username": "", "session": self.made.id,
                 "version": "5.3", "date": "",
             },
             "parent_header": {},
@@ -123,21 +117,42 @@ impl Kernel {
     /// Interrupts what runs in it. Done elsewhere: its messages must be read meanwhile.
     pub fn interrupt(&self) {
         let (gateway, path) =
-            (Rc::clone(&self.gateway), format!("/api/kernels/{}/interrupt", self.id));
+            (Rc::clone(&self.made.gateway), format!("/api/kernels/{}/interrupt", self.made.id));
         // One that does not take it is deaf, which is seen by the clock.
         spawn_local(async move { gateway.ask(Method::POST, &path, None).send().await.is_ok() });
     }
+}
 
-    /// Ends it, even when it is deaf.
-    pub fn end(self) {
-        remove(self.gateway, &self.id);
+/// What a gateway made; taken away when it is dropped.
+struct Made {
+    gateway: Rc<Gateway>,
+    id: String,
+}
+
+impl Made {
+    async fn make(gateway: Rc<Gateway>, name: &str) -> io::Result<Self> {
+        #[derive(Deserialize)]
+        struct Begun {
+            id: String,
+        }
+        let wanted = if name.is_empty() { json!({}) } else { json!({ "name": name }) };
+        let ask = gateway.ask(Method::POST, "/api/kernels", Some(wanted.to_string()));
+        let (status, body) = ask.send_within(MAKING).await?;
+        if status != StatusCode::CREATED {
+            let said = String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
+            return Err(io::Error::other(format!("the gateway answered {status}: {said}")));
+        }
+        let Begun { id } = serde_json::from_slice(&body)?;
+        Ok(Self { gateway, id })
     }
 }
 
-fn remove(gateway: Rc<Gateway>, id: &str) {
-    let path = format!("/api/kernels/{id}");
-    // One that is gone already is as good.
-    spawn_local(async move { gateway.ask(Method::DELETE, &path, None).send().await.is_ok() });
+impl Drop for Made {
+    fn drop(&mut self) {
+        let (gateway, path) = (Rc::clone(&self.gateway), format!("/api/kernels/{}", self.id));
+        // One that is gone already is as good.
+        spawn_local(async move { gateway.ask(Method::DELETE, &path, None).send().await.is_ok() });
+    }
 }
 
 async fn connect(gateway: &Gateway, id: &str) -> io::Result<WebSocketStream<TcpStream>> {

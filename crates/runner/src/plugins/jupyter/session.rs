@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use staithe_protocol::{
     Observation, action::RunIpython, observation::RunIpythonObservation, runner::Limits,
 };
@@ -53,6 +54,12 @@ pub struct Control {
 }
 
 impl Control {
+    /// A cell begins. An interrupt that came while the one before ended was not for it.
+    fn begin(&self) {
+        self.interrupted.notified().now_or_never();
+        self.running.set(true);
+    }
+
     /// Whether a cell runs.
     pub fn is_running(&self) -> bool {
         self.running.get()
@@ -104,16 +111,13 @@ impl Session {
             tokio::select! {
                 ask = asks.recv() => {
                     let Some(ask) = ask else { break };
-                    self.control.running.set(true);
+                    self.control.begin();
                     let observation = self.observe(&ask).await;
                     self.control.running.set(false);
                     drop(ask.reply.send(observation)); // who asked may have gone
                 }
                 () = self.rest() => {}
             }
-        }
-        if let Some(held) = self.held.take() {
-            held.kernel.end();
         }
     }
 
@@ -126,14 +130,8 @@ impl Session {
                 _ => break,
             }
         }
-        self.let_go();
+        self.held = None;
         self.lost = true;
-    }
-
-    fn let_go(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.kernel.end();
-        }
     }
 
     async fn observe(&mut self, ask: &Ask) -> Observation {
@@ -152,7 +150,7 @@ impl Session {
         self.ground.spools.borrow_mut().close(sheet.spool);
         let told_of = self.held.as_ref().map(|held| (held.dir.clone(), held.program.clone()));
         if !end.spares_kernel() {
-            self.let_go();
+            self.held = None;
         }
         let total = sheet.output.total;
         let (mut content, images) = sheet.output.finish(end, most);
@@ -174,7 +172,7 @@ impl Session {
     async fn have_kernel(&mut self) -> Result<bool, String> {
         let gateway = self.gateway.borrow().clone();
         let gateway = gateway.ok_or("the kernel gateway does not run")?;
-        if self.held.as_ref().is_some_and(|held| held.kernel.gateway != gateway) {
+        if self.held.as_ref().is_some_and(|held| *held.kernel.gateway() != gateway) {
             self.held = None; // its gateway has ended, and it with that
             self.lost = true;
         }
@@ -303,4 +301,22 @@ async fn step(held: &mut Held, code: &str, expressions: &[(&str, &str)]) -> Opti
         cell.take(message, &mut nothing);
     }
     Some(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_is_for_the_cell_that_runs_and_no_other() {
+        let control = Control::default();
+        assert!(!control.interrupt(), "nothing runs");
+        control.begin();
+        assert!(control.interrupt());
+        assert!(control.interrupted.notified().now_or_never().is_some(), "also before it is heard");
+        assert!(control.interrupt(), "it ends before it hears of it");
+        control.running.set(false);
+        control.begin();
+        assert!(control.interrupted.notified().now_or_never().is_none());
+    }
 }

@@ -11,7 +11,7 @@ pub mod plan;
 use std::{
     cell::{Cell, RefCell},
     fs, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, TcpListener},
     path::PathBuf,
     process::Command,
     rc::Rc,
@@ -71,11 +71,6 @@ impl Vscode {
         })
     }
 
-    /// What opens it: the same until the runner ends, whether it runs or not.
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
     fn base_path(&self, port: u16) -> String {
         if self.settings.listen.is_some() {
             return String::new();
@@ -86,7 +81,12 @@ impl Vscode {
     async fn start(&self) -> Result<Serving, Trouble> {
         let server = find::find(&self.ground, &self.settings.paths)?;
         let port = match self.settings.listen {
-            Some(listen) => listen.port(),
+            Some(listen) => {
+                // Whatever has it might answer in the server's place.
+                let free = TcpListener::bind(listen);
+                free.map_err(|error| unwell(&format!("can't listen on {listen}"), &error))?;
+                listen.port()
+            }
             None => free_port(self.port.get()).map_err(|error| unwell("has no port", &error))?,
         };
         self.port.set(Some(port));
