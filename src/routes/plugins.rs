@@ -134,7 +134,6 @@ async fn address(
         .json(json!({ "vscode_url": url })))
 }
 
-
 async fn line(front: &Front, identity: &Identity, id: SessionId) -> Result<Link, ApiError> {
     let session = front.open(identity, Need::Write, id).await?;
     let runtime = mail::ask(&session.addr, GetRuntime).await?;
