@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use super::{
-    access::Caller,
+    access::{self, Caller},
     address::{Form, Target},
     heads,
     location::Place,
@@ -197,10 +197,13 @@ fn inward(
     let (parts, body) = request.into_parts();
     let malformed =
         |error: hyper::http::Error| ApiError::bad_request("request.malformed_path", error);
-    let path = match parts.uri.query() {
-        Some(query) => format!("{}?{query}", visit.target.path),
-        None => visit.target.path.clone(),
-    };
+    // A ticket is ours, also where it was not taken.
+    let query = parts.uri.query().map(|query| match access::ticket(query) {
+        Some((_, rest)) if rest.is_empty() => String::new(),
+        Some((_, rest)) => format!("?{rest}"),
+        None => format!("?{query}"),
+    });
+    let path = format!("{}{}", visit.target.path, query.unwrap_or_default());
     let keep = visit.caller.keep_authorization;
     let mut headers = heads::inward(&parts.headers, visit.outside, visit.target, keep);
     let waits = heads::waits_for_continue(&headers) && !body.is_end_stream();

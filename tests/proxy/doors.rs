@@ -315,6 +315,21 @@ pub(crate) async fn a_ticket_signs_in_once(case: Case<'_>) {
     }
 }
 
+/// Only a GET uses a ticket; no program ever sees one.
+pub(crate) async fn a_ticket_stays_here(case: Case<'_>) {
+    for (line, seen) in [
+        ("POST /a?staithe_ticket=x.y&b=%26", "/a?b=%26"),
+        ("HEAD /a?staithe_ticket=x.y", "/a"),
+        ("DELETE /a?b&staithe_ticket=x", "/a?b"),
+    ] {
+        let origin = case.origin().await;
+        let mut wire = case.ask(origin.port, line, &[], "").await;
+        let (asked, ..) = origin.answer("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(asked.target(), seen);
+        assert_eq!(wire.head().await.status(), 204);
+    }
+}
+
 pub(crate) async fn too_many_connections(case: Case<'_>) {
     let origin = case.origin().await;
     let mut open = Vec::new();

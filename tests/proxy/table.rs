@@ -109,6 +109,7 @@ const CASES: &[(&str, Where, Run)] = cases![
     Machine: doors::broken_chunks,
     NotBelow: doors::a_host_of_its_own,
     NotBelow: doors::a_ticket_signs_in_once,
+    Everywhere: doors::a_ticket_stays_here,
     Everywhere: doors::too_many_connections,
 ];
 
