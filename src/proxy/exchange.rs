@@ -183,6 +183,12 @@ fn broken(error: &hyper::Error) -> ApiError {
     } else {
         "the program ended the connection before it answered"
     };
+/// Whether a request ended because its own body stood still.
+fn stalled(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|it| it.downcast_ref::<io::Error>());
+    error.is_user() && source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
+}
+
     tracing::debug!(%error, "a sandbox's program gave no answer");
     ApiError::denied(Status::BAD_GATEWAY, "proxy.bad_answer", detail)
 }

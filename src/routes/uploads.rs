@@ -120,13 +120,18 @@ async fn answer(id: SessionId, reply: Reply) -> Result<HttpResponse, ApiError> {
     let location = reply.header("location").map(|location| format!("/api/sessions/{id}{location}"));
     let mut response = if status.is_success() {
         HttpResponse::build(status)
+        let told_to_wait = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
     } else {
         let mut error = refusal(reply).await;
+        error.retry_after = error.retry_after.or(told_to_wait);
         error.status = status;
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
         let problem = serde_json::to_vec(&error.problem());
         let problem = problem.map_err(|error| ApiError::failed("sandbox.refused", error))?;
+        if let Some(seconds) = error.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         for header in told {
             response.insert_header(header);
