@@ -21,7 +21,7 @@ use staithe_actors::{
         Runtime,
         messages::{GetLine, GetPlugins},
     },
-    session::messages::GetRuntime,
+    session::messages::{GetRuntime, PeekRuntime},
 };
 use staithe_protocol::Phase;
 use tokio::{
@@ -62,8 +62,13 @@ async fn line(visit: &Visit<'_>) -> Result<(Link, Addr<Runtime>), ApiError> {
     let deadline = Instant::now() + visit.settings.wake_wait;
     let mut snapshot = visit.session.snapshot.clone();
     loop {
-        // This wakes it, and counts as use.
-        let runtime = mail::ask(&visit.session.addr, GetRuntime).await?;
+        // One that is awake is used when its program is reached: a page that waits for one that never comes
+        // must not keep it awake.
+        let runtime = if snapshot.borrow().phase.phase == Phase::Ready {
+            mail::ask(&visit.session.addr, PeekRuntime).await?
+        } else {
+            mail::ask(&visit.session.addr, GetRuntime).await?
+        };
         if let Ok(link) = mail::ask(&runtime, GetLine).await? {
             return Ok((link, runtime));
         }
@@ -133,12 +138,13 @@ fn late(detail: &str) -> ApiError {
 pub async fn exchange(
     visit: Visit<'_>,
     mut request: Request<Incoming>,
-    carried: Carried,
+    mut carried: Carried,
 ) -> Result<Response<Body>, ApiError> {
     let (link, runtime) = line(&visit).await?;
     let target = as_served(&runtime, visit.target).await?;
     let visit = Visit { target: &target, ..visit };
     let tunnel = tunnel(&visit, link).await?;
+    carried.begins();
     let mut client = http1::Builder::new();
     let handshake = client
         .max_buf_size(visit.settings.max_header.max(64 * 1024))

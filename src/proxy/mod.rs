@@ -19,6 +19,7 @@ pub mod outside;
 pub mod pages;
 pub mod settings;
 pub mod stream;
+pub mod waiting;
 
 use std::{
     collections::HashMap,
@@ -36,7 +37,7 @@ use staithe_protocol::SessionId;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use self::{
@@ -45,6 +46,7 @@ use self::{
     exchange::{Body, MOST_HEADERS, Visit, exchange, withheld},
     outside::Outside,
     stream::Carried,
+    waiting::Waiting,
 };
 use crate::{auth::Need, boot::watch_connection, error::ApiError, front::Front};
 
@@ -61,6 +63,7 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Proxy {
     front: web::Data<Front>,
     used: Used,
+    waiting: Mutex<Waiting>,
     places: Mutex<HashMap<SessionId, Arc<Semaphore>>>,
 }
 
@@ -87,7 +90,8 @@ pub fn start(
 async fn serve(front: web::Data<Front>, listener: std::net::TcpListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut draining = front.draining.subscribe();
-    let proxy = Arc::new(Proxy { front, used: Used::default(), places: Mutex::default() });
+    let (used, waiting, places) = (Used::default(), Mutex::default(), Mutex::default());
+    let proxy = Arc::new(Proxy { front, used, waiting, places });
     let clients = Arc::new(Semaphore::new(MOST_CLIENTS));
     loop {
         let (stream, peer) = tokio::select! {
@@ -159,14 +163,22 @@ impl Proxy {
     async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
         let headers = request.headers().clone();
         let outside = Outside::of(&headers, peer, &self.front.settings.proxy.trusted);
+        let mut refreshes = true;
         let response = match self.understand(outside.clone(), &request) {
-            Ok(Meaning::Carry(outside, target)) => self.carry(&outside, &target, request).await,
+            Ok(Meaning::Carry(outside, target)) => {
+                let carried = self.carry(&outside, &target, request).await;
+                if carried.as_ref().is_err_and(|error| error.code == "proxy.nothing_listens") {
+                    let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    refreshes = waiting.goes_on(target.session, target.port, Instant::now());
+                }
+                carried
+            }
             Ok(Meaning::Say(response)) => Ok(response),
             Err(error) => Err(error),
         };
         let response = response.unwrap_or_else(|error| {
             tracing::debug!(code = error.code, "a request to a sandbox was refused");
-            pages::refuse(&self.front, &headers, outside.as_ref(), &error)
+            pages::refuse(&self.front, &headers, outside.as_ref(), &error, refreshes)
         });
         let class = match response.status().as_u16() {
             100..200 => "1xx",
