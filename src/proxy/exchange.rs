@@ -38,7 +38,7 @@ use super::{
     settings::ProxySettings,
     stream::{Answer, Carried, Connection, Pulse, Question, copy_both_ways},
 };
-use crate::error::ApiError;
+use crate::{error::ApiError, in_use::InUse};
 
 /// A body that is sent to a browser.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -183,18 +183,22 @@ pub async fn exchange(
     }
 }
 
-fn broken(error: &hyper::Error) -> ApiError {
-    let detail = if error.is_parse() || error.is_parse_too_large() {
-        "the program's answer can't be understood, or its headers are too large"
-    } else {
-        "the program ended the connection before it answered"
-    };
 /// Whether a request ended because its own body stood still.
 fn stalled(error: &hyper::Error) -> bool {
     let source = std::error::Error::source(error).and_then(|it| it.downcast_ref::<io::Error>());
     error.is_user() && source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
 }
 
+fn broken(error: &hyper::Error) -> ApiError {
+    if stalled(error) {
+        let detail = "the request's body stood still for too long";
+        return ApiError::denied(Status::REQUEST_TIMEOUT, "proxy.stalled", detail);
+    }
+    let detail = if error.is_parse() || error.is_parse_too_large() {
+        "the program's answer can't be understood, or its headers are too large"
+    } else {
+        "the program ended the connection before it answered"
+    };
     tracing::debug!(%error, "a sandbox's program gave no answer");
     ApiError::denied(Status::BAD_GATEWAY, "proxy.bad_answer", detail)
 }
@@ -234,7 +238,8 @@ fn inward(
     }
     let (asks, asked) = oneshot::channel();
     let idle = visit.settings.idle_timeout;
-    let body = Question::new(body, idle, pulse.clone(), waits.then_some(asked));
+    let in_use = InUse::new(visit.session.addr.clone());
+    let body = Question::new(body, idle, pulse.clone(), in_use, waits.then_some(asked));
     let mut inward =
         Request::builder().method(parts.method).uri(path).body(body).map_err(malformed)?;
     *inward.headers_mut() = headers;

@@ -188,6 +188,7 @@ pub struct Question {
     body: Incoming,
     idle: Idle,
     pulse: Pulse,
+    in_use: InUse,
     /// Where the client waits to be asked for it: until the program asks, or for a moment.
     gate: Option<(oneshot::Receiver<()>, Pin<Box<Sleep>>)>,
     /// It is not wanted any more.
@@ -199,13 +200,14 @@ impl Question {
         body: Incoming,
         idle: Option<Duration>,
         pulse: Pulse,
+        in_use: InUse,
         wanted: Option<oneshot::Receiver<()>>,
     ) -> Self {
         if body.is_end_stream() {
             pulse.sent.store(true, Ordering::Release);
         }
         let gate = wanted.map(|wanted| (wanted, Box::pin(sleep(CONTINUE))));
-        Self { body, idle: Idle::new(idle), pulse, gate, refused: false }
+        Self { body, idle: Idle::new(idle), pulse, in_use, gate, refused: false }
     }
 }
 
@@ -236,6 +238,7 @@ impl Body for Question {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.moved();
                 self.pulse.beat();
+                self.in_use.moved();
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 metrics::counter!("staithe_proxy_bytes_total", "direction" => "in")
                     .increment(bytes);
