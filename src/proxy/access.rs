@@ -25,6 +25,8 @@ pub const TICKET: &str = "staithe_ticket";
 pub const TICKET_TTL: Duration = Duration::from_mins(1);
 
 /// A caller who may go on.
+/// How long the cookie opens what the ticket opened, at most.
+const SANDBOX_TTL: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub struct Caller {
     pub identity: Identity,
@@ -125,8 +127,19 @@ pub fn redeem(
     if session != target.session || !used.first_use(id) {
         return None;
     }
-    let lifetime = front.settings.sign_in_ttl;
-    let token = front.keys.sign_sandbox(&identity, session, lifetime).ok()?;
+    sandbox_cookie(front, &identity, outside, target, SANDBOX_TTL.min(front.settings.sign_in_ttl))
+}
+
+/// The cookie that opens this session's ports, for so long and no longer than what the caller showed.
+fn sandbox_cookie(
+    front: &Front,
+    identity: &Identity,
+    outside: &Outside,
+    target: &Target,
+    lifetime: Duration,
+) -> Option<String> {
+    let lifetime = identity.at_most(lifetime);
+    let token = front.keys.sign_sandbox(identity, target.session, lifetime).ok()?;
     let path = format!("{}{}/", outside.prefix, target.session_path);
     let secure = if outside.proto == "https" { "; Secure" } else { "" };
     let seconds = lifetime.as_secs();
