@@ -31,7 +31,13 @@ use std::{
 };
 
 use actix_web::{http::StatusCode as Status, web};
-use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Method, Request, Response,
+    body::Incoming,
+    header::{self, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use staithe_protocol::SessionId;
 use tokio::{
@@ -41,7 +47,7 @@ use tokio::{
 };
 
 use self::{
-    access::{Used, check, redeem, ticket},
+    access::{Caller, Used, check, exchanged, redeem, ticket},
     address::{Found, Target, find},
     exchange::{Body, MOST_HEADERS, Visit, exchange, withheld},
     outside::Outside,
@@ -164,9 +170,16 @@ impl Proxy {
         let headers = request.headers().clone();
         let outside = Outside::of(&headers, peer, &self.front.settings.proxy.trusted);
         let mut refreshes = true;
+        let mut cookie = None;
         let response = match self.understand(outside.clone(), &request) {
             Ok(Meaning::Carry(outside, target)) => {
-                let carried = self.carry(&outside, &target, request).await;
+                let carried = match self.caller(&outside, &target, &request) {
+                    Ok(caller) => {
+                        cookie = exchanged(&self.front, &caller, &headers, &outside, &target);
+                        self.carry(&outside, &target, &caller, request).await
+                    }
+                    Err(error) => Err(error),
+                };
                 if carried.as_ref().is_err_and(|error| error.code == "proxy.nothing_listens") {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     refreshes = waiting.goes_on(target.session, target.port, Instant::now());
@@ -176,10 +189,13 @@ impl Proxy {
             Ok(Meaning::Say(response)) => Ok(response),
             Err(error) => Err(error),
         };
-        let response = response.unwrap_or_else(|error| {
+        let mut response = response.unwrap_or_else(|error| {
             tracing::debug!(code = error.code, "a request to a sandbox was refused");
             pages::refuse(&self.front, &headers, outside.as_ref(), &error, refreshes)
         });
+        if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         let class = match response.status().as_u16() {
             100..200 => "1xx",
             200..300 => "2xx",
@@ -234,15 +250,25 @@ impl Proxy {
         Ok(Meaning::Carry(outside, target))
     }
 
+    fn caller(
+        &self,
+        outside: &Outside,
+        target: &Target,
+        request: &Request<Incoming>,
+    ) -> Result<Caller, ApiError> {
+        let front = &self.front;
+        check(front, request.method(), request.headers(), outside, target)
+            .or_else(|error| front.guard.admit_stranger(outside.client).and(Err(error)))
+    }
+
     async fn carry(
         &self,
         outside: &Outside,
         target: &Target,
+        caller: &Caller,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, ApiError> {
         let front = &self.front;
-        let caller = check(front, request.method(), request.headers(), outside, target)
-            .or_else(|error| front.guard.admit_stranger(outside.client).and(Err(error)))?;
         let settings = &front.settings.proxy;
         if settings.withheld.contains(&target.port) {
             return Err(withheld());
@@ -251,7 +277,7 @@ impl Proxy {
         let need = if settings.viewers { Need::Read } else { Need::Write };
         let session = front.open(&caller.identity, need, target.session).await?;
         let carried = Carried::new(session.addr.clone(), place);
-        let visit = Visit { settings, outside, target, caller: &caller, session: &session };
+        let visit = Visit { settings, outside, target, caller, session: &session };
         exchange(visit, request, carried).await
     }
 
