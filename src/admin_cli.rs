@@ -47,7 +47,7 @@ fn keys(given: &DataDir) -> anyhow::Result<Keys> {
 }
 
 fn operator() -> Identity {
-    Identity { subject: "operator".into(), role: Role::Operator, session: None }
+    Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None }
 }
 
 /// What the server that last ran on the data directory left word of.

@@ -430,7 +430,8 @@ fn announce(
     ready_json: bool,
     started: Instant,
 ) -> anyhow::Result<()> {
-    let operator = Identity { subject: "operator".into(), role: Role::Operator, session: None };
+    let operator =
+        Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None };
     let token = front.keys.sign(&operator, RUN_TOKEN_TTL).map_err(anyhow::Error::msg)?;
     let link = front.keys.sign_link(&operator, LINK_TTL).map_err(anyhow::Error::msg)?;
     let login_url = format!("{url}/login?token={link}");

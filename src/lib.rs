@@ -16,6 +16,7 @@ pub mod error;
 pub mod front;
 pub mod guard;
 pub mod images;
+pub mod in_use;
 pub mod openapi;
 pub mod proxy;
 pub mod routes;

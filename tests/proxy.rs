@@ -40,7 +40,11 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 async fn stage(dir: &Path) -> Stage {
-    let server = Server::start_with(dir, &SETTINGS).await;
+    stage_with(dir, &[]).await
+}
+
+async fn stage_with(dir: &Path, further: &[(&str, &str)]) -> Stage {
+    let server = Server::start_with(dir, &[&SETTINGS[..], further].concat()).await;
     let (id, token) = server.session().await;
     let (other_id, stranger) = server.session().await;
     server.phase(&id, "ready", PROMPT).await;
@@ -90,6 +94,39 @@ async fn a_sleeping_session_is_woken_and_an_ended_one_is_not() {
     assert_eq!(head.status(), 409);
     assert!(page.contains("The sandbox does not run") && !page.contains("refresh"), "{page}");
     assert_eq!(stage.server.json(&format!("/api/sessions/{id}")).await["phase"], "stopped");
+}
+
+#[tokio::test]
+async fn a_page_that_waits_for_a_program_lets_the_session_sleep() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = stage_with(dir.path(), &[("STAITHE__SANDBOX__IDLE_AFTER", "1s")]).await;
+    let case = Case { stage: &stage, door: Door::Direct };
+    let port = case.origin_at("127.0.0.1:0").await.port;
+    let begun = tokio::time::Instant::now();
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    let path = format!("/api/sessions/{}", stage.id);
+    while stage.server.json(&path).await["phase"] == "ready" {
+        let (head, body) = case.told(port, "GET /", &[("accept", "text/html")]).await;
+        // It may have begun to go to sleep in the meantime.
+        assert!([502, 409].contains(&head.status()), "{body}");
+        assert!(begun.elapsed() < PROMPT, "it is kept awake");
+        look.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_stands_still_is_the_clients_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = stage_with(dir.path(), &[("STAITHE__PROXY__IDLE_TIMEOUT", "500ms")]).await;
+    let case = Case { stage: &stage, door: Door::Direct };
+    let origin = case.origin().await;
+    let mut wire = case.ask(origin.port, "POST /", &[("content-length", "4")], "bo").await;
+    let mut program = origin.accept().await;
+    program.head().await;
+    let head = wire.head().await;
+    let body = String::from_utf8(wire.body(&head).await.unwrap().0).unwrap();
+    assert_eq!(head.status(), 408, "{body}");
+    assert!(body.contains("proxy.stalled"), "{body}");
 }
 
 #[tokio::test]

@@ -38,6 +38,9 @@ struct Claims {
     iat: u64,
     exp: u64,
     jti: String,
+    /// Of a ticket: when what it was made with ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
 }
 
 /// The keys as they are kept: the newest signs, all verify.
@@ -155,6 +158,7 @@ impl Keys {
             iat: now,
             exp: now + lifetime.as_secs(),
             jti: uuid::Uuid::new_v4().as_simple().to_string(),
+            until: identity.until.filter(|_| purpose == "ticket"),
         };
         let header = Header { kid: Some(self.current.clone()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, &self.signing)
@@ -167,13 +171,15 @@ impl Keys {
             return Ok(identity);
         }
         let claims = self.verify(token, "access")?;
-        Ok(Identity { subject: claims.sub, role: claims.role, session: claims.sid })
+        let until = Some(claims.exp);
+        Ok(Identity { subject: claims.sub, role: claims.role, session: claims.sid, until })
     }
 
     /// Who a link signs in, and the number that makes it good once.
     pub fn open_link(&self, token: &str) -> Result<(Identity, String), ApiError> {
         let claims = self.verify(token, "sign_in")?;
-        let identity = Identity { subject: claims.sub, role: claims.role, session: claims.sid };
+        let (subject, role, session) = (claims.sub, claims.role, claims.sid);
+        let identity = Identity { subject, role, session, until: None };
         Ok((identity, claims.jti))
     }
 
@@ -187,14 +193,15 @@ impl Keys {
         self.sign_for_session("ticket", identity, session, lifetime)
     }
 
-    /// What a ticket becomes: a token that opens one session's ports and nothing else.
+    /// What a ticket becomes: a token that opens one session's ports and nothing else, no longer than what it
+    /// was made with.
     pub fn sign_sandbox(
         &self,
         identity: &Identity,
         session: SessionId,
         lifetime: Duration,
     ) -> Result<String, ApiError> {
-        self.sign_for_session("sandbox", identity, session, lifetime)
+        self.sign_for_session("sandbox", identity, session, identity.at_most(lifetime))
     }
 
     /// Whose ticket it is, for which session, and the number that makes it good once.
@@ -233,7 +240,7 @@ impl Keys {
             () if is(&self.access_token) => ("user", Role::User),
             () => return None,
         };
-        Some(Identity { subject: subject.into(), role, session: None })
+        Some(Identity { subject: subject.into(), role, session: None, until: None })
     }
 
     fn verify(&self, token: &str, purpose: &str) -> Result<Claims, ApiError> {
@@ -259,7 +266,8 @@ impl Keys {
 fn of_session(claims: Claims) -> Result<(Identity, SessionId), ApiError> {
     let session =
         claims.sid.ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))?;
-    Ok((Identity { subject: claims.sub, role: claims.role, session: Some(session) }, session))
+    let (subject, role, until) = (claims.sub, claims.role, claims.until);
+    Ok((Identity { subject, role, session: Some(session), until }, session))
 }
 
 fn denied(code: &'static str, detail: &str) -> ApiError {
@@ -316,7 +324,7 @@ mod tests {
     }
 
     fn ann() -> Identity {
-        Identity { subject: "ann".into(), role: Role::User, session: None }
+        Identity { subject: "ann".into(), role: Role::User, session: None, until: None }
     }
 
     #[test]
@@ -324,7 +332,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let keys = keys(dir.path());
         let token = keys.sign(&ann(), Duration::from_mins(1)).expect("it signs");
-        assert_eq!(keys.identify(&token).ok(), Some(ann()));
+        let shown = keys.identify(&token).expect("it opens");
+        assert!(shown.until.is_some());
+        assert_eq!(Identity { until: None, ..shown }, ann());
         let other = tempfile::tempdir().expect("a directory");
         let forged = super::Keys::load(other.path(), &"".into(), "".into(), "".into())
             .expect("keys are made")
@@ -335,6 +345,26 @@ mod tests {
         }
         let link = keys.sign_link(&ann(), Duration::from_mins(1)).expect("it signs");
         assert!(keys.identify(&link).is_err(), "a sign-in link is no access token");
+    }
+
+    #[test]
+    fn what_a_ticket_becomes_ends_with_what_it_was_made_with() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let keys = keys(dir.path());
+        let session = SessionId::generate();
+        let day = Duration::from_hours(24);
+        let becomes = |token_ends: Duration| {
+            let token = keys.sign(&ann(), token_ends).expect("it signs");
+            let shown = keys.identify(&token).expect("it opens");
+            let ticket = keys.sign_ticket(&shown, session, Duration::from_mins(1));
+            let (by_ticket, ..) = keys.open_ticket(&ticket.expect("it signs")).expect("it opens");
+            assert_eq!(by_ticket.until, shown.until);
+            let sandbox = keys.sign_sandbox(&by_ticket, session, day).expect("it signs");
+            let claims = keys.verify(&sandbox, "sandbox").expect("it opens");
+            Duration::from_secs(claims.exp - claims.iat)
+        };
+        assert!(becomes(Duration::from_mins(2)) <= Duration::from_mins(2));
+        assert_eq!(becomes(2 * day), day);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod sign_in;
 use std::{
     future::{Ready, ready},
     net::IpAddr,
+    time::Duration,
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, http::header, web};
@@ -25,6 +26,9 @@ pub struct Identity {
     pub role: Role,
     /// The one session that it opens, for the roles `viewer` and `editor`.
     pub session: Option<SessionId>,
+    /// When the token that was shown ends, in seconds since 1970; none for those that the configuration names.
+    #[serde(skip)]
+    pub until: Option<u64>,
 }
 
 /// What a request needs.
@@ -35,6 +39,13 @@ pub enum Need {
 }
 
 impl Identity {
+    /// So long, and no longer than what was shown.
+    pub fn at_most(&self, lifetime: Duration) -> Duration {
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        let left = self.until.map(|until| Duration::from_secs(until.saturating_sub(now)));
+        left.map_or(lifetime, |left| left.min(lifetime))
+    }
+
     /// Whether this caller may make sessions.
     pub fn may_create(&self) -> Result<(), ApiError> {
         match self.role {
@@ -130,7 +141,7 @@ mod tests {
     use super::*;
 
     fn identity(role: Role, session: Option<SessionId>) -> Identity {
-        Identity { subject: "ann".into(), role, session }
+        Identity { subject: "ann".into(), role, session, until: None }
     }
 
     #[test]

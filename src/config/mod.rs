@@ -391,6 +391,8 @@ impl Config {
         self.check_exposure(&mut check);
         faults.extend(self.plugin_faults());
         faults.extend(self.proxy_faults());
+        faults.extend(self.sandbox.terminals.faults());
+        faults.extend(self.sandbox.watch.faults());
         faults.extend(self.docker_faults());
         faults.extend(self.image_faults());
         faults

@@ -5,6 +5,24 @@ use hyper::http::Uri;
 use super::Config;
 use crate::proxy::{outside::Net, settings::ProxySettings};
 
+/// Most tunnels that a runner keeps open at a time.
+const MOST_CONNECTIONS: usize = 512;
+
+/// An address's scheme, host and port. None: it is none of ours.
+fn origin(url: &str) -> Option<(String, String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let scheme = uri.scheme_str()?.to_ascii_lowercase();
+    let host = uri.host()?.trim_end_matches('.').to_ascii_lowercase();
+    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+    Some((scheme, host, port))
+}
+
+/// Whether a host is this domain, or a name below it.
+fn is_within(host: &str, domain: &str) -> bool {
+    let above = host.strip_suffix(&domain.to_ascii_lowercase());
+    !domain.is_empty() && above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
 impl Config {
     /// The proxy's part, once the ports of both listeners are known. `withheld`: those of them that sandboxes
     /// reach.
@@ -67,6 +85,22 @@ impl Config {
                 &format!("server.{key}: an address like https://host is expected"),
             );
         }
+        let is_bare = |url: &str| url.parse::<Uri>().is_ok_and(|uri| uri.path() == "/");
+        check(
+            !is_url(&server.control_url) || is_bare(&server.control_url),
+            "server.control_url: an origin without a path is expected",
+        );
+        let control = origin(&server.control_url);
+        check(
+            control.is_none() || control != origin(&server.sandbox_url),
+            "server.sandbox_url: must be another origin than server.control_url, or what runs in \
+             sandboxes acts as whoever is signed in",
+        );
+        check(
+            !control.is_some_and(|(_, host, _)| is_within(&host, &server.sandbox_domain)),
+            "server.sandbox_domain: must not hold the host of server.control_url, or sandboxes set \
+             cookies for it",
+        );
         let is_label = |label: &str| {
             !label.is_empty()
                 && label.len() <= 63
@@ -83,7 +117,11 @@ impl Config {
                 &format!("server.trusted_proxies: {net} is no address, nor one with a length"),
             );
         }
-        check(proxy.max_connections > 0, "proxy.max_connections: must be at least 1");
+        check(
+            (1..=MOST_CONNECTIONS).contains(&proxy.max_connections),
+            &format!("proxy.max_connections: from 1 to {MOST_CONNECTIONS}"),
+        );
+        check(!proxy.ignored_ports.contains(&0), "proxy.ignored_ports: a port is at least 1");
         let header = proxy.max_header.0;
         check((8 * 1024..=1024 * 1024).contains(&header), "proxy.max_header: from 8KiB to 1MiB");
         let every = proxy.find_ports_every.0;
@@ -92,5 +130,73 @@ impl Config {
             "proxy.find_ports_every: 0s, or at least 100ms",
         );
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{
+        Config,
+        load::{Overrides, load},
+    };
+
+    fn faults(change: impl FnOnce(&mut Config)) -> Vec<String> {
+        let mut config = load(None, &Overrides::default()).expect("the default");
+        change(&mut config);
+        config.faults()
+    }
+
+    #[test]
+    fn sandbox_content_is_never_on_the_control_pages_origin() {
+        let told = |control: &str, sandbox: &str, domain: &str| {
+            faults(|config| {
+                config.server.control_url = control.into();
+                config.server.sandbox_url = sandbox.into();
+                config.server.sandbox_domain = domain.into();
+            })
+        };
+        for (control, sandbox, domain, key) in [
+            ("https://h.example", "https://h.example", "", "server.sandbox_url"),
+            ("https://h.example/", "https://H.example:443/x", "", "server.sandbox_url"),
+            ("https://h.example", "", "h.example", "server.sandbox_domain"),
+            ("https://h.example", "", "Example", "server.sandbox_domain"),
+            ("https://h.example/x", "", "", "server.control_url"),
+        ] {
+            let told = told(control, sandbox, domain);
+            assert!(told.len() == 1 && told[0].starts_with(key), "{control} {sandbox}: {told:?}");
+        }
+        for (control, sandbox, domain) in [
+            ("", "", ""),
+            ("https://h.example", "https://h.example:3001/x", "box.h.example"),
+            ("https://h.example", "https://s.example", "box.example"),
+            ("https://abox.example", "", "box.example"),
+        ] {
+            assert_eq!(told(control, sandbox, domain), [""; 0], "{control} {sandbox} {domain}");
+        }
+    }
+
+    #[test]
+    fn what_no_runner_can_keep_is_a_fault() {
+        type Change = fn(&mut Config);
+        let cases: [(Change, &str); 8] = [
+            (|it| it.proxy.max_connections = 0, "proxy.max_connections"),
+            (|it| it.proxy.max_connections = usize::MAX, "proxy.max_connections"),
+            (|it| it.proxy.ignored_ports = vec![80, 0], "proxy.ignored_ports"),
+            (|it| it.sandbox.terminals.max = 0, "sandbox.terminals.max"),
+            (|it| it.sandbox.terminals.max = 100_000, "sandbox.terminals.max"),
+            (|it| it.sandbox.watch.max_entries = 0, "sandbox.watch.max_entries"),
+            (
+                |it| it.sandbox.watch.poll_every.0 = std::time::Duration::ZERO,
+                "sandbox.watch.poll_every",
+            ),
+            (
+                |it| it.sandbox.terminals.grace.0 = std::time::Duration::from_hours(1),
+                "sandbox.terminals.grace",
+            ),
+        ];
+        for (change, key) in cases {
+            let told = faults(change);
+            assert!(told.len() == 1 && told[0].starts_with(key), "{key}: {told:?}");
+        }
     }
 }

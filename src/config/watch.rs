@@ -29,6 +29,18 @@ impl Watch {
             linger_ms: millis(self.linger),
         }
     }
+
+    /// What is wrong with it.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.max_entries == 0 {
+            faults.push("sandbox.watch.max_entries: must be at least 1".to_owned());
+        }
+        if self.poll_every.0.as_millis() < 10 {
+            faults.push("sandbox.watch.poll_every: at least 10ms".to_owned());
+        }
+        faults
+    }
 }
 
 #[cfg(test)]

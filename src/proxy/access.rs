@@ -10,7 +10,11 @@ use actix_web::http::StatusCode;
 use hyper::{HeaderMap, Method, header};
 use tokio::time::Instant;
 
-use super::{address::Target, cookies, crossing, outside::Outside};
+use super::{
+    address::{Form, Target},
+    cookies, crossing,
+    outside::Outside,
+};
 use crate::{
     auth::{COOKIE, Identity, Need},
     error::ApiError,
@@ -21,15 +25,27 @@ use crate::{
 pub const SANDBOX_COOKIE: &str = "staithe_sandbox";
 /// The parameter that carries a ticket.
 pub const TICKET: &str = "staithe_ticket";
+/// How long the cookie opens what the ticket opened, at most.
+const SANDBOX_TTL: Duration = Duration::from_hours(24);
 /// How long a ticket works, when it isn't used.
 pub const TICKET_TTL: Duration = Duration::from_mins(1);
+
+/// What a caller showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Header,
+    /// The cookie of the control pages, which opens all that its user may open.
+    SignIn,
+    /// The cookie of this session alone.
+    Sandbox,
+}
 
 /// A caller who may go on.
 #[derive(Debug)]
 pub struct Caller {
     pub identity: Identity,
-    /// Whether `Authorization` was ours: then it stays here.
-    pub by_header: bool,
+    /// By what; where `Authorization` was ours, it stays here.
+    pub shown: Shown,
     /// Whether it is not ours but the program's.
     pub keep_authorization: bool,
 }
@@ -60,11 +76,29 @@ pub fn check(
     let proxy = &front.settings.proxy;
     let need = if proxy.viewers { Need::Read } else { Need::Write };
     front.authorize(&caller.identity, need, target.session)?;
-    if !caller.by_header {
-        crossing::allow(method, headers, outside, target)
-            .map_err(|why| ApiError::denied(StatusCode::FORBIDDEN, "proxy.foreign_page", why))?;
+    let foreign = |why| ApiError::denied(StatusCode::FORBIDDEN, "proxy.foreign_page", why);
+    if caller.shown != Shown::Header {
+        crossing::allow(method, headers, outside, target).map_err(foreign)?;
+    }
+    if caller.shown == Shown::SignIn && target.form != Form::Host {
+        crossing::allow_sign_in(method, headers).map_err(foreign)?;
     }
     Ok(caller)
+}
+
+/// The cookie that a page by path uses from now on in place of the sign-in: it is sent for its own session only.
+pub fn exchanged(
+    front: &Front,
+    caller: &Caller,
+    headers: &HeaderMap,
+    outside: &Outside,
+    target: &Target,
+) -> Option<String> {
+    let is_due =
+        caller.shown == Shown::SignIn && target.form != Form::Host && crossing::navigates(headers);
+    // As long as the sign-in: a page out of the browser's store asks for no other.
+    let lifetime = front.settings.sign_in_ttl;
+    is_due.then(|| sandbox_cookie(front, &caller.identity, outside, target, lifetime)).flatten()
 }
 
 fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Caller, ApiError> {
@@ -78,7 +112,7 @@ fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Calle
     let mut keep_authorization = true;
     match shown {
         Some(Ok(identity)) => {
-            return Ok(Caller { identity, by_header: true, keep_authorization: false });
+            return Ok(Caller { identity, shown: Shown::Header, keep_authorization: false });
         }
         Some(Err(error)) => {
             keep_authorization = error.code != "auth.expired_token";
@@ -86,15 +120,20 @@ fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Calle
         }
         None => {}
     }
-    let by_cookie = |identity| Caller { identity, by_header: false, keep_authorization };
+    let by_cookie = |identity, shown| Caller { identity, shown, keep_authorization };
     if let Some(token) = cookies::value(headers, SANDBOX_COOKIE)
         && let Ok((identity, session)) = front.keys.open_sandbox(token)
         && session == target.session
     {
-        return Ok(by_cookie(identity));
+        return Ok(by_cookie(identity, Shown::Sandbox));
+    }
+    if cookies::values(headers, COOKIE).nth(1).is_some() {
+        // A page of a sandbox can set one, for a path.
+        let detail = "two sign-ins came along; remove this site's cookies and sign in again";
+        return Err(ApiError::bad_request("auth.ambiguous", detail));
     }
     match cookies::value(headers, COOKIE).map(|token| front.keys.identify(token)) {
-        Some(Ok(identity)) => Ok(by_cookie(identity)),
+        Some(Ok(identity)) => Ok(by_cookie(identity, Shown::SignIn)),
         Some(Err(error)) => Err(error),
         None => Err(denied),
     }
@@ -125,8 +164,19 @@ pub fn redeem(
     if session != target.session || !used.first_use(id) {
         return None;
     }
-    let lifetime = front.settings.sign_in_ttl;
-    let token = front.keys.sign_sandbox(&identity, session, lifetime).ok()?;
+    sandbox_cookie(front, &identity, outside, target, SANDBOX_TTL.min(front.settings.sign_in_ttl))
+}
+
+/// The cookie that opens this session's ports, for so long and no longer than what the caller showed.
+fn sandbox_cookie(
+    front: &Front,
+    identity: &Identity,
+    outside: &Outside,
+    target: &Target,
+    lifetime: Duration,
+) -> Option<String> {
+    let lifetime = identity.at_most(lifetime);
+    let token = front.keys.sign_sandbox(identity, target.session, lifetime).ok()?;
     let path = format!("{}{}/", outside.prefix, target.session_path);
     let secure = if outside.proto == "https" { "; Secure" } else { "" };
     let seconds = lifetime.as_secs();

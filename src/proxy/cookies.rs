@@ -20,12 +20,16 @@ pub fn is_ours(name: &[u8]) -> bool {
 
 /// The value of the first cookie of this name.
 pub fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    values(headers, name).next()
+}
+
+/// The values of all cookies of this name.
+pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     let all = headers.get_all(header::COOKIE).iter().flat_map(|value| pairs(value.as_bytes()));
-    let found = all.filter_map(|pair| {
+    all.filter_map(move |pair| {
         let (key, value) = split(pair);
         (key == name.as_bytes()).then(|| std::str::from_utf8(value?).ok()).flatten()
-    });
-    found.into_iter().next()
+    })
 }
 
 fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -45,6 +45,27 @@ pub fn allow(
     }
 }
 
+/// Whether this leads a browser to a page.
+pub fn navigates(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate")
+}
+
+/// Whether the sign-in itself may open a port by path. A browser that tells who asks has to be led there, and not by
+/// a page of this origin, which may be another session's: what the page asks for then comes with its own session's
+/// cookie. Says why not.
+pub fn allow_sign_in(method: &Method, headers: &HeaderMap) -> Result<(), &'static str> {
+    let site = headers.get("sec-fetch-site");
+    if site.is_none() && !headers.contains_key("sec-fetch-mode") {
+        return Ok(()); // no browser of today, or one that was not asked by https or on loopback
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let led = reads && navigates(headers) && !headers.contains_key(header::UPGRADE);
+    if led && site.is_none_or(|site| site != "same-origin") {
+        return Ok(());
+    }
+    Err("open this port from the control pages, or by its address")
+}
+
 fn authority(url: &str) -> Option<String> {
     Some(url.parse::<Uri>().ok()?.authority()?.as_str().to_owned())
 }
@@ -95,6 +116,31 @@ mod tests {
         assert!(allowed(&Method::POST, &[own, ("referer", &here)]));
         assert!(allowed(&Method::GET, &[own, ("upgrade", "websocket")]));
         assert!(allowed(&Method::DELETE, &[("sec-fetch-site", "same-origin")]));
+    }
+
+    #[test]
+    fn the_sign_in_opens_a_page_and_nothing_that_a_page_asks_for() {
+        let allowed = |method: Method, headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            allow_sign_in(&method, &map).is_ok()
+        };
+        let led = ("sec-fetch-mode", "navigate");
+        assert!(allowed(Method::GET, &[]) && allowed(Method::POST, &[("origin", "http://x")]));
+        for site in ["none", "same-site", "cross-site"] {
+            assert!(allowed(Method::GET, &[led, ("sec-fetch-site", site)]), "{site}");
+        }
+        assert!(!allowed(Method::GET, &[led, ("sec-fetch-site", "same-origin")]));
+        assert!(!allowed(Method::POST, &[led, ("sec-fetch-site", "none")]));
+        for mode in ["cors", "no-cors", "same-origin", "websocket"] {
+            for site in ["none", "same-origin"] {
+                let headers = [("sec-fetch-mode", mode), ("sec-fetch-site", site)];
+                assert!(!allowed(Method::GET, &headers), "{mode} {site}");
+            }
+        }
+        assert!(!allowed(Method::GET, &[("sec-fetch-site", "same-origin")]));
     }
 
     #[test]

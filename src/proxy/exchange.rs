@@ -21,7 +21,7 @@ use staithe_actors::{
         Runtime,
         messages::{GetLine, GetPlugins},
     },
-    session::messages::GetRuntime,
+    session::messages::{GetRuntime, PeekRuntime},
 };
 use staithe_protocol::Phase;
 use tokio::{
@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use super::{
-    access::Caller,
+    access::{self, Caller},
     address::{Form, Target},
     heads,
     location::Place,
@@ -38,7 +38,7 @@ use super::{
     settings::ProxySettings,
     stream::{Answer, Carried, Connection, Pulse, Question, copy_both_ways},
 };
-use crate::error::ApiError;
+use crate::{error::ApiError, in_use::InUse};
 
 /// A body that is sent to a browser.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -62,8 +62,13 @@ async fn line(visit: &Visit<'_>) -> Result<(Link, Addr<Runtime>), ApiError> {
     let deadline = Instant::now() + visit.settings.wake_wait;
     let mut snapshot = visit.session.snapshot.clone();
     loop {
-        // This wakes it, and counts as use.
-        let runtime = mail::ask(&visit.session.addr, GetRuntime).await?;
+        // One that is awake is used when its program is reached: a page that waits for one that never comes
+        // must not keep it awake.
+        let runtime = if snapshot.borrow().phase.phase == Phase::Ready {
+            mail::ask(&visit.session.addr, PeekRuntime).await?
+        } else {
+            mail::ask(&visit.session.addr, GetRuntime).await?
+        };
         if let Ok(link) = mail::ask(&runtime, GetLine).await? {
             return Ok((link, runtime));
         }
@@ -133,12 +138,13 @@ fn late(detail: &str) -> ApiError {
 pub async fn exchange(
     visit: Visit<'_>,
     mut request: Request<Incoming>,
-    carried: Carried,
+    mut carried: Carried,
 ) -> Result<Response<Body>, ApiError> {
     let (link, runtime) = line(&visit).await?;
     let target = as_served(&runtime, visit.target).await?;
     let visit = Visit { target: &target, ..visit };
     let tunnel = tunnel(&visit, link).await?;
+    carried.begins();
     let mut client = http1::Builder::new();
     let handshake = client
         .max_buf_size(visit.settings.max_header.max(64 * 1024))
@@ -177,7 +183,17 @@ pub async fn exchange(
     }
 }
 
+/// Whether a request ended because its own body stood still.
+fn stalled(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|it| it.downcast_ref::<io::Error>());
+    error.is_user() && source.is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
+}
+
 fn broken(error: &hyper::Error) -> ApiError {
+    if stalled(error) {
+        let detail = "the request's body stood still for too long";
+        return ApiError::denied(Status::REQUEST_TIMEOUT, "proxy.stalled", detail);
+    }
     let detail = if error.is_parse() || error.is_parse_too_large() {
         "the program's answer can't be understood, or its headers are too large"
     } else {
@@ -197,10 +213,13 @@ fn inward(
     let (parts, body) = request.into_parts();
     let malformed =
         |error: hyper::http::Error| ApiError::bad_request("request.malformed_path", error);
-    let path = match parts.uri.query() {
-        Some(query) => format!("{}?{query}", visit.target.path),
-        None => visit.target.path.clone(),
-    };
+    // A ticket is ours, also where it was not taken.
+    let query = parts.uri.query().map(|query| match access::ticket(query) {
+        Some((_, rest)) if rest.is_empty() => String::new(),
+        Some((_, rest)) => format!("?{rest}"),
+        None => format!("?{query}"),
+    });
+    let path = format!("{}{}", visit.target.path, query.unwrap_or_default());
     let keep = visit.caller.keep_authorization;
     let mut headers = heads::inward(&parts.headers, visit.outside, visit.target, keep);
     let waits = heads::waits_for_continue(&headers) && !body.is_end_stream();
@@ -219,7 +238,8 @@ fn inward(
     }
     let (asks, asked) = oneshot::channel();
     let idle = visit.settings.idle_timeout;
-    let body = Question::new(body, idle, pulse.clone(), waits.then_some(asked));
+    let in_use = InUse::new(visit.session.addr.clone());
+    let body = Question::new(body, idle, pulse.clone(), in_use, waits.then_some(asked));
     let mut inward =
         Request::builder().method(parts.method).uri(path).body(body).map_err(malformed)?;
     *inward.headers_mut() = headers;

@@ -137,10 +137,13 @@ pub fn inward(
 /// A program's headers as the browser gets them. `ancestors`: who may show it in a frame.
 pub fn outward(headers: &HeaderMap, place: &Place<'_>, ancestors: &str) -> HeaderMap {
     let named = named_by_connection(headers);
+    // Chunks that were read say how long the body is; a length beside them was never looked at.
+    let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let mut outward = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
         let drop = is_one_of(&HOP_BY_HOP, name)
             || is_one_of(&REACHES_BEYOND, name)
+            || (is_chunked && *name == header::CONTENT_LENGTH)
             || named.iter().any(|it| it == name.as_str());
         if drop {
             continue;
@@ -161,18 +164,17 @@ pub fn outward(headers: &HeaderMap, place: &Place<'_>, ancestors: &str) -> Heade
 
 fn one_outward(name: &HeaderName, value: &HeaderValue, place: &Place<'_>) -> Option<HeaderValue> {
     let rewritten = |new: Option<String>| match new {
-        Some(new) => HeaderValue::from_str(&new).ok(),
+        Some(new) => from_text(&new),
         None => Some(value.clone()),
     };
-    let text = value.to_str().ok();
     match name {
         &header::SET_COOKIE => cookies::outward(value, place),
-        &header::LOCATION | &header::CONTENT_LOCATION => rewritten(place.location(text?)),
-        &header::REFRESH => rewritten(place.refresh(text?)),
-        &header::CONTENT_SECURITY_POLICY => without_ancestors(text?),
+        &header::LOCATION | &header::CONTENT_LOCATION => rewritten(place.location(&text(value))),
+        &header::REFRESH => rewritten(place.refresh(&text(value))),
+        &header::CONTENT_SECURITY_POLICY => without_ancestors(&text(value)),
         name if *name == SERVICE_WORKER_ALLOWED => {
             // Only a path from the top can be seen to be below the prefix.
-            let path = text?.trim();
+            let path = value.to_str().ok()?.trim();
             let climbs = path.contains("..") || path.contains('%') || path.contains('\\');
             if !path.starts_with('/') || path.starts_with("//") || climbs {
                 return None;
@@ -188,6 +190,16 @@ fn one_outward(name: &HeaderName, value: &HeaderValue, place: &Place<'_>) -> Opt
     }
 }
 
+/// A value in which each byte is one character, so that none is lost on the way to and fro.
+fn text(value: &HeaderValue) -> String {
+    value.as_bytes().iter().copied().map(char::from).collect()
+}
+
+fn from_text(text: &str) -> Option<HeaderValue> {
+    let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+    HeaderValue::from_bytes(&bytes.ok()?).ok()
+}
+
 /// A policy without what it says of frames: that is said by us. Nothing when it says nothing else.
 fn without_ancestors(policies: &str) -> Option<HeaderValue> {
     let is_other = |directive: &&str| {
@@ -197,9 +209,9 @@ fn without_ancestors(policies: &str) -> Option<HeaderValue> {
     let policies: Vec<String> = policies
         .split(',')
         .map(|policy| policy.split(';').filter(is_other).collect::<Vec<_>>().join(";"))
-        .filter(|policy| !policy.trim().is_empty())
+        .filter(|policy| !policy.trim_ascii().is_empty())
         .collect();
-    if policies.is_empty() { None } else { HeaderValue::from_str(policies.join(",").trim()).ok() }
+    if policies.is_empty() { None } else { from_text(policies.join(",").trim_ascii()) }
 }
 
 #[cfg(test)]
@@ -322,6 +334,37 @@ mod tests {
             csp(&["default-src 'self'; Frame-Ancestors 'self'; img-src *, script-src x"]),
             ["default-src 'self'; img-src *, script-src x".to_owned(), ours]
         );
+    }
+
+    #[test]
+    fn bytes_beyond_ascii_are_kept() {
+        let latin = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
+        let place =
+            Place { host: "box:3001", outer: "", prefix: "/s/x/p/80", port: 80, whole: false };
+        for (name, given, expected) in [
+            ("location", "/ü?à".as_bytes(), "/s/x/p/80/ü?à".as_bytes()),
+            ("location", "http://box:3001/ü".as_bytes(), "/s/x/p/80/ü".as_bytes()),
+            ("location", b"/\xfc", b"/s/x/p/80/\xfc"),
+            ("location", "ü".as_bytes(), "ü".as_bytes()),
+            ("refresh", "1; url=/à".as_bytes(), "1; url=/s/x/p/80/à".as_bytes()),
+            (
+                "content-security-policy",
+                "default-src x; frame-ancestors 'none'; report-uri /à".as_bytes(),
+                "default-src x; report-uri /à".as_bytes(),
+            ),
+        ] {
+            let mut given_map = HeaderMap::new();
+            given_map.insert(name, latin(given));
+            let told = outward(&given_map, &place, "'self'");
+            assert_eq!(told.get(name), Some(&latin(expected)), "{name}");
+        }
+    }
+
+    #[test]
+    fn chunks_count_and_a_length_beside_them_is_cut() {
+        let told = outside(&[("transfer-encoding", "chunked"), ("content-length", "2")]);
+        assert!(!told.contains_key("content-length") && !told.contains_key("transfer-encoding"));
+        assert_eq!(outside(&[("content-length", "2")]).get("content-length").unwrap(), "2");
     }
 
     #[test]

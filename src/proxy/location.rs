@@ -51,7 +51,7 @@ impl Place<'_> {
     pub fn refresh(&self, value: &str) -> Option<String> {
         let at = value.to_ascii_lowercase().find("url=")? + 4;
         let (before, url) = value.split_at(at);
-        let bare = url.trim().trim_matches(['"', '\'']);
+        let bare = url.trim_ascii().trim_matches(['"', '\'']);
         Some(format!("{before}{}", self.location(bare)?))
     }
 

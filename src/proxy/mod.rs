@@ -19,6 +19,7 @@ pub mod outside;
 pub mod pages;
 pub mod settings;
 pub mod stream;
+pub mod waiting;
 
 use std::{
     collections::HashMap,
@@ -30,21 +31,28 @@ use std::{
 };
 
 use actix_web::{http::StatusCode as Status, web};
-use hyper::{Method, Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Method, Request, Response,
+    body::Incoming,
+    header::{self, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use staithe_protocol::SessionId;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use self::{
-    access::{Used, check, redeem, ticket},
+    access::{Caller, Used, check, exchanged, redeem, ticket},
     address::{Found, Target, find},
     exchange::{Body, MOST_HEADERS, Visit, exchange, withheld},
     outside::Outside,
     stream::Carried,
+    waiting::Waiting,
 };
 use crate::{auth::Need, boot::watch_connection, error::ApiError, front::Front};
 
@@ -61,6 +69,7 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Proxy {
     front: web::Data<Front>,
     used: Used,
+    waiting: Mutex<Waiting>,
     places: Mutex<HashMap<SessionId, Arc<Semaphore>>>,
 }
 
@@ -87,7 +96,8 @@ pub fn start(
 async fn serve(front: web::Data<Front>, listener: std::net::TcpListener) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut draining = front.draining.subscribe();
-    let proxy = Arc::new(Proxy { front, used: Used::default(), places: Mutex::default() });
+    let (used, waiting, places) = (Used::default(), Mutex::default(), Mutex::default());
+    let proxy = Arc::new(Proxy { front, used, waiting, places });
     let clients = Arc::new(Semaphore::new(MOST_CLIENTS));
     loop {
         let (stream, peer) = tokio::select! {
@@ -159,15 +169,33 @@ impl Proxy {
     async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Response<Body> {
         let headers = request.headers().clone();
         let outside = Outside::of(&headers, peer, &self.front.settings.proxy.trusted);
+        let mut refreshes = true;
+        let mut cookie = None;
         let response = match self.understand(outside.clone(), &request) {
-            Ok(Meaning::Carry(outside, target)) => self.carry(&outside, &target, request).await,
+            Ok(Meaning::Carry(outside, target)) => {
+                let carried = match self.caller(&outside, &target, &request) {
+                    Ok(caller) => {
+                        cookie = exchanged(&self.front, &caller, &headers, &outside, &target);
+                        self.carry(&outside, &target, &caller, request).await
+                    }
+                    Err(error) => Err(error),
+                };
+                if carried.as_ref().is_err_and(|error| error.code == "proxy.nothing_listens") {
+                    let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    refreshes = waiting.goes_on(target.session, target.port, Instant::now());
+                }
+                carried
+            }
             Ok(Meaning::Say(response)) => Ok(response),
             Err(error) => Err(error),
         };
-        let response = response.unwrap_or_else(|error| {
+        let mut response = response.unwrap_or_else(|error| {
             tracing::debug!(code = error.code, "a request to a sandbox was refused");
-            pages::refuse(&self.front, &headers, outside.as_ref(), &error)
+            pages::refuse(&self.front, &headers, outside.as_ref(), &error, refreshes)
         });
+        if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
         let class = match response.status().as_u16() {
             100..200 => "1xx",
             200..300 => "2xx",
@@ -222,15 +250,25 @@ impl Proxy {
         Ok(Meaning::Carry(outside, target))
     }
 
+    fn caller(
+        &self,
+        outside: &Outside,
+        target: &Target,
+        request: &Request<Incoming>,
+    ) -> Result<Caller, ApiError> {
+        let front = &self.front;
+        check(front, request.method(), request.headers(), outside, target)
+            .or_else(|error| front.guard.admit_stranger(outside.client).and(Err(error)))
+    }
+
     async fn carry(
         &self,
         outside: &Outside,
         target: &Target,
+        caller: &Caller,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, ApiError> {
         let front = &self.front;
-        let caller = check(front, request.method(), request.headers(), outside, target)
-            .or_else(|error| front.guard.admit_stranger(outside.client).and(Err(error)))?;
         let settings = &front.settings.proxy;
         if settings.withheld.contains(&target.port) {
             return Err(withheld());
@@ -239,7 +277,7 @@ impl Proxy {
         let need = if settings.viewers { Need::Read } else { Need::Write };
         let session = front.open(&caller.identity, need, target.session).await?;
         let carried = Carried::new(session.addr.clone(), place);
-        let visit = Visit { settings, outside, target, caller: &caller, session: &session };
+        let visit = Visit { settings, outside, target, caller, session: &session };
         exchange(visit, request, carried).await
     }
 

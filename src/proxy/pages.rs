@@ -37,12 +37,13 @@ pub fn redirect(path: &str, query: &str, cookie: Option<&str>) -> Response<Body>
     response
 }
 
-/// Says why not, in the form that the caller reads.
+/// Says why not, in the form that the caller reads. `refreshes`: a page may ask again by itself.
 pub fn refuse(
     front: &Front,
     headers: &HeaderMap,
     outside: Option<&Outside>,
     error: &ApiError,
+    refreshes: bool,
 ) -> Response<Body> {
     let status =
         StatusCode::from_u16(error.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -50,7 +51,8 @@ pub fn refuse(
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
-    let page = outside.filter(|_| is_navigation).and_then(|it| page(front, headers, it, error));
+    let page =
+        outside.filter(|_| is_navigation).and_then(|it| page(front, headers, it, error, refreshes));
     let is_page = page.is_some();
     let body = page.unwrap_or_else(|| serde_json::to_string(&error.problem()).unwrap_or_default());
     let mut response = answer(status, Bytes::from(body));
@@ -77,7 +79,13 @@ pub fn refuse(
     response
 }
 
-fn page(front: &Front, headers: &HeaderMap, outside: &Outside, error: &ApiError) -> Option<String> {
+fn page(
+    front: &Front,
+    headers: &HeaderMap,
+    outside: &Outside,
+    error: &ApiError,
+    refreshes: bool,
+) -> Option<String> {
     let accepted = headers.get(ACCEPT_LANGUAGE.as_str()).and_then(|value| value.to_str().ok());
     let lang = accepted.and_then(preferred).unwrap_or(LANGUAGES[0]);
     let kind = match error.code {
@@ -93,7 +101,7 @@ fn page(front: &Front, headers: &HeaderMap, outside: &Outside, error: &ApiError)
         kind,
         detail: &error.detail,
         code: error.code,
-        refresh: matches!(kind, "nothing" | "waking"),
+        refresh: refreshes && matches!(kind, "nothing" | "waking"),
         control_url: front.settings.proxy.control_origin(outside),
     };
     let context = tera::Context::from_serialize(&view).ok()?;

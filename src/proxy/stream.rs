@@ -16,7 +16,7 @@ use std::{
 use actix::Addr;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use staithe_actors::{mail, session::Session, session::messages::TouchSession};
+use staithe_actors::session::Session;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{OwnedSemaphorePermit, oneshot},
@@ -24,8 +24,8 @@ use tokio::{
     time::{Instant, Sleep, sleep, timeout},
 };
 
-/// Between two words that a session is in use.
-const TOUCH: Duration = Duration::from_secs(10);
+use crate::in_use::InUse;
+
 /// Bytes that are copied at a time.
 const PIECE: usize = 16 * 1024;
 /// How long a program may take to say whether it wants a body, before it gets it unasked.
@@ -33,15 +33,19 @@ const CONTINUE: Duration = Duration::from_secs(1);
 
 /// What is kept while something is carried.
 pub struct Carried {
-    session: Addr<Session>,
-    touched: Instant,
+    in_use: InUse,
     _place: OwnedSemaphorePermit,
 }
 
 impl Carried {
     pub fn new(session: Addr<Session>, place: OwnedSemaphorePermit) -> Self {
         metrics::gauge!("staithe_proxy_open").increment(1.0);
-        Self { session, touched: Instant::now(), _place: place }
+        Self { in_use: InUse::new(session), _place: place }
+    }
+
+    /// The program is there: now it is used, and not before.
+    pub fn begins(&mut self) {
+        self.in_use.say();
     }
 
     /// Bytes went one way.
@@ -49,12 +53,7 @@ impl Carried {
         let direction = if inward { "in" } else { "out" };
         metrics::counter!("staithe_proxy_bytes_total", "direction" => direction)
             .increment(bytes as u64);
-        if self.touched.elapsed() >= TOUCH {
-            self.touched = Instant::now();
-            // In the mailbox when this returns; nobody waits for the answer.
-            let touched = mail::ask(&self.session, TouchSession);
-            tokio::spawn(async move { touched.await.ok() });
-        }
+        self.in_use.moved();
     }
 }
 
@@ -189,6 +188,7 @@ pub struct Question {
     body: Incoming,
     idle: Idle,
     pulse: Pulse,
+    in_use: InUse,
     /// Where the client waits to be asked for it: until the program asks, or for a moment.
     gate: Option<(oneshot::Receiver<()>, Pin<Box<Sleep>>)>,
     /// It is not wanted any more.
@@ -200,13 +200,14 @@ impl Question {
         body: Incoming,
         idle: Option<Duration>,
         pulse: Pulse,
+        in_use: InUse,
         wanted: Option<oneshot::Receiver<()>>,
     ) -> Self {
         if body.is_end_stream() {
             pulse.sent.store(true, Ordering::Release);
         }
         let gate = wanted.map(|wanted| (wanted, Box::pin(sleep(CONTINUE))));
-        Self { body, idle: Idle::new(idle), pulse, gate, refused: false }
+        Self { body, idle: Idle::new(idle), pulse, in_use, gate, refused: false }
     }
 }
 
@@ -237,6 +238,7 @@ impl Body for Question {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.moved();
                 self.pulse.beat();
+                self.in_use.moved();
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
                 metrics::counter!("staithe_proxy_bytes_total", "direction" => "in")
                     .increment(bytes);

@@ -53,7 +53,7 @@ pub async fn get(
         return Err(refusal(reply).await);
     }
     let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("workspace");
-    Ok(relay(reply, mime, Some(format!("{name}.{format}"))))
+    Ok(relay(reply, &session, mime, Some(format!("{name}.{format}"))))
 }
 
 /// `PUT …?format=zip|tar|tar.zst&on_conflict=fail|overwrite|skip`: the body is unpacked into the folder,
@@ -79,7 +79,7 @@ pub async fn put(
         body::encode(on_conflict.as_deref().unwrap_or("fail")),
     );
     let upload = Upload { method: hyper::Method::PUT, address, headers: vec![origin()], limit };
-    let reply = upload.send(&line(&session).await?, &request, payload).await?;
+    let reply = upload.send(&session, &request, payload).await?;
     if reply.status() != 200 {
         return Err(refusal(reply).await);
     }

@@ -49,7 +49,7 @@ pub async fn search(
     if reply.status() != 200 {
         return Err(refusal::<SearchDenied>(reply).await);
     }
-    let mut response = files::relay(reply, "application/x-ndjson", None);
+    let mut response = files::relay(reply, &session, "application/x-ndjson", None);
     response.headers_mut().insert(UNBUFFERED, HeaderValue::from_static("no"));
     Ok(response)
 }
@@ -69,7 +69,7 @@ pub async fn git(
     if reply.status() != 200 {
         return Err(refusal::<GitDenied>(reply).await);
     }
-    Ok(files::relay(reply, "application/json", None))
+    Ok(files::relay(reply, &session, "application/json", None))
 }
 
 /// A runner's refusal with a code of its own.

@@ -128,5 +128,5 @@ pub async fn output(
         let detail = "the sandbox keeps no output of this event";
         return Err(ApiError::denied(StatusCode::NOT_FOUND, "output.not_found", detail));
     }
-    Ok(relay(reply, "text/plain; charset=utf-8", None))
+    Ok(relay(reply, &session, "text/plain; charset=utf-8", None))
 }

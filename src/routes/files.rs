@@ -21,6 +21,7 @@ use crate::{
     auth::{Identity, Need},
     error::ApiError,
     front::{Front, session_id},
+    in_use::InUse,
 };
 
 /// Largest answer of the runner to an upload.
@@ -121,7 +122,7 @@ pub async fn get(
         return Err(refusal(reply).await);
     }
     let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-    Ok(relay(reply, "application/octet-stream", download.then_some(name)))
+    Ok(relay(reply, &session, "application/octet-stream", download.then_some(name)))
 }
 
 /// Headers of a request that the runner is to see, as they are.
@@ -154,13 +155,12 @@ pub async fn put(
     let limit = front.settings.max_upload;
     allow_size(announced(&request), limit)?;
     let session = front.open(&identity, Need::Write, id).await?;
-    let line = line(&session).await?;
     let address =
         format!("/files/content?path={}&create_parents={}", body::encode(&path), parents != 0);
     let mut headers = conditions(&request);
     headers.push(origin());
     let upload = Upload { method: hyper::Method::PUT, address, headers, limit };
-    let reply = upload.send(&line, &request, payload).await?;
+    let reply = upload.send(&session, &request, payload).await?;
     if reply.status() != 200 {
         return Err(refusal(reply).await);
     }
@@ -205,10 +205,12 @@ impl Upload {
     /// Sends it. A body that is cut is cut for the runner, too.
     pub async fn send(
         self,
-        line: &Link,
+        session: &SessionHandle,
         request: &HttpRequest,
         mut payload: web::Payload,
     ) -> Result<Reply, ApiError> {
+        let line = line(session).await?;
+        let mut in_use = InUse::new(session.addr.clone());
         let Self { method, address, mut headers, limit } = self;
         if let Some(length) = announced(request) {
             headers.push(("Content-Length", length.to_string()));
@@ -222,6 +224,7 @@ impl Upload {
             while let Some(piece) = payload.next().await {
                 let Ok(piece) = piece else { return false };
                 total += piece.len() as u64;
+                in_use.moved();
                 if limit > 0 && total > limit {
                     return true;
                 }
@@ -311,8 +314,13 @@ pub async fn refusal(reply: Reply) -> ApiError {
     }
 }
 
-/// Passes a runner's bytes on, at the pace of whoever reads them.
-pub fn relay(reply: Reply, mime: &'static str, save_as: Option<String>) -> HttpResponse {
+/// Passes a runner's bytes on, at the pace of whoever reads them. The session is in use as long as they move.
+pub fn relay(
+    reply: Reply,
+    session: &SessionHandle,
+    mime: &'static str,
+    save_as: Option<String>,
+) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = HttpResponse::build(status);
     // Bytes as they are: a compressed copy would need a version of its own.
@@ -333,11 +341,11 @@ pub fn relay(reply: Reply, mime: &'static str, save_as: Option<String>) -> HttpR
         let disposition = format!("attachment; filename*=UTF-8''{}", body::encode(&name));
         response.insert_header((header::CONTENT_DISPOSITION, disposition));
     }
-    match reply.header("content-length").and_then(|length| length.parse().ok()) {
-        Some(length) => {
-            let body = actix_web::body::SizedStream::new(length, Box::pin(reply.into_stream()));
-            response.body(body)
-        }
-        None => response.streaming(Box::pin(reply.into_stream())),
+    let length = reply.header("content-length").and_then(|length| length.parse().ok());
+    let mut in_use = InUse::new(session.addr.clone());
+    let pieces = Box::pin(reply.into_stream().inspect(move |_| in_use.moved()));
+    match length {
+        Some(length) => response.body(actix_web::body::SizedStream::new(length, pieces)),
+        None => response.streaming(pieces),
     }
 }

@@ -160,7 +160,8 @@ fn session_token(
     id: SessionId,
     role: Role,
 ) -> Result<String, ApiError> {
-    let bearer = Identity { subject: identity.subject.clone(), role, session: Some(id) };
+    let subject = identity.subject.clone();
+    let bearer = Identity { subject, role, session: Some(id), until: None };
     front.keys.sign(&bearer, front.settings.session_token_ttl)
 }
 

@@ -11,7 +11,7 @@ use staithe_protocol::SessionId;
 
 use super::{
     body,
-    files::{Upload, allow_size, headers, line, origin, refusal},
+    files::{Upload, allow_size, headers, origin, refusal},
 };
 use crate::{
     auth::{Identity, Need},
@@ -99,7 +99,6 @@ async fn forward(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let session = front.open(identity, Need::Write, id).await?;
-    let line = line(&session).await?;
     let method = match *request.method() {
         Method::POST => hyper::Method::POST,
         Method::HEAD => hyper::Method::HEAD,
@@ -110,7 +109,7 @@ async fn forward(
     headers.push(origin());
     // Its length was looked at when it was made.
     let upload = Upload { method, address, headers, limit: 0 };
-    answer(id, upload.send(&line, request, payload).await?).await
+    answer(id, upload.send(&session, request, payload).await?).await
 }
 
 async fn answer(id: SessionId, reply: Reply) -> Result<HttpResponse, ApiError> {
@@ -121,13 +120,18 @@ async fn answer(id: SessionId, reply: Reply) -> Result<HttpResponse, ApiError> {
     let mut response = if status.is_success() {
         HttpResponse::build(status)
     } else {
+        let told_to_wait = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
         let mut error = refusal(reply).await;
         error.status = status;
+        error.retry_after = error.retry_after.or(told_to_wait);
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
         let problem = serde_json::to_vec(&error.problem());
         let problem = problem.map_err(|error| ApiError::failed("sandbox.refused", error))?;
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = error.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
         for header in told {
             response.insert_header(header);
         }

@@ -183,6 +183,15 @@ pub(crate) async fn an_early_answer(case: Case<'_>) {
     assert_eq!(whole(&mut wire).await, (413, "big".into()));
 }
 
+/// A program that says both: the chunks count, and none is cut off.
+pub(crate) async fn an_answer_with_a_length_beside_chunks(case: Case<'_>) {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n\
+                  b\r\nhello world\r\n0\r\n\r\n";
+    let (head, _, body) = case.relayed("GET /", &[], answer).await;
+    assert_eq!((head.status(), &body[..]), (200, &b"hello world"[..]));
+    assert_eq!(head.get("content-length"), None);
+}
+
 pub(crate) async fn a_cut_in_a_sized_answer(case: Case<'_>) {
     let origin = case.origin().await;
     let mut wire = case.ask(origin.port, "GET /", &[], "").await;

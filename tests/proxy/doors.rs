@@ -59,9 +59,26 @@ pub(crate) async fn a_page_of_another_origin(case: Case<'_>) {
     let (head, _) = case.told(81, "POST /", &[cookie]).await;
     assert_eq!(head.status(), 403, "a change without an origin");
     let led = [cookie, ("sec-fetch-site", "same-site"), ("sec-fetch-mode", "navigate")];
-    assert_eq!(case.relayed("GET /", &led, OK).await.0.status(), 200, "a link may lead here");
-    let own_page = [cookie, ("origin", own.as_str()), ("sec-fetch-site", "same-origin")];
-    assert_eq!(case.relayed("POST /", &own_page, OK).await.0.status(), 200);
+    let (head, ..) = case.relayed("GET /", &led, OK).await;
+    assert_eq!(head.status(), 200, "a link may lead here");
+    // From here on the page has a cookie of its session alone, and the sign-in opens nothing by itself.
+    let given = head.get("set-cookie").unwrap();
+    assert!(given.contains(&format!("; Path={}/s/{}/;", case.outer(), case.stage.id)), "{given}");
+    let both = format!("{}; {}", cookie.1, given.split(';').next().unwrap());
+    let site = ("sec-fetch-site", "same-origin");
+    for (method, mode) in [("POST", "cors"), ("GET", "no-cors"), ("GET", "navigate")] {
+        let line = format!("{method} /");
+        let asks = [("origin", own.as_str()), site, ("sec-fetch-mode", mode)];
+        let with = |cookie| [&[("cookie", cookie)][..], &asks].concat();
+        assert_eq!(case.told(81, &line, &with(cookie.1)).await.0.status(), 403, "{mode}");
+        let (head, asked, _) = case.relayed(&line, &with(&both), OK).await;
+        assert_eq!((head.status(), asked.get("cookie")), (200, None), "{mode}");
+        assert_eq!(head.get("set-cookie"), None);
+    }
+    let twice = format!("{0}; {0}", cookie.1);
+    let (head, body) = case.told(81, "GET /", &[("cookie", &twice)]).await;
+    assert_eq!(head.status(), 400);
+    assert!(body.contains("auth.ambiguous"), "{body}");
 }
 
 pub(crate) async fn nothing_listens_and_then_something_does(case: Case<'_>) {
@@ -312,6 +329,21 @@ pub(crate) async fn a_ticket_signs_in_once(case: Case<'_>) {
             case.host()
         );
         assert_eq!(case.raw(request).await.head().await.status(), 401);
+    }
+}
+
+/// Only a GET uses a ticket; no program ever sees one.
+pub(crate) async fn a_ticket_stays_here(case: Case<'_>) {
+    for (line, seen) in [
+        ("POST /a?staithe_ticket=x.y&b=%26", "/a?b=%26"),
+        ("HEAD /a?staithe_ticket=x.y", "/a"),
+        ("DELETE /a?b&staithe_ticket=x", "/a?b"),
+    ] {
+        let origin = case.origin().await;
+        let mut wire = case.ask(origin.port, line, &[], "").await;
+        let (asked, ..) = origin.answer("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(asked.target(), seen);
+        assert_eq!(wire.head().await.status(), 204);
     }
 }
 

@@ -139,6 +139,22 @@ pub(crate) async fn redirects(case: Case<'_>) {
     }
 }
 
+pub(crate) async fn headers_that_are_not_ascii(case: Case<'_>) {
+    let origin = case.origin().await;
+    let prefix = case.prefix(origin.port);
+    let answer = "HTTP/1.1 302 Found\r\nLocation: /ü\r\nX-A: é\r\n\
+        Content-Security-Policy: default-src 'self'; report-uri /é\r\nContent-Length: 0\r\n\r\n";
+    let mut wire = case.ask(origin.port, "GET /", &[], "").await;
+    origin.answer(answer).await;
+    let head = wire.head().await;
+    assert_eq!(head.get("location"), Some(format!("{prefix}/ü").as_str()));
+    assert_eq!(head.get("x-a"), Some("é"));
+    assert_eq!(
+        head.all("content-security-policy").first(),
+        Some(&"default-src 'self'; report-uri /é")
+    );
+}
+
 pub(crate) async fn a_prefix_without_its_slash(case: Case<'_>) {
     let (head, _) = case.told(81, "GET ", &[]).await;
     assert_eq!(

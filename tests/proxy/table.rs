@@ -50,6 +50,7 @@ const CASES: &[(&str, Where, Run)] = cases![
     Everywhere: bodies::server_sent_events,
     Everywhere: bodies::grpc_web,
     Everywhere: bodies::an_early_answer,
+    Everywhere: bodies::an_answer_with_a_length_beside_chunks,
     Everywhere: bodies::a_cut_in_a_sized_answer,
     Everywhere: bodies::a_cut_in_a_chunked_answer,
     MachineDirect: bodies::a_reset_in_an_unsized_answer,
@@ -84,6 +85,7 @@ const CASES: &[(&str, Where, Run)] = cases![
     Direct: heads::too_many_headers,
     Everywhere: heads::too_large_headers_of_an_answer,
     Everywhere: heads::redirects,
+    Everywhere: heads::headers_that_are_not_ascii,
     Everywhere: heads::a_prefix_without_its_slash,
     Everywhere: heads::a_base_path_that_the_program_knows,
     Everywhere: heads::cookies_that_go_in,
@@ -107,6 +109,7 @@ const CASES: &[(&str, Where, Run)] = cases![
     Machine: doors::broken_chunks,
     NotBelow: doors::a_host_of_its_own,
     NotBelow: doors::a_ticket_signs_in_once,
+    Everywhere: doors::a_ticket_stays_here,
     Everywhere: doors::too_many_connections,
 ];
 
