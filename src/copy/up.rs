@@ -61,10 +61,12 @@ pub(super) async fn file(
     let upload = upload.ok_or_else(|| CopyFailed::cut("the server named no upload"))?;
     course.bar.begin(from, length);
     let mut offset = 0;
+    let mut is_done = is_in_place(&made);
     let mut tries = Tries::new();
-    while offset < length {
+    // All bytes may have come without the file being in place: then a piece of nothing puts it there.
+    while !is_done {
         match send(course, (from, &upload), offset).await {
-            Ok(now) => offset = now,
+            Ok(sent) => (offset, is_done) = sent,
             Err(error) if error.may_pass() || error.is_elsewhere() => {
                 offset = tries.wait(error, offset, || came(course, &upload)).await?;
             }
@@ -86,12 +88,17 @@ fn offset_of(response: &hyper::Response<hyper::body::Incoming>) -> Result<u64, C
     offset.ok_or_else(|| CopyFailed::cut("the server told no offset"))
 }
 
-/// Sends the rest of a file; how much has come then.
+/// Whether the file of an upload is in place: only then it has a version.
+fn is_in_place(response: &hyper::Response<hyper::body::Incoming>) -> bool {
+    header(response, "etag").is_some()
+}
+
+/// Sends the rest of a file; how much has come then, and whether the file is in place.
 async fn send(
     course: &Course<'_>,
     (from, upload): (&str, &str),
     offset: u64,
-) -> Result<u64, CopyFailed> {
+) -> Result<(u64, bool), CopyFailed> {
     let mut file =
         File::open(from).map_err(|error| CopyFailed::Here(format!("{from}: {error}")))?;
     file.seek(SeekFrom::Start(offset))
@@ -123,7 +130,8 @@ async fn send(
     ask.body = body_of(queue);
     let sent = course.server.ask(ask).await;
     drop(read.await);
-    offset_of(&sent?)
+    let response = sent?;
+    Ok((offset_of(&response)?, is_in_place(&response)))
 }
 
 /// A folder here to a folder there.
@@ -233,5 +241,74 @@ impl Write for Packed {
         }
         let piece = Bytes::from(std::mem::take(&mut self.waiting));
         self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::copy::{bar::Bar, wire::Server};
+
+    /// Answers one request on each connection, in turn; nothing at all is a cut. What was asked.
+    async fn answer(listener: TcpListener, answers: &[&str]) -> Vec<String> {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = String::new();
+            let ends = |request: &str| {
+                let is_chunked = request.contains("transfer-encoding: chunked");
+                request.ends_with(if is_chunked { "0\r\n\r\n" } else { "\r\n\r\n" })
+            };
+            while !ends(&request) {
+                let mut piece = [0; 4096];
+                let length = stream.read(&mut piece).await.unwrap();
+                assert!(length > 0, "{request}");
+                request.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+            }
+            let (method, _) = request.split_once(' ').unwrap();
+            let body = request.split_once("\r\n\r\n").unwrap().1;
+            asked.push(format!("{method} {body}"));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        asked
+    }
+
+    /// Uploads a file of four bytes to a server that answers so; the outcome, and what was asked.
+    async fn upload(answers: &[&str]) -> (Result<Copied, CopyFailed>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("f");
+        std::fs::write(&from, "four").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let course = Course {
+            server: Server { host, token: "t".to_owned() },
+            on_conflict: OnConflict::Overwrite,
+            ignore: &[],
+            bar: Bar::new(),
+        };
+        let to = (SessionId::generate(), "f");
+        tokio::join!(file(&course, from.to_str().unwrap(), to), answer(listener, answers))
+    }
+
+    const MADE: &str = "HTTP/1.1 201 Created\r\nLocation: /u\r\nUpload-Offset: 0\r\n\
+                        Content-Length: 0\r\n\r\n";
+
+    #[tokio::test]
+    async fn a_file_whose_bytes_all_came_is_copied_only_once_it_is_in_place() {
+        let all = "HTTP/1.1 200 OK\r\nUpload-Offset: 4\r\n\r\n";
+        let done = "HTTP/1.1 204 No Content\r\nUpload-Offset: 4\r\nETag: \"v\"\r\n\r\n";
+        let (outcome, asked) = upload(&[MADE, "", all, done]).await;
+        assert_eq!(outcome.unwrap().bytes, 4);
+        let sent = ["POST ", "PATCH 4\r\nfour\r\n0\r\n\r\n", "HEAD ", "PATCH 0\r\n\r\n"];
+        assert_eq!(asked, sent);
+
+        let refused = "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n";
+        let (outcome, _) = upload(&[MADE, "", all, refused]).await;
+        assert!(matches!(outcome, Err(CopyFailed::Refused { status: 409, .. })), "{outcome:?}");
     }
 }
