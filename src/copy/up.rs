@@ -1,8 +1,8 @@
 //! Into a session: a file by an upload that resumes, a folder as an archive.
 
 use std::{
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom, Write},
+    fs::{File, Metadata},
+    io::{self, Read, Seek as _, SeekFrom, Write},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
 };
@@ -36,6 +36,16 @@ pub(super) async fn file(
     }
     let here = |error: io::Error| CopyFailed::Here(format!("{from}: {error}"));
     let meta = std::fs::metadata(from).map_err(here)?;
+    if !tells_its_length(from, &meta).map_err(here)? {
+        course.bar.begin(from, 0);
+        let name = from.to_owned();
+        let open = move || {
+            File::open(&name)
+                .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+        };
+        let bytes = once(course, (id, to), open).await?;
+        return Ok(Copied { from: from.to_owned(), to: format!("{id}:{to}"), bytes });
+    }
     let length = meta.len();
     let word = |text: &str| BASE64.encode(text.as_bytes());
     let mut metadata = format!(
@@ -74,6 +84,14 @@ pub(super) async fn file(
         }
     }
     Ok(Copied { from: from.to_owned(), to: format!("{id}:{to}"), bytes: length })
+}
+
+/// Whether a file has as many bytes as it says: no pipe and no device does, nor do the files of `/proc`.
+fn tells_its_length(path: &str, meta: &Metadata) -> io::Result<bool> {
+    if meta.is_file() && meta.len() == 0 {
+        return Ok(File::open(path)?.read(&mut [0])? == 0);
+    }
+    Ok(meta.is_file())
 }
 
 /// How much has come.
@@ -158,23 +176,36 @@ pub(super) async fn stdin(
     (id, to): (SessionId, &str),
 ) -> Result<Copied, CopyFailed> {
     course.bar.begin("-", 0);
-    let read = |pieces: Pieces| {
-        let mut out = Packed { pieces, waiting: Vec::new() };
-        io::copy(&mut io::stdin().lock(), &mut out)?;
-        out.flush()
-    };
+    let open = || Ok(io::stdin());
     let bytes = if to.is_empty() || to.ends_with('/') {
-        archive(course, (id, to), read).await?
+        archive(course, (id, to), move |pieces| pass(open()?, pieces)).await?
     } else {
-        let address = format!("{}?create_parents=1", address(id, "files", to));
-        let condition = match course.on_conflict {
-            OnConflict::Overwrite => ("X-Force", "true".to_owned()),
-            OnConflict::Skip | OnConflict::Fail => ("If-None-Match", "*".to_owned()),
-        };
-        let answer = stream(course, &address, vec![condition], read).await?;
-        answer["size"].as_u64().unwrap_or(0)
+        once(course, (id, to), open).await?
     };
     Ok(Copied { from: "-".to_owned(), to: format!("{id}:{to}"), bytes })
+}
+
+/// Bytes that can be read once only, and that nobody knows the number of, to a file there; how many came.
+async fn once<R: Read>(
+    course: &Course<'_>,
+    (id, to): (SessionId, &str),
+    open: impl FnOnce() -> io::Result<R> + Send + 'static,
+) -> Result<u64, CopyFailed> {
+    let address = format!("{}?create_parents=1", address(id, "files", to));
+    let condition = match course.on_conflict {
+        OnConflict::Overwrite => ("X-Force", "true".to_owned()),
+        OnConflict::Skip | OnConflict::Fail => ("If-None-Match", "*".to_owned()),
+    };
+    let read = move |pieces| pass(open()?, pieces);
+    let answer = stream(course, &address, vec![condition], read).await?;
+    Ok(answer["size"].as_u64().unwrap_or(0))
+}
+
+/// Passes on what is read.
+fn pass(mut from: impl Read, pieces: Pieces) -> io::Result<()> {
+    let mut out = Packed { pieces, waiting: Vec::new() };
+    io::copy(&mut from, &mut out)?;
+    out.flush()
 }
 
 /// Sends an archive while it is made; the bytes that came out of it.
