@@ -76,7 +76,11 @@ pub(super) async fn file(
     // All bytes may have come without the file being in place: then a piece of nothing puts it there.
     while !is_done {
         match send(course, (from, &upload), offset).await {
-            Ok(sent) => (offset, is_done) = sent,
+            Ok((came, done)) if done || came > offset => (offset, is_done) = (came, done),
+            Ok(_) => {
+                let words = "it became shorter while it was copied";
+                return Err(CopyFailed::Here(format!("{from}: {words}")));
+            }
             Err(error) if error.may_pass() || error.is_elsewhere() => {
                 offset = tries.wait(error, offset, || came(course, &upload)).await?;
             }
@@ -341,5 +345,16 @@ mod tests {
         let refused = "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n";
         let (outcome, _) = upload(&[MADE, "", all, refused]).await;
         assert!(matches!(outcome, Err(CopyFailed::Refused { status: 409, .. })), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_not_copied() {
+        let half = "HTTP/1.1 204 No Content\r\nUpload-Offset: 2\r\n\r\n";
+        let (outcome, asked) = upload(&[MADE, half, half]).await;
+        assert!(
+            matches!(&outcome, Err(CopyFailed::Here(words)) if words.contains("shorter")),
+            "{outcome:?}"
+        );
+        assert_eq!(asked.len(), 3);
     }
 }
