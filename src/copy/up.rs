@@ -4,7 +4,7 @@ use std::{
     fs::{File, Metadata},
     io::{self, Read, Seek as _, SeekFrom, Write},
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use data_encoding::BASE64;
@@ -163,15 +163,38 @@ pub(super) async fn folder(
     (id, to): (SessionId, &str),
 ) -> Result<Copied, CopyFailed> {
     let root = PathBuf::from(from);
-    let pack = move |pieces: Pieces| {
-        let mut archive = tar::Builder::new(Packed { pieces, waiting: Vec::new() });
-        archive.follow_symlinks(false);
-        archive.append_dir_all("", &root)?;
-        archive.into_inner()?.flush()
+    let bar = course.bar.clone();
+    let left_out = move |path: &Path| {
+        bar.tell(&format!("{}: a socket, a pipe or a device is left out", path.display()));
     };
+    let pack = move |pieces| pack(&root, Packed { pieces, waiting: Vec::new() }, left_out);
     course.bar.begin(from, 0);
     let bytes = archive(course, (id, to), pack).await?;
     Ok(Copied { from: from.to_owned(), to: format!("{id}:{to}"), bytes })
+}
+
+/// Packs what lies in a folder. Only files, folders and links can be had there; else it is left out.
+fn pack(root: &Path, out: impl Write, left_out: impl Fn(&Path)) -> io::Result<()> {
+    let mut archive = tar::Builder::new(out);
+    archive.follow_symlinks(false);
+    archive.sparse(false); // the sandbox knows files without holes only
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
+                left_out(&path);
+                continue;
+            }
+            let name = path.strip_prefix(root).map_err(io::Error::other)?;
+            archive.append_path_with_name(&path, name)?;
+            if kind.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    archive.into_inner()?.flush()
 }
 
 /// stdin: an archive for a folder, or a file's bytes.
@@ -356,5 +379,38 @@ mod tests {
             "{outcome:?}"
         );
         assert_eq!(asked.len(), 3);
+    }
+
+    #[test]
+    fn a_folder_is_packed_with_holes_filled_and_without_sockets() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        File::create(at("sub/holes")).unwrap().set_len(1_000_000).unwrap();
+        std::os::unix::fs::symlink("sub", at("link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        let left_out = std::cell::RefCell::new(Vec::new());
+        let mut packed = Vec::new();
+        pack(dir.path(), &mut packed, |path| left_out.borrow_mut().push(path.to_owned())).unwrap();
+        assert_eq!(left_out.into_inner(), [at("socket")]);
+        let mut archive = tar::Archive::new(packed.as_slice());
+        let mut found: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let name = entry.path().unwrap().to_str().unwrap().trim_end_matches('/').to_owned();
+                (name, entry.header().entry_type(), entry.size())
+            })
+            .collect();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(
+            found,
+            [
+                ("link".to_owned(), tar::EntryType::Symlink, 0),
+                ("sub".to_owned(), tar::EntryType::Directory, 0),
+                ("sub/holes".to_owned(), tar::EntryType::Regular, 1_000_000),
+            ]
+        );
     }
 }
