@@ -1,8 +1,9 @@
 //! Out of a session: a file in parts that add up, a folder as an archive.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, TryLockError},
     io::{self, Read, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -12,6 +13,7 @@ use hyper::{
     Method, Response,
     body::{Bytes, Incoming},
 };
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use staithe_protocol::SessionId;
 use tokio::sync::mpsc;
@@ -51,7 +53,7 @@ pub(super) async fn file(
         let outcome = fetch(course, (&address, &tag), &part, size).await;
         let came = std::fs::metadata(&part).map_or(0, |meta| meta.len());
         match outcome {
-            Ok(()) => {
+            Ok(_held) => {
                 std::fs::rename(&part, to).map_err(here)?;
                 return Ok(done(size));
             }
@@ -78,15 +80,42 @@ fn part_of(to: &Path, tag: &str) -> PathBuf {
     to.with_file_name(format!(".{name}.{hash}.staithe-part"))
 }
 
-/// Gets what is missing of a part.
+/// Opens a part, for this copy alone until it is closed. A link or a pipe that somebody laid under its name
+/// is none.
+fn open_part(part: &Path) -> Result<File, CopyFailed> {
+    let here = |error: io::Error| CopyFailed::Here(format!("{}: {error}", part.display()));
+    // Without waiting, for a pipe would wait for a reader.
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = rustix::fs::open(part, flags, Mode::from_raw_mode(0o666));
+    let file = File::from(opened.map_err(|error| here(error.into()))?);
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(here(io::Error::other("another copy of it is under way")));
+        }
+        Err(TryLockError::Error(error)) => return Err(here(error)),
+    }
+    let held = file.metadata().map_err(here)?;
+    if !held.is_file() {
+        return Err(here(io::Error::other("it is no file")));
+    }
+    // Whoever held it before may have put it in place.
+    match part.symlink_metadata() {
+        Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(file),
+        _ => Err(CopyFailed::cut("another copy of it has just ended")),
+    }
+}
+
+/// Gets what is missing of a part; the whole part, which nobody else changes while it is held.
 async fn fetch(
     course: &Course<'_>,
     (address, tag): (&str, &str),
     part: &Path,
     size: u64,
-) -> Result<(), CopyFailed> {
+) -> Result<File, CopyFailed> {
     let here = |error: io::Error| CopyFailed::Here(format!("{}: {error}", part.display()));
-    let mut file = OpenOptions::new().append(true).create(true).open(part).map_err(here)?;
+    let mut file = open_part(part)?;
     let mut came = file.metadata().map_err(here)?.len();
     if came > size {
         file.set_len(0).map_err(here)?;
@@ -94,7 +123,7 @@ async fn fetch(
     }
     course.bar.at(came);
     if came == size {
-        return Ok(());
+        return Ok(file);
     }
     let mut ask = Ask::new(Method::GET, address);
     ask.headers = vec![("Range", format!("bytes={came}-")), ("If-Range", tag.to_owned())];
@@ -106,11 +135,14 @@ async fn fetch(
     while let Some(frame) = frames.next().await {
         if let Ok(piece) = frame.map_err(CopyFailed::cut)?.into_data() {
             file.write_all(&piece).map_err(here)?;
-            came += piece.len() as u64;
             course.bar.more(piece.len() as u64);
         }
     }
-    if came == size { Ok(()) } else { Err(CopyFailed::cut("the file came in part only")) }
+    if file.metadata().map_err(here)?.len() == size {
+        Ok(file)
+    } else {
+        Err(CopyFailed::cut("the file came in part only"))
+    }
 }
 
 /// A folder there to a folder here.
@@ -373,5 +405,36 @@ mod tests {
             assert!(unpack(archive.as_slice(), &into, OnConflict::Overwrite).is_err(), "{path}");
             assert!(!dir.path().join("out").exists(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_part_is_of_one_copy_and_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = part_of(&dir.path().join("f"), "\"v\"");
+        let held = open_part(&part).unwrap();
+        let refused = open_part(&part);
+        assert!(
+            matches!(&refused, Err(CopyFailed::Here(words)) if words.contains("under way")),
+            "{refused:?}"
+        );
+        drop(held);
+        open_part(&part).unwrap();
+
+        std::fs::remove_file(&part).unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, &part).unwrap();
+        assert!(matches!(open_part(&part), Err(CopyFailed::Here(_))));
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+        std::fs::remove_file(&part).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &part,
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert!(matches!(open_part(&part), Err(CopyFailed::Here(_))));
     }
 }
