@@ -304,6 +304,8 @@ impl Write for Packed {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, convert::Infallible};
+
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
@@ -312,9 +314,13 @@ mod tests {
     use super::*;
     use crate::copy::{bar::Bar, wire::Server};
 
-    /// Answers one request on each connection, in turn; nothing at all is a cut. What was asked.
-    async fn answer(listener: TcpListener, answers: &[&str]) -> Vec<String> {
-        let mut asked = Vec::new();
+    /// Answers one request on each connection, in turn, and nobody after; nothing at all is a cut. Keeps
+    /// what was asked.
+    async fn answer(
+        listener: TcpListener,
+        answers: &[&str],
+        asked: &RefCell<Vec<String>>,
+    ) -> Infallible {
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = String::new();
@@ -330,10 +336,11 @@ mod tests {
             }
             let (method, _) = request.split_once(' ').unwrap();
             let body = request.split_once("\r\n\r\n").unwrap().1;
-            asked.push(format!("{method} {body}"));
+            asked.borrow_mut().push(format!("{method} {body}"));
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
-        asked
+        drop(listener);
+        std::future::pending().await
     }
 
     /// Uploads a file of four bytes to a server that answers so; the outcome, and what was asked.
@@ -350,7 +357,12 @@ mod tests {
             bar: Bar::new(),
         };
         let to = (SessionId::generate(), "f");
-        tokio::join!(file(&course, from.to_str().unwrap(), to), answer(listener, answers))
+        let asked = RefCell::new(Vec::new());
+        let outcome = tokio::select! {
+            outcome = file(&course, from.to_str().unwrap(), to) => outcome,
+            never = answer(listener, answers, &asked) => match never {},
+        };
+        (outcome, asked.into_inner())
     }
 
     const MADE: &str = "HTTP/1.1 201 Created\r\nLocation: /u\r\nUpload-Offset: 0\r\n\
@@ -389,7 +401,7 @@ mod tests {
         File::create(at("sub/holes")).unwrap().set_len(1_000_000).unwrap();
         std::os::unix::fs::symlink("sub", at("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
-        let left_out = std::cell::RefCell::new(Vec::new());
+        let left_out = RefCell::new(Vec::new());
         let mut packed = Vec::new();
         pack(dir.path(), &mut packed, |path| left_out.borrow_mut().push(path.to_owned())).unwrap();
         assert_eq!(left_out.into_inner(), [at("socket")]);
