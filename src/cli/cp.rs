@@ -10,7 +10,7 @@ One side is here, the other in a session: SESSION:path, with the session's id as
 `staithe admin sessions` and the page's address show it, or :path for the session that
 --session names. Paths there are relative to the workspace; missing folders are made.
 
-A folder is copied with all in it. Into a folder that is there (or a path that ends
+A folder is copied with all files, folders and symbolic links in it. Into a folder that is there (or a path that ends
 with /) things keep their names, as with cp; else the last path is the new name.
 A file's copy that is cut is taken up where it was: by itself while the command runs,
 and for downloads by running it again. Nothing half-copied is ever in its place.

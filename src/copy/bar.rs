@@ -41,6 +41,11 @@ impl Bar {
         self.0.inc(bytes);
     }
 
+    /// A line beside it, on stderr.
+    pub(super) fn tell(&self, line: &str) {
+        self.0.suspend(|| eprintln!("staithe: {line}"));
+    }
+
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
     }

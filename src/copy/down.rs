@@ -1,9 +1,10 @@
 //! Out of a session: a file in parts that add up, a folder as an archive.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, TryLockError},
     io::{self, Read, Write as _},
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt as _,
+    path::{Component, Path, PathBuf},
 };
 
 use futures_util::StreamExt as _;
@@ -12,9 +13,11 @@ use hyper::{
     Method, Response,
     body::{Bytes, Incoming},
 };
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use staithe_protocol::SessionId;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::{
     Copied, CopyFailed, Course, Tries,
@@ -50,7 +53,7 @@ pub(super) async fn file(
         let outcome = fetch(course, (&address, &tag), &part, size).await;
         let came = std::fs::metadata(&part).map_or(0, |meta| meta.len());
         match outcome {
-            Ok(()) => {
+            Ok(_held) => {
                 std::fs::rename(&part, to).map_err(here)?;
                 return Ok(done(size));
             }
@@ -77,15 +80,42 @@ fn part_of(to: &Path, tag: &str) -> PathBuf {
     to.with_file_name(format!(".{name}.{hash}.staithe-part"))
 }
 
-/// Gets what is missing of a part.
+/// Opens a part, for this copy alone until it is closed. A link or a pipe that somebody laid under its name
+/// is none.
+fn open_part(part: &Path) -> Result<File, CopyFailed> {
+    let here = |error: io::Error| CopyFailed::Here(format!("{}: {error}", part.display()));
+    // Without waiting, for a pipe would wait for a reader.
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = rustix::fs::open(part, flags, Mode::from_raw_mode(0o666));
+    let file = File::from(opened.map_err(|error| here(error.into()))?);
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(here(io::Error::other("another copy of it is under way")));
+        }
+        Err(TryLockError::Error(error)) => return Err(here(error)),
+    }
+    let held = file.metadata().map_err(here)?;
+    if !held.is_file() {
+        return Err(here(io::Error::other("it is no file")));
+    }
+    // Whoever held it before may have put it in place.
+    match part.symlink_metadata() {
+        Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(file),
+        _ => Err(CopyFailed::cut("another copy of it has just ended")),
+    }
+}
+
+/// Gets what is missing of a part; the whole part, which nobody else changes while it is held.
 async fn fetch(
     course: &Course<'_>,
     (address, tag): (&str, &str),
     part: &Path,
     size: u64,
-) -> Result<(), CopyFailed> {
+) -> Result<File, CopyFailed> {
     let here = |error: io::Error| CopyFailed::Here(format!("{}: {error}", part.display()));
-    let mut file = OpenOptions::new().append(true).create(true).open(part).map_err(here)?;
+    let mut file = open_part(part)?;
     let mut came = file.metadata().map_err(here)?.len();
     if came > size {
         file.set_len(0).map_err(here)?;
@@ -93,7 +123,7 @@ async fn fetch(
     }
     course.bar.at(came);
     if came == size {
-        return Ok(());
+        return Ok(file);
     }
     let mut ask = Ask::new(Method::GET, address);
     ask.headers = vec![("Range", format!("bytes={came}-")), ("If-Range", tag.to_owned())];
@@ -105,11 +135,14 @@ async fn fetch(
     while let Some(frame) = frames.next().await {
         if let Ok(piece) = frame.map_err(CopyFailed::cut)?.into_data() {
             file.write_all(&piece).map_err(here)?;
-            came += piece.len() as u64;
             course.bar.more(piece.len() as u64);
         }
     }
-    if came == size { Ok(()) } else { Err(CopyFailed::cut("the file came in part only")) }
+    if file.metadata().map_err(here)?.len() == size {
+        Ok(file)
+    } else {
+        Err(CopyFailed::cut("the file came in part only"))
+    }
 }
 
 /// A folder there to a folder here.
@@ -202,9 +235,10 @@ async fn pump(
 }
 
 /// Unpacks an archive that a sandbox made: nothing of it lies outside, and nothing of it but files,
-/// folders and links.
+/// folders and links. Whatever is not whole never takes the place of anything.
 fn unpack(archive: impl Read, into: &Path, on_conflict: OnConflict) -> io::Result<u64> {
     std::fs::create_dir_all(into)?;
+    let into = into.canonicalize()?;
     let mut archive = tar::Archive::new(archive);
     let mut bytes = 0;
     for entry in archive.entries()? {
@@ -214,8 +248,12 @@ fn unpack(archive: impl Read, into: &Path, on_conflict: OnConflict) -> io::Resul
         if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
             return Err(io::Error::other(format!("{} is no file, folder or link", path.display())));
         }
-        let there = into.join(&path);
-        if !kind.is_dir() && there.symlink_metadata().is_ok() {
+        let there = place(&into, &path)?;
+        if kind.is_dir() {
+            entry.unpack_in(&into)?;
+            continue;
+        }
+        if there.symlink_metadata().is_ok() {
             match on_conflict {
                 OnConflict::Overwrite => {}
                 OnConflict::Skip => continue,
@@ -225,11 +263,43 @@ fn unpack(archive: impl Read, into: &Path, on_conflict: OnConflict) -> io::Resul
             }
         }
         bytes += entry.size();
-        if !entry.unpack_in(into)? {
-            return Err(io::Error::other(format!("{} leads outside", path.display())));
+        // Two copies at once have parts of their own; a file's name may be as long as names can be.
+        let part = there.with_file_name(format!(".{}.staithe-part", Uuid::new_v4().simple()));
+        let placed = entry.unpack(&part).and_then(|_| std::fs::rename(&part, &there));
+        if let Err(error) = placed {
+            drop(std::fs::remove_file(&part));
+            return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())));
         }
     }
     Ok(bytes)
+}
+
+/// Where an entry lies below a folder without links in its path. The folders above it are made; none of
+/// them is outside, not even by a link that came before.
+fn place(into: &Path, path: &Path) -> io::Result<PathBuf> {
+    let outside = || io::Error::other(format!("{} leads outside", path.display()));
+    let mut names = Vec::new();
+    for name in path.components() {
+        match name {
+            Component::Normal(name) => names.push(name),
+            Component::CurDir => {}
+            _ => return Err(outside()),
+        }
+    }
+    let mut there = into.to_owned();
+    let Some(last) = names.pop() else { return Ok(there) };
+    for name in names {
+        there.push(name);
+        match std::fs::create_dir(&there) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        if !there.canonicalize()?.starts_with(into) {
+            return Err(outside());
+        }
+    }
+    there.push(last);
+    Ok(there)
 }
 
 /// A reader out of a channel.
@@ -280,5 +350,91 @@ mod tests {
         let part = part_of(Path::new("/a/b"), "\"v\"");
         assert_ne!(part, part_of(Path::new("/a/b"), "\"w\""));
         assert_eq!(part.parent(), Some(Path::new("/a")));
+    }
+
+    /// An archive's entry: a file's content, or where a link points to.
+    fn entry(archive: &mut tar::Builder<Vec<u8>>, kind: tar::EntryType, path: &str, holds: &str) {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        if kind.is_symlink() {
+            header.set_size(0);
+            archive.append_link(&mut header, path, holds).unwrap();
+        } else {
+            header.set_size(holds.len() as u64);
+            archive.append_data(&mut header, path, holds.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_stays_until_the_new_one_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("into");
+        std::fs::create_dir(&into).unwrap();
+        std::fs::write(into.join("f"), "old").unwrap();
+        std::os::unix::fs::symlink("f", into.join("l")).unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        entry(&mut archive, tar::EntryType::Regular, "f", &"new".repeat(1000));
+        entry(&mut archive, tar::EntryType::Symlink, "l", "elsewhere");
+        entry(&mut archive, tar::EntryType::Regular, "new/f", "deep");
+        let archive = archive.into_inner().unwrap();
+        let names = || std::fs::read_dir(&into).unwrap().count();
+
+        let cut = &archive[..512 + 1000];
+        assert!(unpack(cut, &into, OnConflict::Overwrite).is_err());
+        assert_eq!((std::fs::read(into.join("f")).unwrap(), names()), (b"old".to_vec(), 2));
+        assert!(unpack(archive.as_slice(), &into, OnConflict::Fail).is_err());
+        assert_eq!(unpack(archive.as_slice(), &into, OnConflict::Skip).unwrap(), 4);
+        assert_eq!((std::fs::read(into.join("f")).unwrap(), names()), (b"old".to_vec(), 3));
+        assert_eq!(unpack(archive.as_slice(), &into, OnConflict::Overwrite).unwrap(), 3004);
+        assert_eq!(std::fs::read(into.join("f")).unwrap(), "new".repeat(1000).into_bytes());
+        assert_eq!(std::fs::read_link(into.join("l")).unwrap(), Path::new("elsewhere"));
+        assert_eq!(std::fs::read(into.join("new/f")).unwrap(), b"deep");
+        assert_eq!(names(), 3);
+    }
+
+    #[test]
+    fn an_archive_does_not_leave_by_a_link_that_it_brought() {
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("into");
+        for path in ["up/out", "up/a/out"] {
+            let mut archive = tar::Builder::new(Vec::new());
+            entry(&mut archive, tar::EntryType::Symlink, "up", "..");
+            entry(&mut archive, tar::EntryType::Regular, path, "out");
+            let archive = archive.into_inner().unwrap();
+            assert!(unpack(archive.as_slice(), &into, OnConflict::Overwrite).is_err(), "{path}");
+            assert!(!dir.path().join("out").exists(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_of_one_copy_and_no_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = part_of(&dir.path().join("f"), "\"v\"");
+        let held = open_part(&part).unwrap();
+        let refused = open_part(&part);
+        assert!(
+            matches!(&refused, Err(CopyFailed::Here(words)) if words.contains("under way")),
+            "{refused:?}"
+        );
+        drop(held);
+        open_part(&part).unwrap();
+
+        std::fs::remove_file(&part).unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, &part).unwrap();
+        assert!(matches!(open_part(&part), Err(CopyFailed::Here(_))));
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine");
+        std::fs::remove_file(&part).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &part,
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR | Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        assert!(matches!(open_part(&part), Err(CopyFailed::Here(_))));
     }
 }

@@ -240,6 +240,11 @@ async fn cp_copies_files_and_folders_both_ways() {
 
     run(&["-", &there("note")], b"from stdin").await;
     assert_eq!(run(&[&there("note"), "-"], b"").await, b"from stdin");
+    // What tells no length, or a wrong one, comes whole all the same.
+    run(&["/dev/stdin", &there("note")], b"from a pipe").await;
+    assert_eq!(run(&[&there("note"), "-"], b"").await, b"from a pipe");
+    run(&["/proc/version", &there("note")], b"").await;
+    assert_eq!(run(&[&there("note"), "-"], b"").await, std::fs::read("/proc/version").unwrap());
     let archive = run(&[&there("in/tree"), "-"], b"").await;
     run(&["-", &there("again/")], &archive).await;
     assert_eq!(run(&[&there("again/sub/f"), "-"], b"").await, b"deep");
