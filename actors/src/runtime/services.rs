@@ -34,9 +34,9 @@ pub(super) struct Told {
 const BETWEEN_PORTS: Duration = Duration::from_secs(10);
 
 /// Whether two lists tell a reader the same: another process on a port is none of that.
-fn alike(these: &[Port], those: &[Port]) -> bool {
+fn alike(these: &[Port], others: &[Port]) -> bool {
     let told = |port: &Port| (port.port, port.program.clone(), port.plugin.clone());
-    these.iter().map(told).eq(those.iter().map(told))
+    these.iter().map(told).eq(others.iter().map(told))
 }
 
 /// Sent by the runtime to itself: ports may be noted again.

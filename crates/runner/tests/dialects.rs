@@ -131,7 +131,10 @@ async fn input_reaches_programs_and_what_is_left_over_nobody() {
         for text in ["touch executed", ":", "touch also", "partly C-d"] {
             line.begin_act(input(text), limits()).await;
         }
-        while !line.info().await.busy {}
+        // Each answer comes a turn of the runner's loop later: what was typed is with the shell by then.
+        for _ in 0..20 {
+            assert!(line.info().await.busy);
+        }
         std::fs::write(runner.workspace().join("p"), "\n").unwrap();
         check(&line.ran(id).await, 0, "go");
         check(&line.run("ls").await, 0, "");
