@@ -87,15 +87,17 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (pieces, mut receive) = pieces(1, Duration::from_mins(1));
+            let (gone, waits) = std::sync::mpsc::channel();
             let sending = std::thread::spawn(move || {
                 let all = (0..1000).all(|number| pieces.send(number).is_ok());
-                let gone = pieces.send(1000);
-                (all, gone, pieces.is_closed())
+                waits.recv().unwrap();
+                (all, pieces.send(1000), pieces.is_closed())
             });
             for number in 0..1000 {
                 assert_eq!(receive.recv().await, Some(number));
             }
             drop(receive);
+            gone.send(()).unwrap();
             assert_eq!(sending.join().unwrap(), (true, Err(Unsent::Gone), true));
         });
     }
