@@ -135,8 +135,8 @@ async fn bad_words_are_refused_and_the_line_goes_on() {
 async fn an_action_that_no_sandbox_carries_out_is_an_error() {
     let runner = Runner::start().await;
     let mut line = runner.line().await;
-    let browse = json!({ "action": "browse", "args": { "url": "http://x" } });
-    let action: Action = serde_json::from_value(browse).unwrap();
+    let tool = json!({ "action": "call_tool_mcp", "args": { "name": "x" } });
+    let action: Action = serde_json::from_value(tool).unwrap();
     match line.act(action).await {
         Observation::Error(error) => assert_eq!(error.error_id, "AGENT_ERROR$BAD_ACTION"),
         other => panic!("{other:?}"),
