@@ -103,9 +103,11 @@ def the_key_is_not_in_the_environment_of_commands(s):
 
 @first
 def the_key_is_not_in_any_processs_environment_or_command_line(s):
-    told = s.run("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\000' '\\n'")
-    # The question itself must not name it, and doesn't.
-    assert s.key not in told["content"]
+    # The question itself must not name it: it is written to a file from its bytes, and counted from there.
+    octal = "".join("\\%03o" % byte for byte in s.key.encode())
+    read = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\000' '\\n'"
+    told = s.run(f"printf '{octal}\\n' > sought; {read} | grep -c -F -f sought; rm sought")
+    assert told["content"].strip() == "0", told["content"]
 
 
 # Running commands.
@@ -1067,7 +1069,10 @@ def main(words):
     if words[0] == "program":
         return client.play(PROGRAM, words[1])
     cases = {"first": FIRST, "again": AGAIN}[words[0]]
-    return client.play(cases, Sandbox(*words[1:]))
+    # The key comes in a file: a case looks whether any process has it in its arguments.
+    address, key, *folders = words[1:]
+    with open(key, encoding="utf-8") as file:
+        return client.play(cases, Sandbox(address, file.read(), *folders))
 
 
 if __name__ == "__main__":

@@ -97,12 +97,15 @@ fn every_case_of_the_sandbox_api_passes() {
     let work = dir.path().canonicalize().expect("ours").join("work");
     let work = work.to_str().expect("a text");
     let home = dir.path().to_str().expect("a text");
+    let key = dir.path().join("key");
+    std::fs::write(&key, KEY).expect("our own folder");
+    let key = key.to_str().expect("a text");
     let mut alone = Alone::start(dir.path(), Some(KEY));
     let address = format!("127.0.0.1:{}", alone.port);
-    let mut passed = play(&["first", &address, KEY, work, home]);
+    let mut passed = play(&["first", &address, key, work, home]);
     assert_eq!(alone.end(), Some(0));
     let alone = Alone::start(dir.path(), Some(KEY));
-    passed += play(&["again", &format!("127.0.0.1:{}", alone.port), KEY, work, home]);
+    passed += play(&["again", &format!("127.0.0.1:{}", alone.port), key, work, home]);
     passed += play(&["program", RUNNER]);
     println!("{passed} cases passed");
     assert!(passed >= 80, "{passed}");

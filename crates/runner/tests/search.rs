@@ -261,20 +261,25 @@ async fn readers_that_read_nothing_do_not_hold_the_turns_of_others() {
     eventually("two search", async || (searching(&runner) == 2).then_some(())).await;
     let (found, _) = search(&runner, "names", &json!({ "query": "f39" })).await;
     assert_eq!(places(&found), ["f39"]);
-    // Who reads at last learns that there was more.
-    let mut all = Vec::new();
-    let mut piece = vec![0; 64 * 1024];
-    while !all.ends_with(b"\r\n0\r\n\r\n") {
-        let length = stalled[0].read(&mut piece).await.unwrap();
-        assert!(length > 0, "it ends as an answer does");
-        all.extend_from_slice(&piece[..length]);
+    // One of them was given up to make room. Who reads at last learns that there was more.
+    let mut given_up = 0;
+    for mut socket in stalled {
+        let mut all = Vec::new();
+        let mut piece = vec![0; 64 * 1024];
+        while !all.ends_with(b"\r\n0\r\n\r\n") {
+            let length = socket.read(&mut piece).await.unwrap();
+            assert!(length > 0, "it ends as an answer does");
+            all.extend_from_slice(&piece[..length]);
+        }
+        let all = String::from_utf8(all).unwrap();
+        let done = all.lines().rfind(|line| line.starts_with('{')).unwrap();
+        let done: Value = serde_json::from_str(done).unwrap();
+        assert_eq!(done["type"], "done");
+        given_up += usize::from(done["truncated"] == "time");
+        // All that was counted was told.
+        assert_eq!(done["results"], json!(all.matches("\"type\":\"match\"").count()));
     }
-    let all = String::from_utf8(all).unwrap();
-    let done = all.lines().rfind(|line| line.starts_with('{')).unwrap();
-    let done: Value = serde_json::from_str(done).unwrap();
-    assert_eq!((&done["type"], &done["truncated"]), (&json!("done"), &json!("time")));
-    // All that was counted was told.
-    assert_eq!(done["results"], json!(all.matches("\"type\":\"match\"").count()));
+    assert!(given_up > 0);
 }
 
 #[tokio::test]
