@@ -1,7 +1,7 @@
 //! The sandbox listener: every port of every sandbox, for whoever may use the session.
 //!
 //! [`address`] says which port is meant, [`access`] and [`crossing`] who may, [`heads`] (with [`cookies`]
-//! and [`location`]) what headers become, [`exchange`] carries a request through a tunnel of the session's
+//! and [`location`]) what headers become, [`mod@exchange`] carries a request through a tunnel of the session's
 //! line, [`stream`] its bytes; [`pages`] is what is said when there is nothing to carry.
 //!
 //! This listener is served by hyper and not by actix: half-closed streams, trailers, `100 Continue` as the

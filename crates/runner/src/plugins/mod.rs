@@ -8,7 +8,7 @@
 //! | `text` (pure) | terminal output as plain text |
 //! | `skills`, `vscode`, `jupyter`, `browser` | the plugins |
 //!
-//! A new one is a type with the trait [`Plugin`] and a line in [`make`].
+//! A new one is a type with the trait [`Plugin`] and a line in `make`.
 
 pub mod browser;
 pub mod course;
