@@ -3,8 +3,9 @@
 // registries of Debian, Python and npm.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { SLOW, assertClean, openPage, run, scratch, shoot, signIn, startBrowser, startServer, watch } from "../helper.mjs";
@@ -19,24 +20,31 @@ let server;
 /** @type {import("playwright-core").Browser} */
 let browser;
 
-before(async () => {
-  const authorities = path.join(data.folder, "ca");
-  mkdirSync(authorities);
-  if (process.env.NODE_EXTRA_CA_CERTS) copyFileSync(process.env.NODE_EXTRA_CA_CERTS, path.join(authorities, "machine.crt"));
-  const config = path.join(data.folder, "config.toml");
-  writeFileSync(config, `[sandbox]
+const config = path.join(data.folder, "config.toml");
+const authorities = path.join(data.folder, "ca");
+const settings = `[sandbox]
 base_container_image = "staithe-test/base:1"
-plugins = ["vscode"]
+plugins = ["vscode", "jupyter"]
 [sandbox.image]
 repository = "${REPOSITORY}"
 ca_dir = "${authorities}"
 [plugins]
 deadline = "60s"
-`);
-  server = await startServer({
+`;
+
+/** @param {string} more lines of the configuration */
+function start(more) {
+  writeFileSync(config, `${settings}${more}`);
+  return startServer({
     dataDir: data.folder,
     env: { STAITHE_CONFIG: config, STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE: "", STAITHE__SANDBOX__DOCKER__MEMORY: "2GiB" },
   });
+}
+
+before(async () => {
+  mkdirSync(authorities);
+  if (process.env.NODE_EXTRA_CA_CERTS) copyFileSync(process.env.NODE_EXTRA_CA_CERTS, path.join(authorities, "machine.crt"));
+  server = await start("");
   browser = await startBrowser();
 });
 after(async () => {
@@ -49,7 +57,47 @@ after(async () => {
   if (images.length > 0) docker("rmi", "--force", ...images);
 });
 
-test("VS Code opens from the page, and what is saved there is seen in the page's tree and told by the watcher", { timeout: BUILD + 10 * SLOW }, async () => {
+/** A port that nobody listens on now. @returns {Promise<number>} */
+const freePort = () => new Promise((resolve, reject) => {
+  const listener = createServer().once("error", reject).listen(0, "127.0.0.1", () => {
+    const { port } = /** @type {import("node:net").AddressInfo} */ (listener.address());
+    listener.close(() => resolve(port));
+  });
+});
+
+/** An nginx as a person would set it up; each pair is where it listens and what is behind. @param {string} folder @param {[number, string][]} pairs */
+async function startNginx(folder, pairs) {
+  const home = path.join(folder, "nginx");
+  mkdirSync(home);
+  const servers = pairs.map(([port, behind]) => `server {
+      listen 127.0.0.1:${port};
+      location / {
+        proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off; client_max_body_size 0; proxy_read_timeout 1h;
+        proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
+        proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;
+        proxy_set_header X-Forwarded-Prefix ''; proxy_set_header X-Forwarded-Port '';
+        proxy_pass ${behind};
+      }
+    }`);
+  writeFileSync(path.join(home, "nginx.conf"), `daemon off; pid nginx.pid; error_log stderr; events {}
+    http {
+      access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path c;
+      map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+      ${servers.join("\n")}
+    }`);
+  const child = spawn("nginx", ["-p", home, "-e", "stderr", "-c", path.join(home, "nginx.conf")], { stdio: "ignore", env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.once("error", () => assert.fail("nginx is not here: apt-get install nginx-light"));
+  for (const end = Date.now() + SLOW; ;) {
+    const answers = await fetch(`http://127.0.0.1:${pairs[0][0]}/health`).then((answer) => answer.ok, () => false);
+    if (answers) break;
+    assert.ok(Date.now() < end && child.exitCode === null, "nginx answers");
+  }
+  return { end: async () => { child.kill("SIGQUIT"); const late = setTimeout(() => child.kill("SIGKILL"), 5000); await exited; clearTimeout(late); } };
+}
+
+/** @param {string} title */
+async function fromThePage(title) {
   const page = await openPage(browser);
   /** @type {string[]} */
   const told = [];
@@ -57,7 +105,7 @@ test("VS Code opens from the page, and what is saved there is seen in the page's
     if (typeof payload === "string" && payload.includes('"type":"files"')) told.push(payload);
   }));
   await signIn(page, server);
-  await page.getByLabel("Title").fill("With an editor");
+  await page.getByLabel("Title").fill(title);
   await page.locator("#new-submit").click();
   await page.waitForURL(/\/sessions\/[0-9a-f]{32}$/);
   await page.locator('#phase[data-phase="ready"]').waitFor({ timeout: BUILD });
@@ -102,4 +150,54 @@ test("VS Code opens from the page, and what is saved there is seen in the page's
   assert.ok(names(), `the watcher told of ${told.join("\n")}`);
   assertClean(page);
   await shoot(page, "vscode-session");
+  return { page, code, session: /** @type {string} */ (page.url().split("/").pop()) };
+}
+
+test("VS Code opens from the page, and what is saved there is seen in the page's tree and told by the watcher", { timeout: BUILD + 10 * SLOW }, async () => {
+  await fromThePage("With an editor");
+});
+
+test("behind an nginx all of it is the same, and a Jupyter server is there whole", { timeout: BUILD + 10 * SLOW }, async () => {
+  await server.kill();
+  const [control, sandbox] = [await freePort(), await freePort()];
+  server = await start(`[server]
+control_url = "http://127.0.0.1:${control}"
+sandbox_url = "http://127.0.0.1:${sandbox}"
+trusted_proxies = ["127.0.0.1"]
+`);
+  const nginx = await startNginx(data.folder, [[control, server.url], [sandbox, server.sandbox_url]]);
+  try {
+    server = { ...server, url: `http://127.0.0.1:${control}`, sandbox_url: `http://127.0.0.1:${sandbox}` };
+    const { page, code, session } = await fromThePage("Behind an nginx");
+    const port = 8899;
+    const start = `(KG_AUTH_TOKEN=secret /opt/staithe/jupyter/bin/jupyter kernelgateway --KernelGatewayApp.port=${port} > gateway.log 2>&1 &) ; echo begun`;
+    assert.match(await run(page, start), /begun/);
+    // As a notebook's page would: its requests and its WebSocket, below the prefix, from the sandbox origin.
+    const said = await code.evaluate(async ({ base, patience }) => {
+      const headers = { Authorization: "token secret" };
+      const end = Date.now() + patience;
+      let answer = await fetch(`${base}/api`, { headers });
+      while (answer.status !== 200 && Date.now() < end) answer = await fetch(`${base}/api`, { headers });
+      const made = await fetch(`${base}/api/kernels`, { method: "POST", headers, body: JSON.stringify({ name: "python3" }) });
+      const kernel = await made.json();
+      const socket = new WebSocket(`${base.replace("http", "ws")}/api/kernels/${kernel.id}/channels?token=secret`);
+      await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+      const header = { msg_id: "m", msg_type: "execute_request", username: "", session: "s", version: "5.3" };
+      const content = { code: "6 * 7", silent: false, store_history: true, user_expressions: {}, allow_stdin: false };
+      const result = new Promise((resolve) => {
+        socket.onmessage = ({ data }) => {
+          const message = JSON.parse(data);
+          if (message.msg_type === "execute_result") resolve(message.content.data["text/plain"]);
+        };
+      });
+      socket.send(JSON.stringify({ header, parent_header: {}, metadata: {}, channel: "shell", content, buffers: [] }));
+      const text = await result;
+      socket.close();
+      const gone = await fetch(`${base}/api/kernels/${kernel.id}`, { method: "DELETE", headers });
+      return { made: made.status, text, gone: gone.status };
+    }, { base: `${server.sandbox_url}/s/${session}/p/${port}`, patience: SLOW });
+    assert.deepEqual(said, { made: 201, text: "42", gone: 204 });
+  } finally {
+    await nginx.end();
+  }
 });
