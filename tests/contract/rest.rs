@@ -149,7 +149,16 @@ async fn events_are_read_by_range_each_once_and_in_order() {
     let server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     server.phase(&id, "ready", LIMIT).await;
-    let all = server.events(&id).await;
+    // The phase is told before its event is durable; once a command has been answered, all is.
+    let run = json!({ "action": "run", "args": { "command": "true" } });
+    let taken = server.post(&format!("/api/sessions/{id}/actions"), &[], &run).await;
+    let event = json(&taken)["event_id"].clone();
+    let all = loop {
+        let all = server.events(&id).await;
+        if all.iter().any(|other| other["cause"] == event) {
+            break all;
+        }
+    };
     let ids: Vec<_> = all.iter().map(|event| event["id"].as_u64().expect("an id")).collect();
     assert_eq!(ids, (0..all.len() as u64).collect::<Vec<_>>(), "dense from 0");
     let mut paged = Vec::new();
