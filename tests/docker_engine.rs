@@ -275,6 +275,28 @@ async fn a_sweep_takes_what_is_nobodys_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_is_run_of_an_image_with_the_owners_label_is_no_sandbox() {
+    let stage = Stage::new();
+    let engine = stage.engine().await;
+    let (id, _talk) = stage.start(&engine, &stage.spec(BASE)).await;
+    // As the classic builder's containers of a later stage, and what people run by hand, have it.
+    let image = format!("staithe-test/built-{}:1", stage.owner);
+    let base = format!("{}-base", stage.owner);
+    docker(&["run", "--name", &base, BASE, "true"]);
+    docker(&["commit", "--change", &format!("LABEL staithe.owner={}", stage.owner), &base, &image]);
+    docker(&["rm", &base]);
+    let by_hand = docker(&["run", "--detach", &image, "sleep", "60"]);
+    let found = engine.find(&stage.all()).await.unwrap();
+    assert_eq!(found.iter().map(|it| &it.id).collect::<Vec<_>>(), [&id], "{found:?}");
+    engine.sweep(&stage.owner, &BTreeSet::new()).await.unwrap();
+    let state = docker(&["inspect", "--format", "{{.State.Running}}", by_hand.trim()]);
+    assert_eq!(state.trim(), "true");
+    docker(&["rm", "--force", by_hand.trim()]);
+    docker(&["rmi", &image]);
+    engine.remove(&id, true).await.unwrap();
+}
+
+#[tokio::test]
 async fn other_settings_are_seen_by_their_label() {
     let mut stage = Stage::new();
     let spec = stage.spec(BASE);

@@ -181,3 +181,24 @@ async fn a_port_is_told_of_with_its_addresses_and_in_an_event() {
         .await;
     assert_eq!(status, 403, "and may not use");
 }
+
+#[tokio::test]
+async fn a_sign_in_over_tls_is_sent_over_tls_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let by = [("STAITHE__SERVER__TRUSTED_PROXIES", "127.0.0.1")];
+    let server = Server::start_with(dir.path(), &by).await;
+    let (form, https) =
+        (("content-type", "application/x-www-form-urlencoded"), "x-forwarded-proto");
+    for (headers, secure) in [(&[form][..], false), (&[form, (https, "https")], true)] {
+        for (path, body) in
+            [("/login", format!("token={}", server.token)), ("/logout", String::new())]
+        {
+            let own = format!("http://{}", server.address());
+            let headers = [headers, &[("origin", own.as_str())]].concat();
+            let (status, told, _) =
+                server.request(hyper::Method::POST, path, &headers, body.into()).await;
+            let cookie = told["set-cookie"].to_str().unwrap();
+            assert_eq!((status, cookie.contains("; Secure")), (303, secure), "{path} {cookie}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, http::
 use serde::{Deserialize, Serialize};
 use staithe_protocol::{SessionId, frames::Role};
 
-use crate::{error::ApiError, front::Front};
+use crate::{error::ApiError, front::Front, proxy::cookies::named};
 
 /// The sign-in cookie's name.
 pub const COOKIE: &str = "staithe_sign_in";
@@ -109,12 +109,22 @@ pub fn identify(front: &Front, request: &HttpRequest) -> Result<(Identity, Shown
         })?;
         return Ok((front.keys.identify(token)?, Shown::Bearer));
     }
-    match request.cookie(COOKIE) {
-        Some(cookie) => Ok((front.keys.identify(cookie.value())?, Shown::Cookie)),
-        None => {
+    let cookies = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
+    let mut sign_ins = named(cookies, COOKIE);
+    match (sign_ins.next(), sign_ins.next()) {
+        (Some(token), None) => Ok((front.keys.identify(token)?, Shown::Cookie)),
+        (Some(_), Some(_)) => Err(two_sign_ins()),
+        (None, _) => {
             Err(unauthorized("auth.required", "sign in, or send Authorization: Bearer <token>"))
         }
     }
+}
+
+/// A page of a sandbox that shares our host can set one for a path, and so somebody else's sign-in. The browser
+/// sends that one first, and does not say which is which.
+pub fn two_sign_ins() -> ApiError {
+    let detail = "two sign-ins came along; remove this site's cookies and sign in again";
+    ApiError::bad_request("auth.ambiguous", detail)
 }
 
 fn unauthorized(code: &'static str, detail: &str) -> ApiError {

@@ -19,7 +19,11 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{COOKIE, Identity, peer_ip};
-use crate::{error::ApiError, front::Front, routes::pages};
+use crate::{
+    error::ApiError,
+    front::Front,
+    routes::{pages, ports::outside},
+};
 
 /// How long a link works, when it isn't used: a day, as people start a server and look later.
 pub const LINK_TTL: Duration = Duration::from_hours(24);
@@ -100,7 +104,7 @@ pub async fn page(
     };
     match front.keys.open_link(&token) {
         Ok((identity, jti)) if front.sign_ins.first_use(&jti) => {
-            signed_in(&front, &identity, query.next.as_deref())
+            signed_in(&front, &request, &identity, query.next.as_deref())
         }
         // A browser that is signed in already may follow its link again.
         _ if super::identify(&front, &request).is_ok() => redirect(query.next.as_deref()),
@@ -118,7 +122,7 @@ pub async fn submit(
     let ip = peer_ip(&request);
     if !front.sign_ins.is_shut_out(ip) {
         if let Ok(identity) = front.keys.identify(form.token.trim()) {
-            return signed_in(&front, &identity, form.next.as_deref());
+            return signed_in(&front, &request, &identity, form.next.as_deref());
         }
         front.sign_ins.failed(ip);
         if !front.sign_ins.is_shut_out(ip) {
@@ -133,17 +137,22 @@ pub async fn submit(
 }
 
 /// `POST /logout`
-pub async fn sign_out() -> HttpResponse {
-    let mut gone = cookie(String::new());
+pub async fn sign_out(front: web::Data<Front>, request: HttpRequest) -> HttpResponse {
+    let mut gone = cookie(&front, &request, String::new());
     gone.make_removal();
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).cookie(gone).finish()
 }
 
-fn signed_in(front: &Front, identity: &Identity, next: Option<&str>) -> HttpResponse {
+fn signed_in(
+    front: &Front,
+    request: &HttpRequest,
+    identity: &Identity,
+    next: Option<&str>,
+) -> HttpResponse {
     match front.keys.sign(identity, front.settings.sign_in_ttl) {
         Ok(token) => {
             let mut response = redirect(next);
-            if let Err(error) = response.add_cookie(&cookie(token)) {
+            if let Err(error) = response.add_cookie(&cookie(front, request, token)) {
                 return actix_web::ResponseError::error_response(&ApiError::failed(
                     "auth.cookie",
                     error,
@@ -155,8 +164,13 @@ fn signed_in(front: &Front, identity: &Identity, next: Option<&str>) -> HttpResp
     }
 }
 
-fn cookie(value: String) -> Cookie<'static> {
-    Cookie::build(COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).finish()
+/// Sent over TLS alone where a proxy before us says that the browser came by it, or the settings do.
+fn cookie(front: &Front, request: &HttpRequest, value: String) -> Cookie<'static> {
+    let by_settings = front.settings.proxy.control_url.starts_with("https://");
+    let secure =
+        by_settings || outside(front, request).is_ok_and(|outside| outside.proto == "https");
+    let cookie = Cookie::build(COOKIE, value).path("/").http_only(true).secure(secure);
+    cookie.same_site(SameSite::Lax).finish()
 }
 
 /// Only to a path of our own: `//host` and `/\host` would leave, and browsers take tabs and line ends

@@ -16,7 +16,7 @@ use super::{
     outside::Outside,
 };
 use crate::{
-    auth::{COOKIE, Identity, Need},
+    auth::{COOKIE, Identity, Need, two_sign_ins},
     error::ApiError,
     front::Front,
 };
@@ -128,9 +128,7 @@ fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Calle
         return Ok(by_cookie(identity, Shown::Sandbox));
     }
     if cookies::values(headers, COOKIE).nth(1).is_some() {
-        // A page of a sandbox can set one, for a path.
-        let detail = "two sign-ins came along; remove this site's cookies and sign in again";
-        return Err(ApiError::bad_request("auth.ambiguous", detail));
+        return Err(two_sign_ins());
     }
     match cookies::value(headers, COOKIE).map(|token| front.keys.identify(token)) {
         Some(Ok(identity)) => Ok(by_cookie(identity, Shown::SignIn)),

@@ -25,8 +25,16 @@ pub fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The values of all cookies of this name.
 pub fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    let all = headers.get_all(header::COOKIE).iter().flat_map(|value| pairs(value.as_bytes()));
-    all.filter_map(move |pair| {
+    named(headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes), name)
+}
+
+/// The values of all cookies of this name in `Cookie` headers. What is malformed is passed over: a page of a
+/// sandbox can have anything sent.
+pub fn named<'a>(
+    headers: impl Iterator<Item = &'a [u8]>,
+    name: &str,
+) -> impl Iterator<Item = &'a str> {
+    headers.flat_map(pairs).filter_map(move |pair| {
         let (key, value) = split(pair);
         (key == name.as_bytes()).then(|| std::str::from_utf8(value?).ok()).flatten()
     })

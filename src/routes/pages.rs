@@ -112,7 +112,10 @@ pub fn problem(front: &Front, request: &HttpRequest, denied: &ApiError) -> HttpR
 
 #[expect(clippy::result_large_err, reason = "it is the answer itself, made once")]
 fn signed_in(front: &Front, request: &HttpRequest) -> Result<Identity, HttpResponse> {
-    auth::identify(front, request).map(|(identity, _)| identity).map_err(|_| {
+    auth::identify(front, request).map(|(identity, _)| identity).map_err(|denied| {
+        if denied.status != StatusCode::UNAUTHORIZED {
+            return error(front, request, &denied); // another sign-in would not help
+        }
         let next: String = request
             .uri()
             .to_string()

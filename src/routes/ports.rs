@@ -19,9 +19,8 @@ use crate::{
     },
 };
 
-/// How the caller sees this server.
 /// From where a request comes, as far as it can be believed.
-pub(super) fn outside(front: &Front, request: &HttpRequest) -> Result<Outside, ApiError> {
+pub fn outside(front: &Front, request: &HttpRequest) -> Result<Outside, ApiError> {
     let mut headers = hyper::HeaderMap::new();
     for (name, value) in request.headers() {
         let name = hyper::header::HeaderName::from_bytes(name.as_str().as_bytes());

@@ -22,6 +22,7 @@ fn row(name: impl Into<String>, request: Request, wanted: &'static str) -> Row {
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn tokens(stage: &Stage) -> Vec<Row> {
     let good = stage.minted(|_, _| {});
+    let cookie = |token: &str| format!("staithe_sign_in={token};");
     let shown = |token: &str| Request::get("/api/sessions").bearer(token);
     let mut rows = vec![
         row("a token minted as the server mints them", shown(&good), "200 -"),
@@ -36,6 +37,36 @@ fn tokens(stage: &Stage) -> Vec<Row> {
             "a wrong cookie",
             Request::get("/api/sessions").anonymous().header("Cookie", "staithe_sign_in=x"),
             "401 auth.invalid_token",
+        ),
+        row(
+            "a good cookie",
+            Request::get("/api/sessions").anonymous().header("Cookie", cookie(&good)),
+            "200 -",
+        ),
+        row(
+            "a good cookie beside what a page of a sandbox made of others",
+            Request::get("/api/sessions")
+                .anonymous()
+                .header("Cookie", format!("=; a; ;;={good}; {}", cookie(&good))),
+            "200 -",
+        ),
+        row(
+            "two cookies",
+            Request::get("/api/sessions").anonymous().header("Cookie", cookie(&good).repeat(2)),
+            "400 auth.ambiguous",
+        ),
+        row(
+            "two cookies in two headers",
+            Request::get("/api/sessions")
+                .anonymous()
+                .header("Cookie", cookie(&good))
+                .header("Cookie", cookie("x")),
+            "400 auth.ambiguous",
+        ),
+        row(
+            "two cookies, on a page",
+            Request::get("/").anonymous().header("Cookie", cookie(&good).repeat(2)),
+            "400 -",
         ),
         row(
             "none, on a WebSocket",

@@ -41,13 +41,16 @@ impl Found {
 
 impl DockerEngine {
     /// All sandboxes that carry all these labels. One that was claimed from the pool carries its
-    /// session in its name. What only carries the runner into a volume is no sandbox.
+    /// session in its name. What only carries the runner into a volume is no sandbox, and neither is what a builder
+    /// or anybody else runs of an image of ours: it has the image's labels, the owner's among them.
     pub(super) async fn find_containers(
         &self,
         labels: &Labels,
     ) -> Result<Vec<Sandbox>, EngineFailed> {
         let mut found = self.all_containers(labels).await?;
-        found.retain(|container| !container.labels.contains_key(LABEL_KIND));
+        found.retain(|it| {
+            it.labels.contains_key(LABEL_TOKEN) && !it.labels.contains_key(LABEL_KIND)
+        });
         Ok(found)
     }
 
