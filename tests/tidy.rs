@@ -23,16 +23,28 @@ use staithe::{
 use scan::{File, code, function_of, net_lines, places, read, root, rust, split, tree};
 
 /// Who may use whom, and which crates a room must never see.
-const ARROWS: [(&str, &[&str], &[&str]); 9] = [
+const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     (
         "staithe",
-        &["staithe-actors", "staithe-engine", "staithe-image", "staithe-protocol", "staithe-store"],
+        &[
+            "staithe-actors",
+            "staithe-agent",
+            "staithe-engine",
+            "staithe-image",
+            "staithe-protocol",
+            "staithe-store",
+        ],
         &["bollard", "rusqlite"],
     ),
     (
         "staithe-actors",
-        &["staithe-engine", "staithe-link", "staithe-protocol", "staithe-store"],
+        &["staithe-agent", "staithe-engine", "staithe-link", "staithe-protocol", "staithe-store"],
         &["actix-web", "actix-web-actors", "actix-http", "tera", "bollard", "rusqlite", "hyper"],
+    ),
+    (
+        "staithe-agent",
+        &["staithe-protocol"],
+        &["actix", "actix-rt", "actix-web", "bollard", "rusqlite"],
     ),
     ("staithe-engine", &["staithe-protocol"], &["actix", "actix-rt", "actix-web", "rusqlite"]),
     (
