@@ -4,3 +4,4 @@
 //! go out.
 
 pub mod model;
+pub mod settings;
