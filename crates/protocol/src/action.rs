@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub use self::{
     args::{
         AddTask, Browse, BrowseInteractive, CallToolMcp, ChangeAgentState, Condensation,
-        ConfirmationStatus, Delegate, Edit, Finish, LoopRecovery, Message, ModifyTask, Read,
+        ConfirmationScope, ConfirmationStatus, Delegate, Edit, Finish, LoopRecovery, Message, ModifyTask, Read,
         Recall, RecallType, Reject, Run, RunIpython, System, TaskTracking, Think, Write,
     },
     client::{ActionRejected, ClientAction},

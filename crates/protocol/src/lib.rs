@@ -14,6 +14,7 @@
 //! | [`terminal`], [`watch`] | the side streams of a session: terminals, changes of files |
 //! | [`search`], [`git`] | what is asked about a workspace's content |
 //! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
+//! | [`retry`] | a model that did not answer and is asked again |
 //! | [`services`] | what the server tells a runner of all these |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
@@ -32,6 +33,7 @@ pub mod observation;
 pub mod phase;
 pub mod plugin;
 pub mod port;
+pub mod retry;
 pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;

@@ -20,6 +20,7 @@ use crate::{
     fields::{decode, short},
     plugin::PluginState,
     port::Ports,
+    retry::ModelRetry,
 };
 
 /// Extras of Staithe's own, which have no older form.
@@ -45,12 +46,14 @@ macro_rules! observations {
             PluginChanged(PluginState),
             /// Other ports are listened on in the sandbox. Staithe's own.
             PortsChanged(Ports),
+            /// The model did not answer and is asked again. Staithe's own.
+            ModelRetry(ModelRetry),
         }
 
         impl Observation {
             /// Every name on the wire.
             pub const NAMES: &'static [&'static str] =
-                &[$($plain_name,)* $($name,)* "agent_state_changed", "phase_changed", "plugin_changed", "ports_changed"];
+                &[$($plain_name,)* $($name,)* "agent_state_changed", "phase_changed", "plugin_changed", "ports_changed", "model_retry"];
 
             /// Its name on the wire.
             pub fn name(&self) -> &'static str {
@@ -61,6 +64,7 @@ macro_rules! observations {
                     Self::PhaseChanged(_) => "phase_changed",
                     Self::PluginChanged(_) => "plugin_changed",
                     Self::PortsChanged(_) => "ports_changed",
+                    Self::ModelRetry(_) => "model_retry",
                 }
             }
 
@@ -73,6 +77,7 @@ macro_rules! observations {
                     Self::PhaseChanged(view) => sentence(view).into(),
                     Self::PluginChanged(plugin) => words::plugin(plugin).into(),
                     Self::PortsChanged(Ports { ports }) => words::ports(ports).into(),
+                    Self::ModelRetry(retry) => words::retry(retry).into(),
                 }
             }
 
@@ -89,6 +94,7 @@ macro_rules! observations {
                     "phase_changed" => Self::PhaseChanged(read(extras)?),
                     "plugin_changed" => Self::PluginChanged(read(extras)?),
                     "ports_changed" => Self::PortsChanged(read(extras)?),
+                    "model_retry" => Self::ModelRetry(read(extras)?),
                     _ => return Err(format!("unknown observation `{}`", short(name))),
                 })
             }
@@ -105,6 +111,7 @@ macro_rules! observations {
                     ("phase_changed", generator.subschema_for::<PhaseView>()),
                     ("plugin_changed", generator.subschema_for::<PluginState>()),
                     ("ports_changed", generator.subschema_for::<Ports>()),
+                    ("model_retry", generator.subschema_for::<ModelRetry>()),
                 ]
             }
         }
@@ -118,6 +125,7 @@ macro_rules! observations {
                     Observation::PhaseChanged(view) => view.serialize(serializer),
                     Observation::PluginChanged(plugin) => plugin.serialize(serializer),
                     Observation::PortsChanged(ports) => ports.serialize(serializer),
+                    Observation::ModelRetry(retry) => retry.serialize(serializer),
                 }
             }
         }
@@ -201,7 +209,8 @@ impl Observation {
             | Self::TaskTracking(_)
             | Self::PhaseChanged(_)
             | Self::PluginChanged(_)
-            | Self::PortsChanged(_) => self.content().into_owned(),
+            | Self::PortsChanged(_)
+            | Self::ModelRetry(_) => self.content().into_owned(),
         }
     }
 

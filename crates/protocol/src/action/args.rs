@@ -19,6 +19,24 @@ pub enum ConfirmationStatus {
     AwaitingConfirmation,
 }
 
+/// How far a person's agreement goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmationScope {
+    /// For this action.
+    #[default]
+    Once,
+    /// For all that is like it: the same tool, and of commands the same programs or rules of risk.
+    Kind,
+}
+
+/// Beside `confirmation_state` where older versions had none: what needs no word is not written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_confirmed(state: &ConfirmationStatus) -> bool {
+    *state == ConfirmationStatus::Confirmed
+}
+
 /// What is recalled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -44,7 +62,11 @@ fields! {
     /// The agent is to be in another state.
     ChangeAgentState {
         agent_state: AgentState,
+        /// With `user_rejected`: why, for the agent.
         thought: String = String::new(),
+        /// With `user_confirmed`: whether all of this kind is agreed to, for the rest of the session.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<ConfirmationScope> = None,
     }
 
     /// A command for the shell.
@@ -89,6 +111,8 @@ fields! {
         translated_ipython_code: String = String::new(),
         /// First and last line, 1-based; for `impl_source` `oh_aci`.
         view_range: Option<[i64; 2]> = None,
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
         #[serde(skip_serializing_if = "Option::is_none")]
         security_risk: Option<i64> = None,
     }
@@ -102,6 +126,8 @@ fields! {
         /// Line after the last one replaced; −1 is the file's end.
         end: i64 = -1,
         thought: String = String::new(),
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
         #[serde(skip_serializing_if = "Option::is_none")]
         security_risk: Option<i64> = None,
     }
@@ -124,6 +150,8 @@ fields! {
         old_str: Option<String> = None,
         new_str: Option<String> = None,
         insert_line: Option<i64> = None,
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
         #[serde(skip_serializing_if = "Option::is_none")]
         security_risk: Option<i64> = None,
     }
@@ -133,6 +161,8 @@ fields! {
         url: String,
         thought: String = String::new(),
         return_axtree: bool = false,
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
         #[serde(skip_serializing_if = "Option::is_none")]
         security_risk: Option<i64> = None,
     }
@@ -143,6 +173,8 @@ fields! {
         thought: String = String::new(),
         browsergym_send_msg_to_user: String = String::new(),
         return_axtree: bool = false,
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
         #[serde(skip_serializing_if = "Option::is_none")]
         security_risk: Option<i64> = None,
     }
@@ -152,6 +184,8 @@ fields! {
         agent: String,
         inputs: Map<String, Value>,
         thought: String = String::new(),
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
     }
 
     /// The agent has finished.
@@ -218,6 +252,8 @@ fields! {
         name: String,
         arguments: Map<String, Value> = Map::new(),
         thought: String = String::new(),
+        #[serde(skip_serializing_if = "is_confirmed")]
+        confirmation_state: ConfirmationStatus = ConfirmationStatus::Confirmed,
         #[serde(skip_serializing_if = "Option::is_none")]
         security_risk: Option<i64> = None,
     }

@@ -3,6 +3,7 @@
 use crate::{
     plugin::{PluginPhase, PluginState},
     port::Port,
+    retry::ModelRetry,
 };
 
 pub(super) fn plugin(plugin: &PluginState) -> String {
@@ -26,4 +27,15 @@ pub(super) fn ports(ports: &[Port]) -> String {
     }
     let ports: Vec<_> = ports.iter().map(|port| port.port.to_string()).collect();
     format!("Listening in the sandbox: {}", ports.join(", "))
+}
+
+pub(super) fn retry(retry: &ModelRetry) -> String {
+    let ModelRetry { attempt, most, wait_ms, code } = retry;
+    let why = match code.as_str() {
+        "model.rate_limited" => "takes no more requests for now",
+        _ => "did not answer",
+    };
+    // Tenths of a second are all that a person wants to know.
+    let (seconds, tenth) = (wait_ms / 1000, wait_ms % 1000 / 100);
+    format!("The model {why} ({code}); it is asked again in {seconds}.{tenth} s, try {attempt} of {most}")
 }
