@@ -16,6 +16,9 @@ pub struct SessionRecord {
     pub owner: String,
     pub labels: BTreeMap<String, String>,
     pub image: Option<String>,
+    /// The group of models that was chosen; none: the default one.
+    #[serde(default)]
+    pub model: Option<String>,
     /// RFC 3339.
     pub created_at: String,
     pub updated_ms: i64,

@@ -1,6 +1,7 @@
 //! What may be asked of an [`AgentSession`](super::AgentSession).
 
 use actix::{Message, WeakAddr};
+use staithe_agent::controller::Denied;
 use staithe_protocol::{Action, AgentState, EventId, Source};
 
 use crate::{
@@ -48,6 +49,15 @@ pub enum SubmitDenied {
     /// The session has no sandbox and won't get one by itself.
     #[error("the session is not running: start it first")]
     NotRunning,
+}
+
+impl From<Denied> for SubmitDenied {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::AgentOnly(action) => Self::AgentOnly(action),
+            Denied::IllegalTransition { from, to } => Self::IllegalTransition { from, to },
+        }
+    }
 }
 
 /// Sent by `Session`: the runner answers.

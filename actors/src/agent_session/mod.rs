@@ -1,111 +1,208 @@
-//! The agent's side of a session: takes actions, routes them to the runtime, brings observations back.
+//! The agent's side of a session: takes actions, has them carried out in the sandbox, asks the model, and does what
+//! the controller decides.
 //!
-//! It is rebuilt from the log after any crash; which actions have no observation yet is all it needs.
+//! | who | decides |
+//! |---|---|
+//! | [`Controller`] | what the agent does next; a fold over the log |
+//! | [`Executor`] | which action goes to the sandbox when, and what is said of it when a line is cut |
+//!
+//! Both are rebuilt from the log after any crash. What happens is put into the log first; the actor reads the log
+//! like any client ([`following`]), and only what it finds there has consequences.
 
+mod asking;
+mod following;
+mod learning;
 pub mod messages;
+pub mod models;
 pub mod restore;
 pub mod state;
 pub mod turns;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     ResponseActFuture, WeakAddr, WrapFuture, fut,
 };
+use staithe_agent::controller::{self, Controller, Timer};
 use staithe_protocol::{
-    AgentState, Body, EventId, Observation, Source, observation::AgentStateChanged, runner::Limits,
+    Action, Body, Event, EventId, Observation, Source, runner::Limits,
 };
+use tokio::time::Instant;
 
 use crate::{
     event_stream::{
         EventStream,
-        messages::{Append, FindReference, Reference},
+        feed::Feed,
+        messages::{AnswersTaken, Append, FindReference, Reference},
     },
     mail,
     runtime::{
         Runtime,
-        messages::{Act, ActFailed},
+        messages::{Act, ActFailed, InterruptCommand},
     },
     session::Session,
     settings::SandboxSettings,
     supervise::{DeathNotice, ParentGone},
 };
 
+use asking::Asking;
 use messages::{
     AgentStateNews, IsBusy, RuntimeDown, RuntimeUp, Submit, SubmitDenied, SubmitFailed,
 };
-use state::{AgentSessionState, Effect, Outcome, Pending};
+use models::Chosen;
+use state::{Effect, Executor, Outcome, Pending};
 use turns::Turns;
+
+/// A command that goes on after an interrupt is interrupted again; the third ends the shell.
+const AGAIN: Duration = Duration::from_secs(1);
+const MOST_INTERRUPTS: u32 = 3;
 
 /// See the module.
 pub struct AgentSession {
-    state: AgentSessionState,
+    controller: Box<Controller>,
+    executor: Executor,
+    /// The agent's runnable actions that are in the log and not released.
+    held: BTreeMap<EventId, Pending>,
     /// Submissions on their way to the log: they are acted on in its order.
     turns: Turns<Pending>,
+    chosen: Chosen,
+    asking: Option<Asking>,
+    /// Pieces of an answer were shown, and nothing that came of it was read in the log yet.
+    shown: bool,
+    /// The newest event that was read.
+    newest: Option<EventId>,
+    origin: Instant,
     session: WeakAddr<Session>,
     stream: Addr<EventStream>,
+    feed: Arc<Feed>,
     runtime: Option<WeakAddr<Runtime>>,
     settings: SandboxSettings,
     _notice: DeathNotice<Session>,
 }
 
+/// What a new agent's session starts from.
+pub struct Origin {
+    /// Rebuilt from the log up to `head`.
+    pub controller: Box<Controller>,
+    pub head: Option<EventId>,
+    /// Actions without an observation, in order.
+    pub unanswered: Vec<Pending>,
+    /// The runner that may know them.
+    pub epoch: Option<String>,
+    pub chosen: Chosen,
+    pub session: WeakAddr<Session>,
+    pub stream: Addr<EventStream>,
+    pub feed: Arc<Feed>,
+    pub settings: SandboxSettings,
+    /// Actions that wait in this session.
+    pub most_waiting: usize,
+}
+
 impl AgentSession {
-    /// An agent's session with a state rebuilt from the log.
-    pub fn new(
-        state: AgentSessionState,
-        session: WeakAddr<Session>,
-        stream: Addr<EventStream>,
-        settings: SandboxSettings,
-        notice: DeathNotice<Session>,
-    ) -> Self {
+    /// An agent's session that goes on where the log ends.
+    pub fn new(origin: Origin, notice: DeathNotice<Session>) -> Self {
+        let kept_back = origin.controller.held();
+        let runnable = origin.unanswered.into_iter().filter(|it| it.action.is_runnable());
+        let (held, released): (Vec<_>, Vec<_>) = runnable
+            .partition(|it| it.source == Source::Agent && kept_back.contains(&it.id));
         Self {
-            state,
+            controller: origin.controller,
+            executor: Executor::restore(released, origin.epoch, origin.most_waiting),
+            held: held.into_iter().map(|pending| (pending.id, pending)).collect(),
             turns: Turns::default(),
-            session,
-            stream,
+            chosen: origin.chosen,
+            asking: None,
+            shown: false,
+            newest: origin.head,
+            origin: Instant::now(),
+            session: origin.session,
+            stream: origin.stream,
+            feed: origin.feed,
             runtime: None,
-            settings,
+            settings: origin.settings,
             _notice: notice,
         }
     }
 
-    fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+    /// As the controller reckons it.
+    fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// The next event of the log.
+    fn take(&mut self, event: &Event, ctx: &mut Context<Self>) {
+        self.newest = Some(event.id);
+        if let Body::Action(action) = &event.body
+            && event.source == Source::Agent
+            && action.is_runnable()
+        {
+            self.held.insert(event.id, Pending::of(event, action.clone()));
+        }
+        if let (Body::Observation(_), Some(cause)) = (&event.body, event.cause) {
+            self.held.remove(&cause); // answered without being carried out
+        }
+        if self.shown && self.asking.is_none() && event.source != Source::User {
+            self.shown = false;
+            mail::tell(&self.stream, AnswersTaken(event.id));
+        }
+        if let Body::Observation(Observation::AgentStateChanged(changed)) = &event.body
+            && let Some(session) = self.session.upgrade()
+        {
+            mail::tell(&session, AgentStateNews(changed.agent_state));
+        }
+        let effects = self.controller.appended(event, self.now());
+        self.obey(effects, ctx);
+    }
+
+    /// Does what the controller decided.
+    fn obey(&mut self, effects: Vec<controller::Effect>, ctx: &mut Context<Self>) {
+        use controller::Effect as Decided;
         for effect in effects {
             match effect {
-                Effect::Dispatch(pending) => self.dispatch(*pending, ctx),
-                Effect::Observe { source, cause, observation } => {
-                    self.observe(source, Some(cause), *observation, ctx);
+                Decided::Append(append) => self.append((*append).into(), ctx),
+                Decided::Ask { call, question, purpose } => {
+                    self.ask_model(call, *question, purpose, ctx);
                 }
-                Effect::StateChanged { state, cause } => {
-                    let changed =
-                        AgentStateChanged { agent_state: state, ..AgentStateChanged::default() };
-                    let observation = Observation::AgentStateChanged(changed);
-                    self.observe(Source::Environment, cause, observation, ctx);
-                    self.tell_state(state);
+                Decided::Hush { call } => self.hush(call),
+                Decided::Interrupt => {
+                    let effects = self.executor.interrupt_agent();
+                    self.perform(effects, ctx);
+                }
+                Decided::Arm { timer, after } => {
+                    ctx.notify_later(Elapsed(timer), after);
+                }
+                Decided::Learn => self.learn(ctx),
+                Decided::Release(id) => {
+                    if let Some(pending) = self.held.remove(&id) {
+                        let effects = self.executor.committed(pending);
+                        self.perform(effects, ctx);
+                    }
                 }
             }
         }
     }
 
-    fn tell_state(&self, state: AgentState) {
-        if let Some(session) = self.session.upgrade() {
-            mail::tell(&session, AgentStateNews(state));
+    /// Does what the executor decided.
+    fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Dispatch(pending) => self.dispatch(*pending, ctx),
+                Effect::Observe { of, observation } => {
+                    let append = Append::observation(of.source, Some(of.id), *observation);
+                    let tool_call_metadata = of.tool_call_metadata;
+                    self.append(Append { tool_call_metadata, ..append }, ctx);
+                }
+                Effect::Interrupt => self.interrupt(1, ctx),
+            }
         }
     }
 
-    fn observe(
-        &self,
-        source: Source,
-        cause: Option<EventId>,
-        observation: Observation,
-        ctx: &mut Context<Self>,
-    ) {
-        let append = Append::observation(source, cause, observation);
+    fn append(&self, append: Append, ctx: &mut Context<Self>) {
         ctx.spawn(mail::ask(&self.stream, append).into_actor(self).map(|outcome, _, _| {
             // A broken stream has logged why and fails its session.
             if let Err(error) = outcome {
-                tracing::warn!(%error, "an observation has no stream to go to");
+                tracing::warn!(%error, "an event has no stream to go to");
             }
         }));
     }
@@ -132,6 +229,19 @@ impl AgentSession {
         }));
     }
 
+    /// Interrupts the agent's command, and looks a little later whether that was enough.
+    fn interrupt(&mut self, attempt: u32, ctx: &mut Context<Self>) {
+        let Some(runtime) = self.runtime.as_ref().and_then(WeakAddr::upgrade) else { return };
+        ctx.spawn(mail::ask(&runtime, InterruptCommand).into_actor(self).map(|outcome, _, _| {
+            if let Ok(Err(error)) = outcome {
+                tracing::warn!(%error, "the agent's command could not be interrupted");
+            }
+        }));
+        if attempt < MOST_INTERRUPTS {
+            ctx.notify_later(StillRuns { attempt, command: self.executor.agents_command() }, AGAIN);
+        }
+    }
+
     /// A repetition is answered as the first time, whatever has become of the state since.
     fn repeat_or_deny(
         &self,
@@ -151,6 +261,11 @@ impl AgentSession {
         Box::pin(answer.into_actor(self))
     }
 
+    fn admit(&self, action: &Action, source: Source) -> Result<(), SubmitDenied> {
+        self.controller.admit(action, source)?;
+        self.executor.admit(action)
+    }
+
     fn limits(&self, timeout: Option<u64>) -> Limits {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Limits {
@@ -158,6 +273,14 @@ impl AgentSession {
             no_change_ms: millis(self.settings.no_change_timeout),
             max_output: self.settings.max_output,
         }
+    }
+}
+
+impl From<controller::Append> for Append {
+    fn from(append: controller::Append) -> Self {
+        let controller::Append { source, cause, body, timeout, tool_call_metadata, llm_metrics } =
+            append;
+        Self { source, cause, body, timeout, tool_call_metadata, llm_metrics, reference: None }
     }
 }
 
@@ -178,8 +301,9 @@ impl Handler<Resume> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, _: Resume, ctx: &mut Self::Context) {
-        let effects = self.state.resume();
-        self.perform(effects, ctx);
+        let effects = self.controller.resumed(self.now());
+        self.obey(effects, ctx);
+        self.follow(self.feed.clone(), self.newest, ctx);
     }
 }
 
@@ -191,11 +315,24 @@ struct CameBack {
     outcome: Outcome,
 }
 
+/// A timer of the controller's ran out.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct Elapsed(Timer);
+
+/// A while after an interrupt.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+struct StillRuns {
+    attempt: u32,
+    command: Option<EventId>,
+}
+
 impl Handler<Submit> for AgentSession {
     type Result = ResponseActFuture<Self, Result<EventId, SubmitFailed>>;
 
     fn handle(&mut self, submit: Submit, _: &mut Self::Context) -> Self::Result {
-        if let Err(denied) = self.state.admit(&submit.action) {
+        if let Err(denied) = self.admit(&submit.action, submit.source) {
             return self.repeat_or_deny(submit.reference, denied);
         }
         let Submit { source, action, timeout, reference } = submit;
@@ -205,6 +342,7 @@ impl Handler<Submit> for AgentSession {
             body: Body::Action(action.clone()),
             timeout,
             tool_call_metadata: None,
+            llm_metrics: None,
             reference,
         };
         let turn = self.turns.take();
@@ -214,10 +352,13 @@ impl Handler<Submit> for AgentSession {
                 Ok(Ok(appended)) if !appended.repeated => Some(appended.id),
                 _ => None,
             };
-            let pending = new.map(|id| Pending { id, source, action, timeout });
+            // As it was sent: the log may hide a secret in it.
+            let pending = new.map(|id| Pending { tool_call_metadata: None, id, source, action, timeout });
             for pending in this.turns.settle(turn, pending) {
-                let effects = this.state.committed(pending);
-                this.perform(effects, ctx);
+                if pending.action.is_runnable() {
+                    let effects = this.executor.committed(pending);
+                    this.perform(effects, ctx);
+                }
             }
             Ok(appended??.id)
         }))
@@ -228,8 +369,27 @@ impl Handler<CameBack> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, CameBack { id, outcome }: CameBack, ctx: &mut Self::Context) {
-        let effects = self.state.came_back(id, outcome);
+        let effects = self.executor.came_back(id, outcome);
         self.perform(effects, ctx);
+    }
+}
+
+impl Handler<Elapsed> for AgentSession {
+    type Result = ();
+
+    fn handle(&mut self, Elapsed(timer): Elapsed, ctx: &mut Self::Context) {
+        let effects = self.controller.elapsed(timer, self.now());
+        self.obey(effects, ctx);
+    }
+}
+
+impl Handler<StillRuns> for AgentSession {
+    type Result = ();
+
+    fn handle(&mut self, StillRuns { attempt, command }: StillRuns, ctx: &mut Self::Context) {
+        if command.is_some() && self.executor.agents_command() == command {
+            self.interrupt(attempt + 1, ctx);
+        }
     }
 }
 
@@ -238,8 +398,10 @@ impl Handler<RuntimeUp> for AgentSession {
 
     fn handle(&mut self, RuntimeUp { runtime, epoch }: RuntimeUp, ctx: &mut Self::Context) {
         self.runtime = Some(runtime);
-        let effects = self.state.runtime_up(epoch);
+        let effects = self.executor.runtime_up(epoch);
         self.perform(effects, ctx);
+        let effects = self.controller.sandbox(true, self.now());
+        self.obey(effects, ctx);
     }
 }
 
@@ -247,8 +409,10 @@ impl Handler<RuntimeDown> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, RuntimeDown { hopeless }: RuntimeDown, ctx: &mut Self::Context) {
-        let effects = self.state.runtime_down(hopeless);
+        let effects = self.executor.runtime_down(hopeless);
         self.perform(effects, ctx);
+        let effects = self.controller.sandbox(!hopeless, self.now());
+        self.obey(effects, ctx);
     }
 }
 
@@ -256,7 +420,7 @@ impl Handler<IsBusy> for AgentSession {
     type Result = bool;
 
     fn handle(&mut self, _: IsBusy, _: &mut Self::Context) -> Self::Result {
-        self.state.is_busy()
+        self.executor.is_busy() || self.controller.is_busy()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an agent's session does with actions and their outcomes. Pure.
+//! How actions that the log has are carried out in the sandbox, and what comes of them. Pure.
 //!
 //! ```text
 //! submit ─admit─> durable ─committed─> waiting ──its turn──> sent ──observed──> observation in the log
@@ -6,11 +6,13 @@
 //!                                         └─hopeless─────────────└─another epoch─> "interrupted"
 //! ```
 //! One command is in the shell at a time, in the order of the log. Input for it, and what does not
-//! need the shell, does not wait for it.
+//! need the shell, does not wait for it. What the agent is to do is the controller's affair
+//! ([`staithe_agent::controller`]); its actions come here once it releases them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use staithe_protocol::{Action, AgentState, EventId, Observation, Source};
+use serde_json::Value;
+use staithe_protocol::{Action, Event, EventId, Observation, Source};
 
 use super::messages::SubmitDenied;
 
@@ -22,6 +24,21 @@ pub struct Pending {
     pub action: Action,
     /// Seconds.
     pub timeout: Option<u64>,
+    /// The model's call, which its observation carries too.
+    pub tool_call_metadata: Option<Value>,
+}
+
+impl Pending {
+    /// An action as the log has it.
+    pub fn of(event: &Event, action: Action) -> Self {
+        Self {
+            id: event.id,
+            source: event.source,
+            action,
+            timeout: event.timeout,
+            tool_call_metadata: event.tool_call_metadata.clone(),
+        }
+    }
 }
 
 /// What the shell around this core is to do.
@@ -29,10 +46,10 @@ pub struct Pending {
 pub enum Effect {
     /// Send it to the runtime, under its id as key.
     Dispatch(Box<Pending>),
-    /// Put an observation into the log.
-    Observe { source: Source, cause: EventId, observation: Box<Observation> },
-    /// The agent's state changed, because of an action or by itself.
-    StateChanged { state: AgentState, cause: Option<EventId> },
+    /// Put an observation into the log: what came of this action.
+    Observe { of: Box<Pending>, observation: Box<Observation> },
+    /// Interrupt the command in the shell.
+    Interrupt,
 }
 
 /// What came of a dispatched action.
@@ -46,8 +63,7 @@ pub enum Outcome {
 
 /// See the module.
 #[derive(Debug)]
-pub struct AgentSessionState {
-    agent: AgentState,
+pub struct Executor {
     waiting: VecDeque<Pending>,
     /// What a runner of `epoch` may know: sent to it, in this life or an earlier one.
     sent: BTreeMap<EventId, Pending>,
@@ -62,18 +78,16 @@ pub struct AgentSessionState {
     open: bool,
 }
 
-impl AgentSessionState {
-    /// A state rebuilt from the log: the agent's last state, the actions without an observation, and
-    /// the epoch of the runner that may know them.
+impl Executor {
+    /// One rebuilt from the log: the runnable actions without an observation, and the epoch of the runner that may
+    /// know them.
     pub fn restore(
-        agent: AgentState,
         unanswered: Vec<Pending>,
         epoch: Option<String>,
         most_waiting: usize,
     ) -> Self {
         let sent = unanswered.into_iter().map(|pending| (pending.id, pending)).collect();
         Self {
-            agent,
             waiting: VecDeque::new(),
             sent,
             on_line: BTreeSet::new(),
@@ -84,69 +98,75 @@ impl AgentSessionState {
         }
     }
 
-    /// The first thing after [`restore`](Self::restore): what needs no runtime is answered now.
-    pub fn resume(&mut self) -> Vec<Effect> {
-        let own = self.sent.extract_if(.., |_, pending| !pending.action.is_runnable());
-        let own: Vec<_> = own.map(|(_, pending)| pending).collect();
-        own.into_iter().flat_map(|pending| self.committed(pending)).collect()
-    }
-
-    /// The agent's state.
-    pub fn agent(&self) -> AgentState {
-        self.agent
-    }
-
-    /// Whether an action runs or waits, or the agent works.
+    /// Whether an action runs or waits.
     pub fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.sent.is_empty() || self.agent == AgentState::Running
+        !self.waiting.is_empty() || !self.sent.is_empty()
     }
 
-    /// Whether a client may do this now.
+    /// Whether a client may have this carried out now; what is not runnable is none of its affairs.
     pub fn admit(&self, action: &Action) -> Result<(), SubmitDenied> {
-        match action {
-            Action::ChangeAgentState(change) => {
-                let (from, to) = (self.agent, change.agent_state);
-                let legal = from == to || legal(from, to);
-                if legal { Ok(()) } else { Err(SubmitDenied::IllegalTransition { from, to }) }
-            }
-            Action::System(_)
-            | Action::Condensation(_)
-            | Action::CondensationRequest
-            | Action::Recall(_)
-            | Action::LoopRecovery(_) => Err(SubmitDenied::AgentOnly(action.name())),
-            action if action.is_runnable() && !self.open => Err(SubmitDenied::NotRunning),
-            _ if self.waiting.len() >= self.most_waiting => {
-                Err(SubmitDenied::QueueFull(self.waiting.len()))
-            }
+        if !action.is_runnable() {
+            return Ok(());
+        }
+        if !self.open {
+            return Err(SubmitDenied::NotRunning);
+        }
+        match self.waiting.len() {
+            waiting if waiting >= self.most_waiting => Err(SubmitDenied::QueueFull(waiting)),
             _ => Ok(()),
         }
     }
 
-    /// An action is durable: act on it.
+    /// A runnable action is durable, and may be carried out.
     pub fn committed(&mut self, pending: Pending) -> Vec<Effect> {
-        let Pending { id, source, .. } = pending;
-        let observe = |observation| {
-            vec![Effect::Observe { source, cause: id, observation: Box::new(observation) }]
-        };
-        match &pending.action {
-            Action::ChangeAgentState(change) => {
-                let state = change.agent_state;
-                if state == self.agent {
-                    return observe(nothing());
-                }
-                self.agent = state;
-                vec![Effect::StateChanged { state, cause: Some(id) }]
-            }
-            Action::Finish(_) => self.end(AgentState::Finished, id),
-            Action::Reject(_) => self.end(AgentState::Rejected, id),
-            Action::Message(_) if source == Source::User => observe(no_model()),
-            Action::Delegate(_) => observe(no_model()),
-            action if action.is_runnable() => {
-                self.waiting.push_back(pending);
-                self.advance()
-            }
-            _ => observe(nothing()),
+        if !self.open {
+            return vec![not_run(pending)];
         }
+        self.waiting.push_back(pending);
+        self.advance()
+    }
+
+    /// Nobody wants what the agent has under way. Its command in the shell is interrupted, and answers by itself;
+    /// what waits, and what does not run in the shell, is answered now.
+    pub fn interrupt_agent(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let is_agents = |it: &Pending| it.source == Source::Agent;
+        let in_shell = |it: &Pending| takes_the_shell(&it.action);
+        if self.sent.values().any(|it| is_agents(it) && in_shell(it)) {
+            effects.push(Effect::Interrupt);
+        }
+        let elsewhere: Vec<_> =
+            self.sent.extract_if(.., |_, it| is_agents(it) && !in_shell(it)).collect();
+        for (id, pending) in elsewhere {
+            self.on_line.remove(&id);
+            effects.push(Effect::Observe {
+                of: Box::new(pending),
+                observation: Box::new(Observation::error(
+                    "This action was interrupted; whether it had an effect is not known.",
+                    "AGENT_ERROR$ACTION_INTERRUPTED",
+                )),
+            });
+        }
+        let (agents, others) = self.waiting.drain(..).partition(is_agents);
+        self.waiting = others;
+        let agents: VecDeque<Pending> = agents;
+        effects.extend(agents.into_iter().map(|pending| Effect::Observe {
+            of: Box::new(pending),
+            observation: Box::new(Observation::error(
+                "The agent was stopped; this action was not run.",
+                "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED",
+            )),
+        }));
+        effects.extend(self.advance());
+        effects
+    }
+
+    /// The agent's command in the shell.
+    pub fn agents_command(&self) -> Option<EventId> {
+        let in_shell = |it: &&Pending| {
+            it.source == Source::Agent && self.on_line.contains(&it.id) && takes_the_shell(&it.action)
+        };
+        self.sent.values().find(in_shell).map(|it| it.id)
     }
 
     /// The runner answers. What was sent to this very runner is sent again, each when its turn comes:
@@ -160,10 +180,6 @@ impl AgentSessionState {
         self.epoch = Some(epoch.clone());
         self.up = Some(epoch);
         self.open = true;
-        if self.agent == AgentState::Loading {
-            self.agent = AgentState::Init;
-            effects.push(Effect::StateChanged { state: AgentState::Init, cause: None });
-        }
         effects.extend(self.advance());
         effects
     }
@@ -176,20 +192,15 @@ impl AgentSessionState {
             return Vec::new();
         }
         let mut effects = self.interrupt_sent();
-        effects.extend(self.waiting.drain(..).map(|pending| Effect::Observe {
-            source: pending.source,
-            cause: pending.id,
-            observation: Box::new(Observation::error(
-                "The session has no sandbox any more; this action was not run.",
-                "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED",
-            )),
-        }));
+        effects.extend(self.waiting.drain(..).map(not_run));
         effects
     }
 
     /// A dispatched action came back.
     pub fn came_back(&mut self, id: EventId, outcome: Outcome) -> Vec<Effect> {
-        let Some(pending) = self.sent.get(&id) else { return Vec::new() }; // interrupted meanwhile
+        if !self.sent.contains_key(&id) {
+            return Vec::new(); // interrupted meanwhile
+        }
         let observation = match outcome {
             // Sent again, or given up, when it is known which runner answers next.
             Outcome::Unknown => return Vec::new(),
@@ -198,10 +209,10 @@ impl AgentSessionState {
                 Box::new(Observation::error(reason, "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR"))
             }
         };
-        let source = pending.source;
-        self.sent.remove(&id);
+        let of = self.sent.remove(&id).map(Box::new);
         self.on_line.remove(&id);
-        let mut effects = vec![Effect::Observe { source, cause: id, observation }];
+        let mut effects: Vec<_> =
+            of.into_iter().map(|of| Effect::Observe { of, observation: observation.clone() }).collect();
         effects.extend(self.advance());
         effects
     }
@@ -238,19 +249,13 @@ impl AgentSessionState {
     fn interrupt_sent(&mut self) -> Vec<Effect> {
         let interrupted = std::mem::take(&mut self.sent).into_values();
         let observe = |pending: Pending| Effect::Observe {
-            source: pending.source,
-            cause: pending.id,
+            of: Box::new(pending),
             observation: Box::new(Observation::error(
                 "The sandbox ended before the result of this action was known. It was not run again.",
                 "AGENT_ERROR$ACTION_INTERRUPTED",
             )),
         };
         interrupted.map(observe).collect()
-    }
-
-    fn end(&mut self, state: AgentState, cause: EventId) -> Vec<Effect> {
-        self.agent = state;
-        vec![Effect::StateChanged { state, cause: Some(cause) }]
     }
 }
 
@@ -274,26 +279,6 @@ impl Door {
     }
 }
 
-/// Which changes of state a client may ask for. The reference checks nothing ([T], §6.1).
-fn legal(from: AgentState, to: AgentState) -> bool {
-    use AgentState::{
-        AwaitingUserConfirmation, AwaitingUserInput, Error, Finished, Init, Loading, Paused,
-        RateLimited, Rejected, Running, Stopped, UserConfirmed, UserRejected,
-    };
-    match to {
-        Paused => matches!(from, Init | Running | AwaitingUserInput | RateLimited),
-        Running => matches!(from, Paused | Init | AwaitingUserInput),
-        Stopped => !matches!(from, Loading),
-        AwaitingUserInput => {
-            matches!(from, Init | Running | Paused | Stopped | Error | Finished | Rejected)
-        }
-        UserConfirmed | UserRejected => from == AwaitingUserConfirmation,
-        Loading | Init | Finished | Rejected | Error | AwaitingUserConfirmation | RateLimited => {
-            false
-        }
-    }
-}
-
 /// Whether the action is a command of its own in the session's one shell.
 fn takes_the_shell(action: &Action) -> bool {
     matches!(action, Action::Run(run) if !run.is_input && !run.is_static)
@@ -304,19 +289,14 @@ fn is_input(action: &Action) -> bool {
     matches!(action, Action::Run(run) if run.is_input)
 }
 
-/// The outcome of an action that leaves none.
-fn nothing() -> Observation {
-    Observation::Null { content: String::new() }
-}
-
-/// The honest answer to a message while no model is configured.
-fn no_model() -> Observation {
-    Observation::error(
-        "No language model is configured, so nobody answers messages in this session. \
-         This version of Staithe runs commands and file actions only; models are configured in the \
-         section [llm] of config.toml once the agent is part of it.",
-        "STATUS$ERROR_LLM_NOT_CONFIGURED",
-    )
+fn not_run(pending: Pending) -> Effect {
+    Effect::Observe {
+        of: Box::new(pending),
+        observation: Box::new(Observation::error(
+            "The session has no sandbox any more; this action was not run.",
+            "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED",
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,10 @@ use staithe_protocol::{
 use staithe_store::{Store, StoreFailed};
 use tokio::{sync::watch, time::Instant};
 
-use super::log::{Partials, Recent};
+use super::{
+    log::{Partials, Recent},
+    messages::PublishPartial,
+};
 
 /// Before an event's own JSON in its frame.
 const PREFIX: &[u8] = br#"{"type":"event","event":"#;
@@ -115,7 +118,7 @@ impl Feed {
         *self.head.borrow()
     }
 
-    pub(super) fn subscribe_heads(&self) -> watch::Receiver<i64> {
+    pub(crate) fn subscribe_heads(&self) -> watch::Receiver<i64> {
         self.head.subscribe()
     }
 
@@ -254,20 +257,22 @@ impl Feed {
         lock(&self.partials).observed(cause, by);
     }
 
+    pub(super) fn answered(&self, by: EventId) {
+        lock(&self.partials).answered(by);
+    }
+
     pub(super) fn publish_partial(
         &self,
-        cause: Option<EventId>,
-        offset: u64,
-        text: String,
-        skipped: u64,
+        partial: PublishPartial,
     ) {
+        let PublishPartial { cause, kind, offset, text, skipped } = partial;
         let encode = |seq| {
-            let frame = ServerFrame::Partial { cause, seq, text, offset, skipped };
+            let frame = ServerFrame::Partial { cause, kind, seq, text, offset, skipped };
             Bytes::from(serde_json::to_vec(&frame).expect("a frame is plain data"))
         };
         let next = {
             let mut partials = lock(&self.partials);
-            let dropped = partials.push(cause, encode);
+            let dropped = partials.push(cause, kind, encode);
             metrics::counter!("staithe_event_stream_dropped_total").increment(dropped);
             partials.next()
         };

@@ -7,7 +7,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
-use staithe_protocol::EventId;
+use staithe_protocol::{EventId, frames::PartialKind};
 
 /// Most bytes of encoded events kept for joining clients; older ones are read from the store.
 pub const RECENT_BYTES: usize = 256 * 1024;
@@ -128,8 +128,10 @@ impl Recent {
 pub struct Partial {
     pub seq: u64,
     pub cause: Option<EventId>,
+    pub kind: PartialKind,
     pub frame: Bytes,
-    /// The command's observation, once it is in the log: who has that one needs this no more.
+    /// The command's observation, or what came of the answer, once it is in the log: who has that one needs this no
+    /// more.
     pub observed_by: Option<EventId>,
 }
 
@@ -149,8 +151,14 @@ const SETTLED: usize = 64;
 impl Partials {
     /// Adds output; `encode` makes its frame from its number. Returns how many older pieces it pushed
     /// out. Output that arrives after its command's observation tells nothing new and is dropped.
-    pub fn push(&mut self, cause: Option<EventId>, encode: impl FnOnce(u64) -> Bytes) -> u64 {
-        if cause.is_some_and(|cause| self.settled.contains(&cause)) {
+    pub fn push(
+        &mut self,
+        cause: Option<EventId>,
+        kind: PartialKind,
+        encode: impl FnOnce(u64) -> Bytes,
+    ) -> u64 {
+        let settled = |cause| kind == PartialKind::Output && self.settled.contains(&cause);
+        if cause.is_some_and(settled) {
             return 0;
         }
         self.forget_observed();
@@ -158,7 +166,7 @@ impl Partials {
         self.next += 1;
         let frame = encode(seq);
         self.bytes += frame.len();
-        self.ring.push_back(Partial { seq, cause, frame, observed_by: None });
+        self.ring.push_back(Partial { seq, cause, kind, frame, observed_by: None });
         let mut dropped = 0;
         while self.bytes > PARTIAL_BYTES && self.ring.len() > 1 {
             if let Some(gone) = self.ring.pop_front() {
@@ -175,7 +183,17 @@ impl Partials {
             self.settled.pop_front();
         }
         self.settled.push_back(cause);
-        for partial in self.ring.iter_mut().filter(|partial| partial.cause == Some(cause)) {
+        let is_its = |it: &&mut Partial| it.cause == Some(cause) && it.kind == PartialKind::Output;
+        for partial in self.ring.iter_mut().filter(is_its) {
+            partial.observed_by = Some(by);
+        }
+    }
+
+    /// What came of the model's answers so far is in the log.
+    pub fn answered(&mut self, by: EventId) {
+        let is_open =
+            |it: &&mut Partial| it.kind != PartialKind::Output && it.observed_by.is_none();
+        for partial in self.ring.iter_mut().filter(is_open) {
             partial.observed_by = Some(by);
         }
     }
@@ -263,7 +281,7 @@ mod tests {
     fn output_of_an_observed_command_is_left_out_for_who_has_the_observation() {
         let mut partials = Partials::default();
         for _ in 0..3 {
-            partials.push(Some(EventId(4)), |seq| Bytes::from(seq.to_string()));
+            partials.push(Some(EventId(4)), PartialKind::Output, |seq| Bytes::from(seq.to_string()));
         }
         partials.observed(EventId(4), EventId(5));
         assert_eq!(partials.from(0, 5, 10), (Vec::new(), 3));
@@ -272,10 +290,24 @@ mod tests {
     }
 
     #[test]
+    fn an_answers_pieces_are_left_out_for_who_has_what_came_of_it() {
+        let mut partials = Partials::default();
+        let encode = |seq: u64| Bytes::from(seq.to_string());
+        partials.push(Some(EventId(4)), PartialKind::Answer, encode);
+        partials.push(Some(EventId(4)), PartialKind::Output, encode);
+        partials.observed(EventId(4), EventId(5));
+        assert_eq!(partials.from(0, 5, 10), (vec![Bytes::from("0")], 2));
+        partials.answered(EventId(6));
+        partials.push(Some(EventId(7)), PartialKind::Answer, encode);
+        assert_eq!(partials.from(0, 6, 10), (vec![Bytes::from("2")], 3));
+        assert_eq!(partials.from(0, 4, 10).0.len(), 3);
+    }
+
+    #[test]
     fn output_without_end_is_bounded() {
         let mut partials = Partials::default();
         for _ in 0..100 {
-            partials.push(None, |_| Bytes::from(vec![b'y'; 64 * 1024]));
+            partials.push(None, PartialKind::Output, |_| Bytes::from(vec![b'y'; 64 * 1024]));
         }
         assert!(partials.bytes <= PARTIAL_BYTES);
         assert_eq!(partials.next(), 100);

@@ -3,7 +3,7 @@
 use actix::Message;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use staithe_protocol::{Body, EventId, Source};
+use staithe_protocol::{Body, EventId, Source, frames::PartialKind};
 
 use super::feed::{ClientInfo, Subscription};
 
@@ -18,6 +18,7 @@ pub struct Append {
     /// Seconds, for an action.
     pub timeout: Option<u64>,
     pub tool_call_metadata: Option<Value>,
+    pub llm_metrics: Option<Value>,
     pub reference: Option<Reference>,
 }
 
@@ -34,6 +35,7 @@ impl Append {
             body: Body::Observation(observation),
             timeout: None,
             tool_call_metadata: None,
+            llm_metrics: None,
             reference: None,
         }
     }
@@ -103,11 +105,17 @@ pub enum AppendFailed {
 #[rtype(result = "Subscription")]
 pub struct Subscribe(pub ClientInfo);
 
-/// Sent by `Runtime`: output as it comes. Not durable.
+/// Told by `AgentSession`: what came of the model's answers so far is in the log, as this event or before it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct AnswersTaken(pub EventId);
+
+/// Sent by `Runtime`: output as it comes; by `AgentSession`: a model's answer. Not durable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct PublishPartial {
     pub cause: Option<EventId>,
+    pub kind: PartialKind,
     pub offset: u64,
     pub text: String,
     pub skipped: u64,

@@ -34,7 +34,7 @@ use crate::{
 use feed::{Feed, Subscription};
 use log::EventLog;
 use messages::{
-    Append, AppendFailed, Appended, FindReference, PublishPartial, Reference, Subscribe,
+    AnswersTaken, Append, AppendFailed, Appended, FindReference, PublishPartial, Reference, Subscribe,
 };
 
 /// Messages that may wait; a producer beyond it waits in turn (see [`crate::mail`]).
@@ -173,7 +173,7 @@ impl EventStream {
             cause: append.cause,
             body: append.body.clone(),
             tool_call_metadata: append.tool_call_metadata.clone(),
-            llm_metrics: None,
+            llm_metrics: append.llm_metrics.clone(),
             timeout: append.timeout,
         };
         feed::frame(&mask(event.to_json(), &self.secrets))
@@ -284,7 +284,15 @@ impl Handler<PublishPartial> for EventStream {
 
     fn handle(&mut self, partial: PublishPartial, _: &mut Self::Context) {
         let text = mask_text(partial.text, &self.secrets);
-        self.feed.publish_partial(partial.cause, partial.offset, text, partial.skipped);
+        self.feed.publish_partial(PublishPartial { text, ..partial });
+    }
+}
+
+impl Handler<AnswersTaken> for EventStream {
+    type Result = ();
+
+    fn handle(&mut self, AnswersTaken(by): AnswersTaken, _: &mut Self::Context) {
+        self.feed.answered(by);
     }
 }
 

@@ -26,6 +26,7 @@ use staithe_engine::{Engine, SandboxExited, SandboxState};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     Action, EventId, Fault, Generation, Observation, SandboxId, SessionId,
+    frames::PartialKind,
     runner::{Answer, Call, Hello},
 };
 use tokio::{
@@ -414,7 +415,8 @@ impl Handler<FromLine> for Runtime {
             LineNews::Event(LinkEvent::Output { key, offset, text, skipped }) => {
                 if let Some(stream) = self.origin.stream.upgrade() {
                     let cause = key.and_then(|key| key.parse().ok()).map(EventId);
-                    mail::tell(&stream, PublishPartial { cause, offset, text, skipped });
+                    let kind = PartialKind::Output;
+                    mail::tell(&stream, PublishPartial { cause, kind, offset, text, skipped });
                 }
                 return;
             }

@@ -7,9 +7,7 @@ use super::{
 use actix::{ActorContext, ActorFutureExt};
 use tokio::time::Instant;
 
-use crate::{
-    agent_session::state::AgentSessionState, event_stream, runtime, session_manager::load,
-};
+use crate::{agent_session, event_stream, runtime, session_manager::load};
 
 impl Session {
     fn notice(&mut self, child: ChildKind, ctx: &mut Context<Self>) -> DeathNotice<Self> {
@@ -58,28 +56,32 @@ impl Session {
         ctx: &mut Context<Self>,
     ) -> ChildHandle<AgentSession> {
         let settings = &self.origin.settings;
-        let state = AgentSessionState::restore(
-            self.origin.agent,
-            std::mem::take(&mut self.origin.unanswered),
-            self.record.epoch.clone(),
-            settings.limits.max_queued_actions,
-        );
-        let sandbox = settings.sandbox.clone();
+        let history =
+            self.origin.history.take().expect("each agent is made after the log was read for it");
+        let origin = agent_session::Origin {
+            controller: history.controller,
+            head: history.head,
+            unanswered: history.unanswered,
+            chosen: history.chosen,
+            epoch: self.record.epoch.clone(),
+            session: ctx.address().downgrade(),
+            stream: stream.addr().clone(),
+            feed: self.origin.feed.clone(),
+            settings: settings.sandbox.clone(),
+            most_waiting: settings.limits.max_queued_actions,
+        };
         let notice = self.notice(ChildKind::AgentSession, ctx);
-        let session = ctx.address().downgrade();
-        ChildHandle::new(
-            AgentSession::new(state, session, stream.addr().clone(), sandbox, notice).start(),
-        )
+        ChildHandle::new(AgentSession::new(origin, notice).start())
     }
 
     /// A new runtime, and behind it (rest for one) a new agent, rebuilt from the log.
     pub(super) fn restart_children(&mut self, ctx: &mut Context<Self>) {
-        let load = load::history(self.origin.store.clone(), self.record.id);
+        let chosen = self.origin.models.choose(self.record.model.as_deref(), &self.record.owner);
+        let load = load::history(self.origin.store.clone(), self.record.id, chosen);
         ctx.spawn(load.into_actor(self).map(|loaded, this, ctx| match loaded {
             Ok(history) => {
                 this.generation = this.generation.next();
-                this.origin.agent = history.agent;
-                this.origin.unanswered = history.unanswered;
+                this.origin.history = Some(history);
                 let Some(mut children) = this.children.take() else { return };
                 children.runtime = this.start_runtime(&children.stream, ctx);
                 children.agent = this.start_agent(&children.stream, ctx);

@@ -18,7 +18,7 @@ use actix::{
 };
 use staithe_engine::Engine;
 use staithe_protocol::{
-    AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Progress, Reason,
+    EventId, Fault, Generation, Observation, Phase, PhaseView, Progress, Reason,
     SandboxId, Source, StartStep,
 };
 use staithe_store::Store;
@@ -31,7 +31,7 @@ use crate::{
     agent_session::{
         AgentSession,
         messages::{AgentStateNews, RuntimeDown, RuntimeUp, SubmitFailed},
-        state::Pending,
+        models::Models,
     },
     event_stream::{
         EventStream, Flush,
@@ -45,7 +45,7 @@ use crate::{
         Runtime,
         messages::{EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told},
     },
-    session_manager::{SessionManager, registry::SessionSnapshot},
+    session_manager::{SessionManager, load::History, registry::SessionSnapshot},
     settings::{Settings, SuspendBy},
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
 };
@@ -95,8 +95,9 @@ pub struct Origin {
     pub feed: Arc<Feed>,
     pub head: Option<EventId>,
     pub references: Vec<u64>,
-    pub agent: AgentState,
-    pub unanswered: Vec<Pending>,
+    pub models: Arc<dyn Models>,
+    /// What the log says; taken by the first agent.
+    pub history: Option<History>,
     pub take: Take,
     /// The server is ending: nothing is started any more.
     pub draining: bool,

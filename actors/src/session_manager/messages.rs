@@ -19,6 +19,8 @@ pub struct CreateSession {
     pub owner: String,
     pub title: Option<String>,
     pub image: Option<String>,
+    /// A group of models; none: the default one.
+    pub model: Option<String>,
     pub labels: BTreeMap<String, String>,
     /// Actions in the owner's name, before any client's.
     pub first_actions: Vec<Action>,

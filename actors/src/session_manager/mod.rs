@@ -33,6 +33,7 @@ use tokio::{
 };
 
 use crate::{
+    agent_session::models::Models,
     event_stream::feed::{Feed, as_cursor},
     images::maker::ImageMaker,
     mail,
@@ -63,6 +64,7 @@ const CLEAR_DEADLINE: Duration = Duration::from_secs(40);
 pub struct SessionManager {
     store: Arc<dyn Store>,
     engine: Arc<dyn Engine>,
+    models: Arc<dyn Models>,
     settings: Arc<Settings>,
     secrets: Arc<[String]>,
     registry: Registry,
@@ -108,6 +110,7 @@ impl SessionManager {
     pub async fn load(
         store: Arc<dyn Store>,
         engine: Arc<dyn Engine>,
+        models: Arc<dyn Models>,
         maker: Option<Arc<dyn ImageMaker>>,
         settings: Settings,
     ) -> Result<(Self, Registry), StoreFailed> {
@@ -135,6 +138,7 @@ impl SessionManager {
         let manager = Self {
             store,
             engine: Arc::new(Metered(engine)),
+            models,
             settings: Arc::new(settings),
             secrets,
             registry: registry.clone(),
@@ -196,8 +200,8 @@ impl SessionManager {
             feed: feed.clone(),
             head,
             references,
-            agent: history.agent,
-            unanswered: history.unanswered,
+            models: self.models.clone(),
+            history: Some(history),
             take,
             draining: self.draining,
             first_actions: birth.map(|birth| birth.first_actions).unwrap_or_default(),
@@ -230,7 +234,7 @@ impl SessionManager {
         let waiters = self.opening.entry(id).or_default();
         waiters.push(waiter);
         if waiters.len() == 1 {
-            let load = load::session(self.store.clone(), id);
+            let load = load::session(self.store.clone(), self.models.clone(), id);
             ctx.spawn(load.into_actor(self).map(move |outcome, _, ctx| {
                 ctx.notify(Loaded { id, outcome: outcome.map(Box::new) });
             }));
@@ -253,6 +257,7 @@ impl SessionManager {
             owner: create.owner.clone(),
             labels: create.labels.clone(),
             image: create.image.clone(),
+            model: create.model.clone(),
             created_at: now.to_string(),
             updated_ms: now.as_millisecond(),
             phase: Phase::Starting,
@@ -335,8 +340,8 @@ impl Handler<CreateSession> for SessionManager {
                 Err(first) => return Ok(Created { id: first, repeated: true }),
                 Ok(record) => record,
             };
-            let history =
-                load::History { head: None, agent: AgentState::Loading, unanswered: Vec::new() };
+            let chosen = this.models.choose(record.model.as_deref(), &record.owner);
+            let history = load::History::new(chosen);
             this.go_live(record, history, Vec::new(), Some(Birth { first_actions }), ctx);
             Ok(Created { id, repeated: false })
         }))

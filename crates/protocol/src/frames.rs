@@ -160,6 +160,29 @@ pub enum ClientFrame {
     },
 }
 
+/// What a piece is of. The pieces of an answer are void once another event of the agent, or of its state, is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PartialKind {
+    /// What a command prints.
+    #[default]
+    Output,
+    /// What the model says.
+    Answer,
+    /// What it thinks first.
+    Reasoning,
+    /// The name of a tool that it begins to call.
+    Call,
+}
+
+impl PartialKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_output(&self) -> bool {
+        *self == Self::Output
+    }
+}
+
 /// To a client. Events are not here: they are stored encoded and sent as they are, as
 /// `{"type":"event","event":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,14 +247,18 @@ pub enum ServerFrame {
         reason: String,
         id: String,
     },
-    /// Output of a running command as it comes. `seq` grows by one with each such frame of a session
+    /// Output of a running command, or a model's answer, as it comes. `seq` grows by one with each such frame of a session
     /// and may jump where a slow client was spared; `offset` and `skipped` say which bytes.
     Partial {
-        /// The action; null for a background job's output between commands.
+        /// The action; null for a background job's output between commands. Of an answer: the newest event that the
+        /// question saw.
         cause: Option<EventId>,
+        /// Left out for output.
+        #[serde(default, skip_serializing_if = "PartialKind::is_output")]
+        kind: PartialKind,
         seq: u64,
         text: String,
-        /// Where in the command's output `text` begins, in bytes.
+        /// Where in the command's output, or in all of this kind of the answer, `text` begins, in bytes.
         offset: u64,
         /// Bytes left out directly before `text`.
         #[serde(default, skip_serializing_if = "is_zero")]

@@ -313,6 +313,7 @@ fn server_frames() -> impl Strategy<Value = ServerFrame> {
         (event(), any::<(u64, u64, u64)>(), text()).prop_map(
             |(cause, (seq, offset, skipped), text)| ServerFrame::Partial {
                 cause,
+                kind: [PartialKind::Output, PartialKind::Answer][usize::from(seq % 2 == 0)],
                 seq,
                 text,
                 offset,

@@ -1,9 +1,9 @@
-//! What an agent's session decides, by example and against a simpler model.
+//! What an executor decides, by example and against a simpler model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use staithe_protocol::action::{ChangeAgentState, Finish, Message, Read, Run, Think};
+use staithe_protocol::action::{Read, Run, Think};
 
 use super::*;
 
@@ -22,12 +22,14 @@ fn read() -> Action {
     Action::Read(Read { path: "f".into(), ..Read::default() })
 }
 
-fn change(agent_state: AgentState) -> Action {
-    Action::ChangeAgentState(ChangeAgentState { agent_state, ..ChangeAgentState::default() })
-}
-
 fn pending(id: u64, action: Action) -> Pending {
-    Pending { id: EventId(id), source: Source::User, action, timeout: None }
+    Pending {
+        id: EventId(id),
+        source: Source::User,
+        action,
+        timeout: None,
+        tool_call_metadata: None,
+    }
 }
 
 fn observed() -> Outcome {
@@ -45,24 +47,26 @@ fn dispatched(effects: &[Effect]) -> Vec<u64> {
 /// The answers among the effects: to which action, and the error if it is one.
 fn answers(effects: &[Effect]) -> Vec<(u64, Option<String>)> {
     let answer = |effect: &Effect| match effect {
-        Effect::Observe { cause, observation, .. } => {
+        Effect::Observe { of, observation } => {
             let error = match &**observation {
                 Observation::Error(error) => Some(error.error_id.clone()),
                 _ => None,
             };
-            Some((cause.0, error))
+            Some((of.id.0, error))
         }
-        Effect::StateChanged { cause: Some(cause), .. } => Some((cause.0, None)),
         _ => None,
     };
     effects.iter().filter_map(answer).collect()
 }
 
-fn up() -> AgentSessionState {
-    let mut state = AgentSessionState::restore(AgentState::Loading, Vec::new(), None, 10);
-    let effects = state.runtime_up("e1".into());
-    assert_eq!(effects, [Effect::StateChanged { state: AgentState::Init, cause: None }]);
+fn up() -> Executor {
+    let mut state = Executor::restore(Vec::new(), None, 10);
+    assert_eq!(state.runtime_up("e1".into()), []);
     state
+}
+
+fn agents(id: u64, action: Action) -> Pending {
+    Pending { source: Source::Agent, ..pending(id, action) }
 }
 
 #[test]
@@ -106,8 +110,7 @@ fn the_same_epoch_is_asked_again_and_another_one_never() {
 #[test]
 fn queued_commands_of_an_earlier_life_are_sent_one_by_one() {
     let queued = vec![pending(1, run("a")), pending(2, run("b")), pending(3, input("y"))];
-    let mut state = AgentSessionState::restore(AgentState::Init, queued, Some("e1".into()), 10);
-    assert_eq!(state.resume(), []);
+    let mut state = Executor::restore(queued, Some("e1".into()), 10);
     assert_eq!(dispatched(&state.runtime_up("e1".into())), [1, 3], "a busy shell refuses a second");
     assert_eq!(dispatched(&state.committed(pending(4, run("c")))), NONE);
     assert_eq!(dispatched(&state.came_back(EventId(1), observed())), [2]);
@@ -117,7 +120,7 @@ fn queued_commands_of_an_earlier_life_are_sent_one_by_one() {
 #[test]
 fn what_an_earlier_life_may_have_sent_is_never_sent_to_another_epoch() {
     let queued = vec![pending(1, run("a")), pending(2, run("b"))];
-    let mut state = AgentSessionState::restore(AgentState::Init, queued, Some("e1".into()), 10);
+    let mut state = Executor::restore(queued, Some("e1".into()), 10);
     assert_eq!(dispatched(&state.runtime_up("e1".into())), [1]);
     state.runtime_down(false);
     let effects = state.runtime_up("e2".into());
@@ -141,7 +144,7 @@ fn without_hope_everything_is_answered_and_runnable_actions_are_denied_until_the
 
 #[test]
 fn a_full_queue_denies_and_a_refusal_is_an_answer() {
-    let mut state = AgentSessionState::restore(AgentState::Init, Vec::new(), None, 1);
+    let mut state = Executor::restore(Vec::new(), None, 1);
     state.runtime_up("e1".into());
     state.committed(pending(1, run("a")));
     state.committed(pending(2, run("b")));
@@ -151,41 +154,38 @@ fn a_full_queue_denies_and_a_refusal_is_an_answer() {
 }
 
 #[test]
-fn the_agents_own_actions_are_denied_to_clients() {
-    let own = Action::System(staithe_protocol::action::System::default());
-    assert_eq!(up().admit(&own), Err(SubmitDenied::AgentOnly("system")));
-    assert_eq!(
-        up().admit(&Action::CondensationRequest),
-        Err(SubmitDenied::AgentOnly("condensation_request"))
-    );
-}
-
-#[test]
-fn only_legal_changes_of_state_are_admitted_and_each_is_answered() {
+fn what_the_agent_has_under_way_is_interrupted_or_answered_and_the_clients_stays() {
     let mut state = up();
-    let (from, to) = (AgentState::Init, AgentState::Finished);
-    assert_eq!(state.admit(&change(to)), Err(SubmitDenied::IllegalTransition { from, to }));
-    assert_eq!(state.admit(&change(AgentState::Running)), Ok(()));
-    let effects = state.committed(pending(1, change(AgentState::Running)));
-    let cause = Some(EventId(1));
-    assert_eq!(effects, [Effect::StateChanged { state: AgentState::Running, cause }]);
-    let again = state.committed(pending(2, change(AgentState::Running)));
-    assert_eq!(answers(&again), [(2, None)]);
-    state.committed(pending(3, Action::Finish(Finish::default())));
-    assert_eq!(state.agent(), AgentState::Finished);
+    state.committed(agents(1, run("a")));
+    state.committed(pending(2, run("b")));
+    state.committed(agents(3, run("c")));
+    let effects = state.interrupt_agent();
+    assert_eq!(effects[0], Effect::Interrupt);
+    let not_executed = Some("AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED".to_owned());
+    assert_eq!(answers(&effects), [(3, not_executed)]);
+    assert_eq!(state.agents_command(), Some(EventId(1)));
+    let effects = state.came_back(EventId(1), observed());
+    assert_eq!((answers(&effects), dispatched(&effects)), (vec![(1, None)], vec![2]));
+    assert_eq!(state.interrupt_agent(), [], "a client's command is none of its");
+    assert_eq!(state.agents_command(), None);
 }
 
 #[test]
-fn a_message_without_a_model_gets_an_honest_answer() {
-    let effects = up().committed(pending(1, Action::Message(Message::default())));
-    assert_eq!(answers(&effects), [(1, Some("STATUS$ERROR_LLM_NOT_CONFIGURED".into()))]);
+fn what_the_agent_does_beside_the_shell_is_answered_at_once_and_its_late_outcome_dropped() {
+    let mut state = up();
+    assert_eq!(dispatched(&state.committed(agents(1, read()))), [1]);
+    let effects = state.interrupt_agent();
+    assert_eq!(answers(&effects), [(1, Some("AGENT_ERROR$ACTION_INTERRUPTED".into()))]);
+    assert_eq!(state.came_back(EventId(1), observed()), []);
+    assert!(!state.is_busy());
 }
 
 #[test]
-fn what_needs_no_runtime_is_answered_at_the_beginning() {
-    let unanswered = vec![pending(1, run("a")), pending(2, Action::Think(Think::default()))];
-    let mut state = AgentSessionState::restore(AgentState::Init, unanswered, None, 10);
-    assert_eq!(answers(&state.resume()), [(2, None)]);
+fn a_sandbox_that_is_not_there_answers_what_comes_to_it() {
+    let mut state = up();
+    state.runtime_down(true);
+    assert!(matches!(&answers(&state.committed(agents(1, run("a"))))[..], [(1, Some(_))]));
+    assert!(!state.is_busy());
 }
 
 #[derive(Clone, Debug)]
@@ -258,7 +258,7 @@ proptest! {
     fn every_action_gets_one_observation_whatever_breaks(
         steps in prop::collection::vec(step(), 0..60)
     ) {
-        let mut state = AgentSessionState::restore(AgentState::Init, Vec::new(), None, 1000);
+        let mut state = Executor::restore(Vec::new(), None, 1000);
         let mut model = Model::default();
         let mut next = 0;
         for step in steps {
@@ -289,8 +289,8 @@ proptest! {
                     model.up = None;
                     model.under_way.clear();
                     let epoch = model.epoch.map(|epoch| epoch.to_string());
-                    state = AgentSessionState::restore(AgentState::Init, model.unanswered(), epoch, 1000);
-                    state.resume()
+                    state = Executor::restore(model.unanswered(), epoch, 1000);
+                    Vec::new()
                 }
             };
             model.take(&effects)?;
