@@ -3,5 +3,10 @@
 //! Everything but the adapters behind [`model::Model`] is pure: events, answers and times come in as values, effects
 //! go out.
 
+pub mod condense;
 pub mod model;
+pub mod origin;
+pub mod prompt;
 pub mod settings;
+pub mod tools;
+pub mod view;
