@@ -9,6 +9,7 @@
 //! [`Controller::resumed`] does what is missing.
 
 pub mod effects;
+mod spent;
 
 use std::time::Duration;
 
