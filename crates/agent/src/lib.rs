@@ -10,3 +10,6 @@ pub mod prompt;
 pub mod settings;
 pub mod tools;
 pub mod view;
+
+#[cfg(test)]
+mod logs;
