@@ -19,6 +19,7 @@ use crate::{
 
 /// Characters of a summary, of what a person said once, and of all that, which are kept.
 const MOST_SUMMARY: usize = 12_000;
+const LEAST_SUMMARY: usize = 500;
 const MOST_WORDS: usize = 1_000;
 const MOST_ALL_WORDS: usize = 6_000;
 /// Characters that the summary is made of, where the window is not known, and at most.
@@ -97,7 +98,12 @@ pub fn due(view: &View, window: u64, beside: usize) -> Option<Why> {
 pub fn plan(view: &View, why: Why, window: u64) -> Option<Plan> {
     let (items, weight, turns) = (view.items(), view.weight(), view.turns());
     let (first, first_weight) = beginning(items, view.settings().keep_first, weight / 4);
-    let most_summary = usize::try_from(weight / 8).unwrap_or(usize::MAX).clamp(500, MOST_SUMMARY);
+    let most_summary = match why {
+        // Together with people's words an eighth.
+        Why::Fill | Why::TooLong => usize::try_from(weight / 16).unwrap_or(usize::MAX),
+        Why::Turns | Why::Asked => MOST_SUMMARY,
+    };
+    let most_summary = most_summary.clamp(LEAST_SUMMARY, MOST_SUMMARY);
     let half = match why {
         Why::TooLong => (weight / 2).saturating_sub(first_weight).saturating_sub(weight / 8),
         _ => weight / 2,
@@ -107,9 +113,17 @@ pub fn plan(view: &View, why: Why, window: u64) -> Option<Plan> {
     let forgotten = items.get(first..items.len().saturating_sub(last)).unwrap_or_default();
     let saved: u64 = forgotten.iter().map(Item::weight).sum();
     let fewer: usize = forgotten.iter().map(Item::turns).sum();
-    let is_summary = |item: &Item| matches!(item, Item::User(words) if words.kind == Kind::Summary);
-    let is_worth_it = why == Why::TooLong || saved >= weight / 8 || fewer > turns / 8;
-    if forgotten.iter().all(is_summary) || !is_worth_it {
+    let is_summary =
+        |item: &Item| matches!(item, Item::User(words) if words.kind == Kind::Summary);
+    let is_worth_it = match why {
+        // A summary alone is made shorter as long as that helps.
+        Why::TooLong if forgotten.iter().all(is_summary) => {
+            saved > weight / 4 && saved > 4 * LEAST_SUMMARY as u64
+        }
+        Why::TooLong => true,
+        _ => !forgotten.iter().all(is_summary) && (saved >= weight / 8 || fewer > turns / 8),
+    };
+    if forgotten.is_empty() || !is_worth_it {
         return None;
     }
     Some(Plan {

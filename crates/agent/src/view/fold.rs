@@ -162,8 +162,6 @@ impl View {
                 | Observation::PhaseChanged(_)
                 | Observation::PluginChanged(_)
                 | Observation::PortsChanged(_)
-                | Observation::Condense { .. }
-                | Observation::LoopDetection { .. }
         ) {
             return;
         }

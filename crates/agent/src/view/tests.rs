@@ -134,6 +134,18 @@ fn a_call_that_was_misread_has_its_error_as_result() {
 }
 
 #[test]
+fn a_condensation_that_was_asked_for_answers_its_call() {
+    let mut log = Log::new(settings());
+    log.user("go");
+    let answer = log.answer("", &["request_condensation"]);
+    let origin = log.origin(&answer, 0);
+    let action = log.action(Action::CondensationRequest, &origin);
+    log.observe(Observation::Condense { content: "made room".into() }, Some(action), Some(&origin));
+    log.observe(Observation::Condense { content: "by itself".into() }, None, None);
+    says(&log, &["user: go", "agent:  [\"r1c0\"]", "r1c0: made room"]);
+}
+
+#[test]
 fn finish_is_told_as_words() {
     let mut log = Log::new(settings());
     log.user("go");
