@@ -13,3 +13,6 @@ pub mod settings;
 pub mod stuck;
 pub mod tools;
 pub mod view;
+
+#[cfg(test)]
+mod logs;

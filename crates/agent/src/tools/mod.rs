@@ -7,9 +7,11 @@
 //! | `arguments` | a call's arguments, one by one |
 //! | `call` | a call as an action |
 //! | `result` | an observation as text |
+//! | `pictures` | pictures taken out of text |
 
 mod arguments;
 mod call;
+mod pictures;
 mod result;
 mod specs;
 mod words;
@@ -20,6 +22,7 @@ use staithe_protocol::{
     plugin::{PluginPhase, PluginState},
 };
 
+pub(crate) use self::specs::plain;
 pub use self::{
     call::read_call,
     result::{ToolText, clip, result_of},
