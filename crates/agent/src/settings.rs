@@ -62,8 +62,11 @@ pub struct ViewSettings {
     pub most_turns: usize,
     /// So many turns of the beginning are kept.
     pub keep_first: usize,
-    /// Of older results than so many only that they were there is told.
+    /// Of older results than so many only that they were there is told. Up to half as many more may still be whole,
+    /// so that the beginning of a question stays the same for a while. Zero: all are told.
     pub whole_results: usize,
+    /// Characters of one result that are told: half of them from its head, half from its tail.
+    pub most_result: usize,
 }
 
 /// One model at one provider.

@@ -1,0 +1,49 @@
+//! What clients may ask of the agent. Pure.
+
+use staithe_protocol::{Action, AgentState};
+
+use super::{Denied, fold::Log};
+
+/// Which changes of state a client may ask for. The reference checks nothing ([T], §6.1).
+pub(super) fn is_legal(from: AgentState, to: AgentState) -> bool {
+    use AgentState::{
+        AwaitingUserConfirmation, AwaitingUserInput, Error, Finished, Init, Loading, Paused,
+        RateLimited, Rejected, Running, Stopped, UserConfirmed, UserRejected,
+    };
+    match to {
+        Paused => matches!(from, Init | Running | AwaitingUserInput | RateLimited),
+        // From an error once its cause is gone; from a rate limit without waiting.
+        Running => matches!(from, Paused | Init | AwaitingUserInput | Error | RateLimited),
+        Stopped => !matches!(from, Loading),
+        AwaitingUserInput => {
+            matches!(from, Init | Running | Paused | Stopped | Error | Finished | Rejected)
+        }
+        UserConfirmed | UserRejected => from == AwaitingUserConfirmation,
+        Loading | Init | Finished | Rejected | Error | AwaitingUserConfirmation | RateLimited => {
+            false
+        }
+    }
+}
+
+/// Whether a client's action can be taken.
+pub(super) fn admit(log: &Log, action: &Action, answers: bool) -> Result<(), Denied> {
+    match action {
+        Action::ChangeAgentState(change) => {
+            let (from, to) = (log.effective(), change.agent_state);
+            let legal = from == to || is_legal(from, to);
+            if legal { Ok(()) } else { Err(Denied::IllegalTransition { from, to }) }
+        }
+        Action::CondensationRequest if answers => Ok(()),
+        Action::LoopRecovery(_)
+            if log.state == AgentState::Error && log.top().stuck.found().is_some() =>
+        {
+            Ok(())
+        }
+        Action::System(_)
+        | Action::Condensation(_)
+        | Action::CondensationRequest
+        | Action::Recall(_)
+        | Action::LoopRecovery(_) => Err(Denied::AgentOnly(action.name())),
+        _ => Ok(()),
+    }
+}

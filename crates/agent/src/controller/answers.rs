@@ -1,0 +1,155 @@
+//! What came of a question, as an event. Pure.
+
+use std::time::Duration;
+
+use staithe_protocol::{
+    Action, Observation, Source,
+    action::{ConfirmationStatus, Message},
+    retry::ModelRetry,
+};
+
+use super::{
+    Append, Controller, Purpose,
+    advance::observed,
+    confirm, failures,
+    live::Asking,
+    spent::{self, Last},
+    words,
+    work::action_of,
+};
+use crate::{
+    condense::{self, Why},
+    model::{Answer, FailureKind, ModelFailed, ToolCall},
+    origin::{Origin, distinguish},
+    tools::{Called, Misread, read_call},
+};
+
+/// Calls of one answer that are taken; those after them were never made.
+const MOST_CALLS: usize = 32;
+/// Empty answers in a row that end the work.
+const MOST_EMPTY: u32 = 3;
+/// Condensations before one answer, when the model says that the question is too long.
+const MOST_CONDENSED: u32 = 2;
+
+impl Controller {
+    /// The first event of what came of a question.
+    pub(super) fn came(&mut self, asking: Asking, heard: Result<Answer, ModelFailed>) -> Append {
+        match heard {
+            Ok(answer) => {
+                let last = self.last(&asking, &answer);
+                match asking.purpose {
+                    Purpose::Step => self.answered(&asking, answer, &last),
+                    Purpose::Condense => {
+                        let text = answer.text.trim();
+                        self.condensed(&asking, (!text.is_empty()).then_some(text), &last)
+                    }
+                }
+            }
+            Err(failed) => self.failed(&asking, &failed),
+        }
+    }
+
+    fn last(&self, asking: &Asking, answer: &Answer) -> Last {
+        let price = self.configured.model.as_ref().ok().and_then(|facts| facts.price);
+        let cost = spent::cost(answer.usage, price);
+        Last { cost, usage: answer.usage, estimated: asking.estimated }
+    }
+
+    fn answered(&mut self, asking: &Asking, mut answer: Answer, last: &Last) -> Append {
+        answer.calls.truncate(MOST_CALLS);
+        distinguish(&mut answer.calls, &answer.id);
+        let origin = Origin::of(&answer, 0, &asking.model, asking.seen);
+        if let Some(call) = answer.calls.first() {
+            let mut append = self.carry_out(call, &origin, &answer.text);
+            append.llm_metrics = Some(self.metrics(last));
+            return append;
+        }
+        if answer.text.trim().is_empty() {
+            return self.nothing_said(last);
+        }
+        let content = answer.text;
+        let message = Message { content, wait_for_response: true, ..Message::default() };
+        Append {
+            tool_call_metadata: Some(origin.to_value()),
+            llm_metrics: Some(self.metrics(last)),
+            ..action_of(Action::Message(message))
+        }
+    }
+
+    fn nothing_said(&mut self, last: &Last) -> Append {
+        if self.log.top().empty + 1 >= MOST_EMPTY {
+            let why = "The language model answered nothing, several times in a row. Tell the agent to go on, or \
+                       choose another model.";
+            return self.fail(why, failures::EMPTY, last);
+        }
+        let message = Message { content: words::NUDGE.to_owned(), ..Message::default() };
+        Append {
+            source: Source::Environment,
+            llm_metrics: Some(self.metrics(last)),
+            ..action_of(Action::Message(message))
+        }
+    }
+
+    /// A call as the event with which it begins, or ends.
+    pub(super) fn carry_out(&self, call: &ToolCall, origin: &Origin, text: &str) -> Append {
+        let tool_call_metadata = Some(origin.to_value());
+        let Called { action, timeout, risk } = match read_call(call, &self.offer()) {
+            Ok(called) => called,
+            Err(misread) => {
+                let observation = Observation::error(misread.to_string(), Misread::ERROR_ID);
+                return Append {
+                    tool_call_metadata,
+                    ..observed(Source::Agent, None, observation)
+                };
+            }
+        };
+        let action = confirm::with_thought(action, text);
+        let policy = self.configured.settings.confirm;
+        let workspace = &self.live.facts().working_dir;
+        let (asked, risk) = confirm::judge(&action, risk, policy, &self.log.approved, workspace);
+        let mut action = confirm::with_risk(action, risk);
+        if asked {
+            action = confirm::with_state(action, ConfirmationStatus::AwaitingConfirmation);
+        }
+        Append { timeout, tool_call_metadata, ..action_of(action) }
+    }
+
+    fn condensed(&mut self, asking: &Asking, summary: Option<&str>, last: &Last) -> Append {
+        let condensation = asking.plan.as_ref().map(|plan| plan.condensation(summary));
+        Append {
+            llm_metrics: Some(self.metrics(last)),
+            ..action_of(Action::Condensation(condensation.unwrap_or_default()))
+        }
+    }
+
+    fn failed(&mut self, asking: &Asking, failed: &ModelFailed) -> Append {
+        let nothing = Last::default();
+        let about_the_question = matches!(
+            failed.kind,
+            FailureKind::ContextTooLong | FailureKind::Refused | FailureKind::BadQuestion
+        );
+        if asking.purpose == Purpose::Condense && about_the_question {
+            return self.condensed(asking, None, &nothing);
+        }
+        let top = self.log.top();
+        if failed.kind == FailureKind::ContextTooLong
+            && top.condensed < MOST_CONDENSED
+            && let Some(plan) = condense::plan(&top.view, Why::TooLong, self.window())
+        {
+            return action_of(Action::Condensation(plan.condensation(None)));
+        }
+        let retries = self.configured.settings.retries;
+        let attempt = top.retry.as_ref().map_or(0, |retry| retry.attempt) + 1;
+        if failed.kind.is_passing() && attempt <= retries.most {
+            let wait = failures::wait(&retries, attempt, failed.retry_after);
+            return retry(attempt, retries.most, wait, failed.kind);
+        }
+        self.fail(&failures::words(failed), failures::id_of(failed.kind), &nothing)
+    }
+}
+
+fn retry(attempt: u32, most: u32, wait: Duration, kind: FailureKind) -> Append {
+    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let retry = ModelRetry { attempt, most, wait_ms, code: kind.code().to_owned() };
+    observed(Source::Environment, None, Observation::ModelRetry(retry))
+}

@@ -1,0 +1,180 @@
+//! What the session has cost: counted, written into an event's `llm_metrics`, and read from it again.
+//!
+//! The form is the reference's of 0.62 with `steps`, `worked_ms` and `estimated_tokens` of our own. All but `costs`
+//! are sums over the whole session; `costs` has the newest alone, since each event has its own.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{ModelFacts, Spent};
+use crate::{
+    model::Usage,
+    settings::{Limits, Price},
+};
+
+impl Spent {
+    /// Both together.
+    #[must_use]
+    pub(super) fn plus(self, other: Self) -> Self {
+        let (a, b) = (self.usage, other.usage);
+        Self {
+            steps: self.steps + other.steps,
+            cost: self.cost + other.cost,
+            usage: Usage {
+                input: a.input + b.input,
+                output: a.output + b.output,
+                cache_read: a.cache_read + b.cache_read,
+                cache_write: a.cache_write + b.cache_write,
+                reasoning: a.reasoning + b.reasoning,
+            },
+            worked: self.worked + other.worked,
+        }
+    }
+
+    fn tokens(&self) -> u64 {
+        self.usage.input + self.usage.output
+    }
+
+    /// What an event carries; `last` is the newest price, `estimated` the tokens that its question was thought to have.
+    pub(super) fn to_metrics(self, facts: Option<&ModelFacts>, last: &Last) -> Value {
+        let name = facts.map(|facts| facts.name.as_str()).unwrap_or_default();
+        let Usage { input, output, cache_read, cache_write, reasoning } = self.usage;
+        json!({
+            "accumulated_cost": self.cost,
+            "accumulated_token_usage": {
+                "model": name,
+                "prompt_tokens": input,
+                "completion_tokens": output,
+                "cache_read_tokens": cache_read,
+                "cache_write_tokens": cache_write,
+                "reasoning_tokens": reasoning,
+                "context_window": facts.map_or(0, |facts| facts.window),
+                "per_turn_token": last.usage.input + last.usage.output,
+            },
+            "costs": [{ "model": name, "cost": last.cost, "prompt_tokens": last.usage.input }],
+            "steps": self.steps,
+            "worked_ms": u64::try_from(self.worked.as_millis()).unwrap_or(u64::MAX),
+            "estimated_tokens": last.estimated,
+        })
+    }
+
+    /// Reads what an event carries; what is missing counts as nothing.
+    pub(super) fn from_metrics(value: &Value) -> Self {
+        let count = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+        let used = |name: &str| count(&format!("/accumulated_token_usage/{name}"));
+        Self {
+            steps: count("/steps"),
+            cost: value.pointer("/accumulated_cost").and_then(Value::as_f64).unwrap_or(0.0),
+            usage: Usage {
+                input: used("prompt_tokens"),
+                output: used("completion_tokens"),
+                cache_read: used("cache_read_tokens"),
+                cache_write: used("cache_write_tokens"),
+                reasoning: used("reasoning_tokens"),
+            },
+            worked: Duration::from_millis(count("/worked_ms")),
+        }
+    }
+}
+
+/// The newest answer's price, told beside the sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Last {
+    pub(super) cost: f64,
+    pub(super) usage: Usage,
+    pub(super) estimated: u64,
+}
+
+impl Last {
+    /// What was estimated and what was counted, of an event that tells both.
+    pub(super) fn learnt(value: &Value) -> Option<(u64, u64)> {
+        let count = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
+        let (estimated, counted) =
+            (count("/estimated_tokens")?, count("/costs/0/prompt_tokens")?);
+        (estimated > 0 && counted > 0).then_some((estimated, counted))
+    }
+}
+
+/// US dollars.
+#[expect(clippy::cast_precision_loss, reason = "tokens of a session are far below 2^52")]
+pub(super) fn cost(usage: Usage, price: Option<Price>) -> f64 {
+    let Some(price) = price else { return 0.0 };
+    let cached = usage.cache_read + usage.cache_write;
+    let plain = usage.input.saturating_sub(cached);
+    let dollars = |tokens: u64, each: f64| tokens as f64 * each / 1e6;
+    dollars(plain, price.input)
+        + dollars(usage.output, price.output)
+        + dollars(usage.cache_read, price.cache_read)
+        + dollars(usage.cache_write, price.cache_write)
+}
+
+/// The limit that is reached, as the reason of the pause: `limit.steps`, `limit.cost`, `limit.tokens`. That of time is
+/// [`left`]'s.
+pub(super) fn reached(limits: &Limits, spent: &Spent, base: &Spent) -> Option<&'static str> {
+    let steps = spent.steps.saturating_sub(base.steps);
+    let tokens = spent.tokens().saturating_sub(base.tokens());
+    if limits.steps > 0 && steps >= limits.steps {
+        Some("limit.steps")
+    } else if limits.cost > 0.0 && spent.cost - base.cost >= limits.cost {
+        Some("limit.cost")
+    } else if limits.tokens > 0 && tokens >= limits.tokens {
+        Some("limit.tokens")
+    } else {
+        None
+    }
+}
+
+/// How long the agent may work yet; none without a limit.
+pub(super) fn left(limits: &Limits, spent: &Spent, base: &Spent) -> Option<Duration> {
+    let worked = spent.worked.saturating_sub(base.worked);
+    (!limits.time.is_zero()).then(|| limits.time.saturating_sub(worked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spent() -> Spent {
+        Spent {
+            steps: 7,
+            cost: 1.25,
+            usage: Usage { input: 900, output: 100, cache_read: 300, cache_write: 100, reasoning: 5 },
+            worked: Duration::from_secs(61),
+        }
+    }
+
+    #[test]
+    fn what_was_spent_survives_its_form_on_the_wire() {
+        let last = Last { cost: 0.5, usage: spent().usage, estimated: 850 };
+        let metrics = spent().to_metrics(None, &last);
+        assert_eq!(Spent::from_metrics(&metrics), spent());
+        assert_eq!(Last::learnt(&metrics), Some((850, 900)));
+        assert_eq!(Spent::from_metrics(&json!({})), Spent::default());
+        assert_eq!(Spent::from_metrics(&json!("x")), Spent::default());
+    }
+
+    #[test]
+    fn what_comes_from_the_cache_has_its_own_price() {
+        let price = Price { input: 10.0, output: 20.0, cache_read: 1.0, cache_write: 12.0 };
+        let dollars = cost(spent().usage, Some(price));
+        let expected = (500.0 * 10.0 + 100.0 * 20.0 + 300.0 + 100.0 * 12.0) / 1e6;
+        assert!((dollars - expected).abs() < 1e-12, "{dollars}");
+        assert!(cost(spent().usage, None).abs() < 1e-12);
+    }
+
+    #[test]
+    fn each_limit_is_reached_by_what_was_spent_since_it_was_granted() {
+        let limits = |steps, cost, tokens| Limits { steps, cost, tokens, ..Limits::default() };
+        let (now, none) = (spent(), Spent::default());
+        assert_eq!(reached(&limits(0, 0.0, 0), &now, &none), None, "zero is no limit");
+        assert_eq!(reached(&limits(7, 0.0, 0), &now, &none), Some("limit.steps"));
+        assert_eq!(reached(&limits(8, 1.25, 0), &now, &none), Some("limit.cost"));
+        assert_eq!(reached(&limits(8, 1.3, 1000), &now, &none), Some("limit.tokens"));
+        assert_eq!(reached(&limits(7, 1.25, 1000), &now, &now), None, "granted again");
+        let time = Limits { time: Duration::from_secs(60), ..Limits::default() };
+        assert_eq!(left(&time, &now, &none), Some(Duration::ZERO));
+        assert_eq!(left(&time, &now, &now), Some(Duration::from_secs(60)));
+        assert_eq!(left(&limits(0, 0.0, 0), &now, &none), None);
+    }
+}
