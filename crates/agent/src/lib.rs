@@ -4,6 +4,7 @@
 //! go out.
 
 pub mod condense;
+pub mod instructions;
 pub mod model;
 pub mod origin;
 pub mod prompt;
