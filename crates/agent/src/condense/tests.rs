@@ -52,7 +52,10 @@ fn the_first_and_the_newest_stay_and_a_summary_stands_between() {
     log.condense(plan.condensation(Some(" All is well. ")));
     check(&log.said()).unwrap();
     let said = log.short();
-    assert!(said[0].starts_with("user: the task") && said[0].contains("Summary:]\nAll is well."), "{said:?}");
+    assert!(
+        said[0].starts_with("user: the task") && said[0].contains("Summary:]\nAll is well."),
+        "{said:?}"
+    );
     assert!(said[0].ends_with("In the user's words:\n- use tabs"), "{said:?}");
     assert!(said.last().unwrap().contains("result 29"), "{said:?}");
     assert!(log.view.turns() <= 42 && log.view.weight() < before * 3 / 4);

@@ -22,11 +22,11 @@ use staithe_protocol::{
     plugin::{PluginPhase, PluginState},
 };
 
-pub(crate) use self::specs::plain;
 pub use self::{
     call::read_call,
     result::{ToolText, clip, result_of},
 };
+pub(crate) use self::{result::recall_text, specs::plain};
 use crate::model::ToolSpec;
 
 /// What there is to be offered.
@@ -67,7 +67,9 @@ pub struct Called {
 pub enum Misread {
     #[error("There is no tool `{name}`.{} The tools are: {}.", nearest_words(.nearest), .names.join(", "))]
     UnknownTool { name: String, nearest: Option<String>, names: Vec<String> },
-    #[error("The arguments of `{tool}` are not a JSON object ({why}). Nothing was done; call it again with valid JSON.")]
+    #[error(
+        "The arguments of `{tool}` are not a JSON object ({why}). Nothing was done; call it again with valid JSON."
+    )]
     NotJson { tool: String, why: String },
     #[error("`{tool}` needs the argument `{argument}`{}. Nothing was done.", when_words(.when))]
     Missing { tool: String, argument: String, when: Option<String> },

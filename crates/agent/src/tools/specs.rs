@@ -296,7 +296,10 @@ mod tests {
             }
             for (name, schema) in properties {
                 assert!(schema["description"].is_string(), "{tool:?} {name}");
-                assert_eq!(schema["enum"].as_array().is_some_and(|e| e[0] == "LOW"), name == "security_risk");
+                assert_eq!(
+                    schema["enum"].as_array().is_some_and(|e| e[0] == "LOW"),
+                    name == "security_risk"
+                );
             }
             assert!(!spec.description.is_empty());
         }

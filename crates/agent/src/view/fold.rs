@@ -111,9 +111,7 @@ impl View {
     /// Where an answer belongs: before the words that its question did not tell.
     fn place_after(&self, seen: Option<EventId>) -> usize {
         let Some(seen) = seen else { return self.items.len() };
-        let is_later = |item: &&Item| {
-            matches!(item, Item::User(words) if words.kind != Kind::Summary && words.event > seen)
-        };
+        let is_later = |item: &&Item| matches!(item, Item::User(words) if words.kind != Kind::Summary && words.event > seen);
         self.items.len() - self.items.iter().rev().take_while(is_later).count()
     }
 
@@ -193,6 +191,7 @@ impl Inside {
 /// A call made again from its action.
 fn remade(of: &OfCall, action: &Action) -> ToolCall {
     let wire = serde_json::to_value(action).unwrap_or_default();
-    let arguments = wire.get("args").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let arguments =
+        wire.get("args").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     ToolCall { id: of.id.clone(), name: of.tool.clone(), arguments: arguments.to_string() }
 }

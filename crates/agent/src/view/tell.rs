@@ -12,8 +12,7 @@ use crate::model::{Answered, Image, Said, ToolCall};
 /// Stands before a talk that begins with the agent.
 const BEGINNING: &str = "[The beginning of this talk is not told.]";
 /// Stands behind words of the agent that nobody answered.
-const NO_WORD: &str =
-    "[There is no new message. Go on with the task; if it is done or can't go on, say so by `finish`.]";
+const NO_WORD: &str = "[There is no new message. Go on with the task; if it is done or can't go on, say so by `finish`.]";
 /// Of a call that was begun.
 const UNKNOWN: &str = "[There is no result: the call was interrupted. It may have been carried out, in part or not at all; look before you do it again.]";
 /// Of a call that was not.

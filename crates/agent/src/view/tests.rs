@@ -58,7 +58,10 @@ fn a_result_that_is_missing_is_told_as_unknown_until_it_comes() {
     log.user("stop");
     let said = log.short();
     check(&log.said()).unwrap();
-    assert!(said[2].starts_with("r1c0: [There is no result: the call was interrupted."), "{said:?}");
+    assert!(
+        said[2].starts_with("r1c0: [There is no result: the call was interrupted."),
+        "{said:?}"
+    );
     assert!(said[3].starts_with("r1c1: [The call was not carried out"), "{said:?}");
     log.result("made", action, &origin);
     log.result("again", action, &origin);
@@ -196,7 +199,9 @@ fn what_people_do_by_hand_is_told() {
     log.put(Source::User, Body::Observation(ran("probed")), Some(hidden), None);
     says(
         &log,
-        &["user: go\n\nUser executed the command:\ngit pull\n\nObserved result of command executed by user:\npulled\n[Command finished with exit code 0]\n\nUser changed the file /w/f."],
+        &[
+            "user: go\n\nUser executed the command:\ngit pull\n\nObserved result of command executed by user:\npulled\n[Command finished with exit code 0]\n\nUser changed the file /w/f.",
+        ],
     );
 }
 
@@ -270,7 +275,9 @@ fn what_is_opaque_goes_to_its_model_alone_and_pictures_to_those_who_see() {
     assert!(matches!(&log.said()[0], Said::User { images, .. } if images.len() == 1));
     let blind = log.view.said(Asked { pictures: false, ..ASKED });
     check(&blind).unwrap();
-    assert!(matches!(&blind[0], Said::User { text, images } if images.is_empty() && text.contains("see: 1")));
+    assert!(
+        matches!(&blind[0], Said::User { text, images } if images.is_empty() && text.contains("see: 1"))
+    );
 }
 
 #[test]

@@ -124,7 +124,11 @@ impl Stage {
             Tool::Asks => {
                 let asks = run_with("rm", ConfirmationStatus::AwaitingConfirmation);
                 let id = self.log.action(asks, &origin);
-                self.log.observe(Observation::Null { content: String::new() }, Some(id), Some(&origin));
+                self.log.observe(
+                    Observation::Null { content: String::new() },
+                    Some(id),
+                    Some(&origin),
+                );
                 self.log.action(run_with("rm", ConfirmationStatus::Confirmed), &origin.short())
             }
             Tool::Run => self.log.action(run("ls"), &origin),
@@ -195,7 +199,9 @@ impl Stage {
                 }
             }
             Op::ForgetAny(ids, summary, offset) => self.forget(Condensation {
-                forgotten_event_ids: Some(ids.iter().map(|id| i64::try_from(*id).unwrap()).collect()),
+                forgotten_event_ids: Some(
+                    ids.iter().map(|id| i64::try_from(*id).unwrap()).collect(),
+                ),
                 forgotten_events_start_id: None,
                 forgotten_events_end_id: None,
                 summary: summary.then(|| "So far.".into()),
