@@ -66,6 +66,8 @@ impl From<Denied> for SubmitDenied {
 pub struct RuntimeUp {
     pub runtime: WeakAddr<Runtime>,
     pub epoch: String,
+    /// As it is seen in the sandbox.
+    pub workspace: String,
 }
 
 /// Sent by `Session`: the line is cut, or the sandbox is gone.

@@ -24,7 +24,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     ResponseActFuture, WeakAddr, WrapFuture, fut,
 };
-use staithe_agent::controller::{self, Controller, Timer};
+use staithe_agent::controller::{self, Controller, Equipment, Timer};
 use staithe_protocol::{
     Action, Body, Event, EventId, Observation, Source, runner::Limits,
 };
@@ -67,6 +67,7 @@ pub struct AgentSession {
     /// Submissions on their way to the log: they are acted on in its order.
     turns: Turns<Pending>,
     chosen: Chosen,
+    equipment: Equipment,
     asking: Option<Asking>,
     /// Pieces of an answer were shown, and nothing that came of it was read in the log yet.
     shown: bool,
@@ -112,6 +113,7 @@ impl AgentSession {
             held: held.into_iter().map(|pending| (pending.id, pending)).collect(),
             turns: Turns::default(),
             chosen: origin.chosen,
+            equipment: Equipment::default(),
             asking: None,
             shown: false,
             newest: origin.head,
@@ -151,7 +153,18 @@ impl AgentSession {
         {
             mail::tell(&session, AgentStateNews(changed.agent_state));
         }
+        if let Body::Observation(Observation::PluginChanged(plugin)) = &event.body {
+            self.equipment.offer.plugin_changed(plugin);
+            self.equip(ctx);
+        }
         let effects = self.controller.appended(event, self.now());
+        self.obey(effects, ctx);
+    }
+
+    fn equip(&mut self, ctx: &mut Context<Self>) {
+        let today = jiff::Zoned::now().date().to_string();
+        self.equipment.facts.date = Some(today);
+        let effects = self.controller.equipped(self.equipment.clone(), self.now());
         self.obey(effects, ctx);
     }
 
@@ -396,12 +409,13 @@ impl Handler<StillRuns> for AgentSession {
 impl Handler<RuntimeUp> for AgentSession {
     type Result = ();
 
-    fn handle(&mut self, RuntimeUp { runtime, epoch }: RuntimeUp, ctx: &mut Self::Context) {
+    fn handle(&mut self, RuntimeUp { runtime, epoch, workspace }: RuntimeUp, ctx: &mut Self::Context) {
         self.runtime = Some(runtime);
         let effects = self.executor.runtime_up(epoch);
         self.perform(effects, ctx);
-        let effects = self.controller.sandbox(true, self.now());
-        self.obey(effects, ctx);
+        self.equipment.sandbox = true;
+        self.equipment.facts.working_dir = workspace;
+        self.equip(ctx);
     }
 }
 
@@ -411,8 +425,8 @@ impl Handler<RuntimeDown> for AgentSession {
     fn handle(&mut self, RuntimeDown { hopeless }: RuntimeDown, ctx: &mut Self::Context) {
         let effects = self.executor.runtime_down(hopeless);
         self.perform(effects, ctx);
-        let effects = self.controller.sandbox(!hopeless, self.now());
-        self.obey(effects, ctx);
+        self.equipment.sandbox = false;
+        self.equip(ctx);
     }
 }
 

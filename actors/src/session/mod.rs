@@ -76,6 +76,8 @@ pub struct Session {
     starts: u64,
     restarts: u32,
     sandbox: Option<SandboxId>,
+    /// The workspace's path in the sandbox.
+    seen_as: String,
     waiters: Vec<oneshot::Sender<()>>,
     starters: Vec<oneshot::Sender<Result<Phase, PhaseDenied>>>,
     saving: Saving,
@@ -158,6 +160,7 @@ impl Session {
             starts: 0,
             restarts: 0,
             sandbox: None,
+            seen_as: String::new(),
             waiters: Vec::new(),
             starters: Vec::new(),
             saving: Saving::Idle,
@@ -195,7 +198,8 @@ impl Session {
     fn agent_up(&self) {
         let runtime = self.children().runtime.addr().downgrade();
         let epoch = self.record.epoch.clone().unwrap_or_default();
-        mail::tell(self.children().agent.addr(), RuntimeUp { runtime, epoch });
+        let workspace = self.seen_as.clone();
+        mail::tell(self.children().agent.addr(), RuntimeUp { runtime, epoch, workspace });
     }
 
     /// The one place where a phase change is logged and told.
@@ -328,6 +332,7 @@ impl Session {
         match news {
             News::Up { hello, sandbox } => {
                 self.record.epoch = Some(hello.epoch.clone());
+                self.seen_as.clone_from(&hello.workspace);
                 self.sandbox = Some(sandbox.clone());
             }
             News::Restarting { cause } => {
