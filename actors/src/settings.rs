@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use staithe_protocol::services::Services;
 
+use crate::secrets::Secrets;
+
 /// Everything the actors need to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -12,7 +14,7 @@ pub struct Settings {
     pub sandbox: SandboxSettings,
     pub limits: Limits,
     /// Masked in every event before it is stored.
-    pub secrets: Vec<String>,
+    pub secrets: Secrets,
 }
 
 /// How sandboxes are made and used.

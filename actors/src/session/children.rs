@@ -23,7 +23,7 @@ impl Session {
             feed: self.origin.feed.clone(),
             head: self.origin.head,
             references: std::mem::take(&mut self.origin.references),
-            secrets: self.origin.secrets.clone(),
+            mask: self.origin.mask.clone(),
         };
         let notice = self.notice(ChildKind::EventStream, ctx);
         ChildHandle::new(EventStream::new(origin, notice).start())

@@ -45,6 +45,7 @@ use crate::{
         Runtime,
         messages::{EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told},
     },
+    secrets::Mask,
     session_manager::{SessionManager, registry::SessionSnapshot},
     settings::{Settings, SuspendBy},
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
@@ -91,7 +92,7 @@ pub struct Origin {
     /// Of images that are built.
     pub supply: Option<Supply>,
     pub settings: Arc<Settings>,
-    pub secrets: Arc<[String]>,
+    pub mask: Mask,
     pub feed: Arc<Feed>,
     pub head: Option<EventId>,
     pub references: Vec<u64>,

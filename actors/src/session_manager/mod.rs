@@ -64,7 +64,6 @@ pub struct SessionManager {
     store: Arc<dyn Store>,
     engine: Arc<dyn Engine>,
     settings: Arc<Settings>,
-    secrets: Arc<[String]>,
     registry: Registry,
     live: HashMap<SessionId, Live>,
     opening: HashMap<SessionId, Vec<oneshot::Sender<Result<SessionHandle, OpenFailed>>>>,
@@ -130,13 +129,10 @@ impl SessionManager {
                 }
             }
         }
-        // A secret shorter than this would mask ordinary text.
-        let secrets = settings.secrets.iter().filter(|secret| secret.len() >= 6).cloned().collect();
         let manager = Self {
             store,
             engine: Arc::new(Metered(engine)),
             settings: Arc::new(settings),
-            secrets,
             registry: registry.clone(),
             live: HashMap::new(),
             opening: HashMap::new(),
@@ -192,7 +188,7 @@ impl SessionManager {
             engine: self.engine.clone(),
             supply: self.supply(ctx),
             settings: self.settings.clone(),
-            secrets: self.secrets.clone(),
+            mask: self.settings.secrets.mask(&record.owner),
             feed: feed.clone(),
             head,
             references,

@@ -281,6 +281,6 @@ fn settings() -> Settings {
             max_queued_actions: 10,
             max_builds: 1,
         },
-        secrets: vec![SECRET.into(), NUMBER.into()],
+        secrets: staithe_actors::Secrets::new([SECRET.into(), NUMBER.into()]),
     }
 }
