@@ -23,6 +23,7 @@ pub mod images;
 pub mod mail;
 pub mod mask;
 pub mod metered;
+pub mod models;
 pub mod pool;
 pub mod record;
 pub mod runtime;

@@ -2,6 +2,7 @@
 //!
 //! It is rebuilt from the log after any crash; which actions have no observation yet is all it needs.
 
+pub mod choice;
 pub mod messages;
 pub mod restore;
 pub mod state;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
-    ResponseActFuture, WeakAddr, WrapFuture, fut,
+    MessageResult, ResponseActFuture, WeakAddr, WrapFuture, fut,
 };
 use staithe_protocol::{
     AgentState, Body, EventId, Observation, Source, observation::AgentStateChanged, runner::Limits,
@@ -32,8 +33,10 @@ use crate::{
     supervise::{DeathNotice, ParentGone},
 };
 
+use choice::{AgentChoice, AgentView, Defaults};
 use messages::{
-    AgentStateNews, IsBusy, RuntimeDown, RuntimeUp, Submit, SubmitDenied, SubmitFailed,
+    AgentStateNews, GetAgent, IsBusy, RuntimeDown, RuntimeUp, SetAgent, Submit, SubmitDenied,
+    SubmitFailed,
 };
 use state::{AgentSessionState, Effect, Outcome, Pending};
 use turns::Turns;
@@ -47,6 +50,8 @@ pub struct AgentSession {
     stream: Addr<EventStream>,
     runtime: Option<WeakAddr<Runtime>>,
     settings: SandboxSettings,
+    defaults: Defaults,
+    choice: AgentChoice,
     _notice: DeathNotice<Session>,
 }
 
@@ -57,6 +62,7 @@ impl AgentSession {
         session: WeakAddr<Session>,
         stream: Addr<EventStream>,
         settings: SandboxSettings,
+        (defaults, choice): (Defaults, AgentChoice),
         notice: DeathNotice<Session>,
     ) -> Self {
         Self {
@@ -66,6 +72,8 @@ impl AgentSession {
             stream,
             runtime: None,
             settings,
+            defaults,
+            choice,
             _notice: notice,
         }
     }
@@ -149,6 +157,10 @@ impl AgentSession {
             }
         };
         Box::pin(answer.into_actor(self))
+    }
+
+    fn view(&self) -> AgentView {
+        AgentView::of(self.state.agent(), &self.defaults, &self.choice)
     }
 
     fn limits(&self, timeout: Option<u64>) -> Limits {
@@ -257,6 +269,23 @@ impl Handler<IsBusy> for AgentSession {
 
     fn handle(&mut self, _: IsBusy, _: &mut Self::Context) -> Self::Result {
         self.state.is_busy()
+    }
+}
+
+impl Handler<GetAgent> for AgentSession {
+    type Result = MessageResult<GetAgent>;
+
+    fn handle(&mut self, _: GetAgent, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.view())
+    }
+}
+
+impl Handler<SetAgent> for AgentSession {
+    type Result = MessageResult<SetAgent>;
+
+    fn handle(&mut self, SetAgent(choice): SetAgent, _: &mut Self::Context) -> Self::Result {
+        self.choice = choice;
+        MessageResult(self.view())
     }
 }
 

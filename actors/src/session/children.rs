@@ -65,10 +65,12 @@ impl Session {
             settings.limits.max_queued_actions,
         );
         let sandbox = settings.sandbox.clone();
+        let agent = (self.defaults(), self.record.agent.clone());
         let notice = self.notice(ChildKind::AgentSession, ctx);
         let session = ctx.address().downgrade();
         ChildHandle::new(
-            AgentSession::new(state, session, stream.addr().clone(), sandbox, notice).start(),
+            AgentSession::new(state, session, stream.addr().clone(), sandbox, agent, notice)
+                .start(),
         )
     }
 

@@ -1,5 +1,6 @@
 //! One browser session: owns its phase and its children, and restarts those that may be restarted.
 
+mod agent;
 mod children;
 mod claiming;
 pub mod idle;
@@ -8,6 +9,7 @@ mod places;
 mod resting;
 pub mod start_times;
 pub mod state;
+pub mod task;
 mod views;
 
 use std::{sync::Arc, time::Duration};
@@ -19,7 +21,7 @@ use actix::{
 use staithe_engine::Engine;
 use staithe_protocol::{
     AgentState, EventId, Fault, Generation, Observation, Phase, PhaseView, Progress, Reason,
-    SandboxId, Source, StartStep,
+    SandboxId, Source, StartStep, runner::Credential,
 };
 use staithe_store::Store;
 use tokio::{
@@ -82,6 +84,8 @@ pub struct Session {
     saving: Saving,
     /// The stream takes no event any more; a start begins anew from the store.
     stream_broken: bool,
+    /// A repository is being cloned.
+    cloning: bool,
     notice: DeathNotice<SessionManager>,
 }
 
@@ -101,8 +105,8 @@ pub struct Origin {
     pub take: Take,
     /// The server is ending: nothing is started any more.
     pub draining: bool,
-    /// For a session that is made now: what its owner wants done first.
-    pub first_actions: Vec<staithe_protocol::Action>,
+    /// For a session that is made now: what opens its repository.
+    pub credential: Option<Credential>,
 }
 
 /// What is to be done first.
@@ -162,6 +166,7 @@ impl Session {
             starters: Vec::new(),
             saving: Saving::Idle,
             stream_broken: false,
+            cloning: false,
             notice,
         }
     }
@@ -183,7 +188,10 @@ impl Session {
                 Effect::StopRuntime(ending) => {
                     mail::tell(self.children().runtime.addr(), StopRuntime { ending });
                 }
-                Effect::AgentUp => self.agent_up(),
+                Effect::AgentUp => {
+                    self.agent_up();
+                    self.clone_first(ctx);
+                }
                 Effect::AgentDown { hopeless } => {
                     mail::tell(self.children().agent.addr(), RuntimeDown { hopeless });
                 }
@@ -377,19 +385,8 @@ impl Handler<Begin> for Session {
             Take::FinishStop => self.state.finish_stop(),
         };
         self.perform(effects, ctx);
-        for action in std::mem::take(&mut self.origin.first_actions) {
-            let submit = crate::agent_session::messages::Submit {
-                source: Source::User,
-                action,
-                timeout: None,
-                reference: None,
-            };
-            let submit = mail::ask(self.children().agent.addr(), submit);
-            ctx.spawn(submit.into_actor(self).map(|outcome, this, _| {
-                if let Ok(Err(error)) = outcome {
-                    tracing::warn!(session_id = %this.record.id, %error, "a first action was not taken");
-                }
-            }));
+        if self.record.task.clone.is_none() {
+            self.say_first(ctx);
         }
     }
 }

@@ -93,7 +93,7 @@ pub struct SessionManager {
 
 /// What only a new session has.
 struct Birth {
-    first_actions: Vec<staithe_protocol::Action>,
+    credential: Option<staithe_protocol::runner::Credential>,
 }
 
 struct Live {
@@ -196,7 +196,7 @@ impl SessionManager {
             unanswered: history.unanswered,
             take,
             draining: self.draining,
-            first_actions: birth.map(|birth| birth.first_actions).unwrap_or_default(),
+            credential: birth.and_then(|birth| birth.credential),
         };
         let (snapshot, receiver) =
             watch::channel(SessionSnapshot::of(&record, head.map_or(-1, as_cursor)));
@@ -259,6 +259,8 @@ impl SessionManager {
             epoch: None,
             workspace: None,
             start_steps: Vec::new(),
+            agent: create.agent.clone(),
+            task: create.task.clone(),
         }
     }
 
@@ -321,9 +323,9 @@ impl Handler<CreateSession> for SessionManager {
                 }
                 (kept, _) => kept,
             };
-            (kept, create.first_actions)
+            (kept, create.credential)
         };
-        Box::pin(keep.into_actor(self).map(move |(kept, first_actions), this, ctx| {
+        Box::pin(keep.into_actor(self).map(move |(kept, credential), this, ctx| {
             if !matches!(kept, Ok(Ok(_))) {
                 this.free_place(id, ctx);
             }
@@ -333,7 +335,7 @@ impl Handler<CreateSession> for SessionManager {
             };
             let history =
                 load::History { head: None, agent: AgentState::Loading, unanswered: Vec::new() };
-            this.go_live(record, history, Vec::new(), Some(Birth { first_actions }), ctx);
+            this.go_live(record, history, Vec::new(), Some(Birth { credential }), ctx);
             Ok(Created { id, repeated: false })
         }))
     }

@@ -14,6 +14,7 @@
 //! | [`terminal`], [`watch`] | the side streams of a session: terminals, changes of files |
 //! | [`search`], [`git`] | what is asked about a workspace's content |
 //! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
+//! | [`secret`] | a secret on its way |
 //! | [`services`] | what the server tells a runner of all these |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
@@ -36,6 +37,7 @@ pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod search;
+pub mod secret;
 pub mod services;
 pub mod terminal;
 pub mod tunnel;
