@@ -17,12 +17,14 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use staithe_actors::{
-    Limits, SandboxSettings, SessionManager, Settings,
+    Limits, SandboxSettings, Secrets, SessionManager, Settings,
     images::maker::ImageMaker,
     mail,
+    models::Models,
     session_manager::messages::{Drain, Reconcile},
     settings,
 };
+use staithe_agent::{model::Model, settings::ModelSettings};
 use staithe_engine::{
     Engine, EngineFailed,
     docker::DockerEngine,
@@ -50,6 +52,7 @@ use crate::{
     front::{ArchiveLimits, EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
     images::{maker::Maker, ways::Ways, workshop::Workshop},
+    models::book::Book,
     proxy::{self, settings::ProxySettings},
     routes, telemetry,
 };
@@ -95,7 +98,11 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let maker = image_maker(&config, &*engine, &data_dir, &owner)?;
     let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
     let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);
-    let mut settings = actor_settings(&config, owner, engine.kind());
+    let secrets = Secrets::new(config.secrets());
+    let book = Book::open(&config, &data_dir, secrets.clone(), Box::new(adapter))?;
+    let book = Arc::new(book);
+    say_model(&book);
+    let mut settings = actor_settings(&config, owner, engine.kind(), secrets.clone(), book.clone());
     settings.sandbox.services.ports.withheld.extend(&reachable);
     settings.sandbox.services.ports.owned_only = !reachable.is_empty();
     let shared: Arc<dyn Store> = Arc::new(store.clone());
@@ -113,6 +120,8 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
         assets: Assets::load()?,
         settings: front_settings(&config, shown, config.proxy(ports, reachable)),
         engine: view,
+        models: book,
+        secrets,
         metrics,
         started,
         draining: watch::Sender::new(false),
@@ -323,7 +332,28 @@ pub(crate) fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
     }
 }
 
-fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
+/// Who asks a model's provider.
+fn adapter(settings: &ModelSettings) -> Result<Arc<dyn Model>, String> {
+    Err(format!("this build has nothing that asks {:?}", settings.provider))
+}
+
+/// Which model a session uses that asks for none, in the log.
+fn say_model(book: &Book) {
+    match book.default_for("") {
+        Some(model) => tracing::info!(model, "the default model"),
+        None => tracing::info!(
+            "no model has a key: set one in the page, or OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY"
+        ),
+    }
+}
+
+fn actor_settings(
+    config: &Config,
+    owner: String,
+    engine: &str,
+    secrets: Secrets,
+    models: Arc<dyn Models>,
+) -> Settings {
     let sandbox = &config.sandbox;
     let secret_env = sandbox
         .secret_env
@@ -371,7 +401,20 @@ fn actor_settings(config: &Config, owner: String, engine: &str) -> Settings {
             max_queued_actions: config.limits.max_queued_actions,
             max_builds: config.sandbox.image.max_builds,
         },
-        secrets: config.secrets(),
+        secrets,
+        agent: config.agent.settings(),
+        models,
+        git: settings::GitSettings {
+            clone_timeout: config.git.clone_timeout.0,
+            credentials: config
+                .git
+                .tokens
+                .iter()
+                .map(|(host, token)| {
+                    (host.clone(), routes::sessions::as_credential(token.expose_secret()))
+                })
+                .collect(),
+        },
     }
 }
 

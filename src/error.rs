@@ -11,7 +11,8 @@ use staithe_actors::{
     agent_session::messages::{SubmitDenied, SubmitFailed},
     event_stream::messages::AppendFailed,
     runtime::messages::ActFailed,
-    session::messages::PhaseDenied,
+    models::NoModel,
+    session::messages::{ChooseFailed, PhaseDenied},
     session_manager::messages::{CreateFailed, OpenFailed, TooMany},
 };
 use staithe_protocol::{
@@ -170,6 +171,27 @@ impl From<PhaseDenied> for ApiError {
             PhaseDenied::AlreadyStopped => "session.already_stopped",
         };
         Self::denied(StatusCode::CONFLICT, code, error)
+    }
+}
+
+impl From<NoModel> for ApiError {
+    fn from(error: NoModel) -> Self {
+        let status = match error {
+            NoModel::Unknown(_) => StatusCode::NOT_FOUND,
+            NoModel::NoKey(_) | NoModel::BadKey { .. } | NoModel::Unusable { .. } => {
+                StatusCode::CONFLICT
+            }
+        };
+        Self::denied(status, error.code(), error)
+    }
+}
+
+impl From<ChooseFailed> for ApiError {
+    fn from(error: ChooseFailed) -> Self {
+        match error {
+            ChooseFailed::Store(error) => Self::failed("store.failed", error),
+            ChooseFailed::Send(error) => error.into(),
+        }
     }
 }
 

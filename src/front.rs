@@ -1,11 +1,11 @@
 //! What every request handler may reach.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::Addr;
 use serde::Serialize;
 use staithe_actors::{
-    Registry, SessionHandle, SessionManager, mail, session_manager::messages::OpenSession,
+    Registry, Secrets, SessionHandle, SessionManager, mail, session_manager::messages::OpenSession,
 };
 use staithe_protocol::SessionId;
 use tokio::{sync::watch, time::Instant};
@@ -15,6 +15,7 @@ use crate::{
     auth::{Identity, Need, keys::Keys, sign_in::SignIns},
     error::ApiError,
     guard::Guard,
+    models::book::Book,
     proxy::settings::ProxySettings,
 };
 
@@ -28,6 +29,10 @@ pub struct Front {
     pub assets: Assets,
     pub settings: FrontSettings,
     pub engine: EngineView,
+    /// Models and keys.
+    pub models: Arc<Book>,
+    /// What must not get out.
+    pub secrets: Secrets,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub started: Instant,
     /// Set when the server is asked to end.

@@ -17,6 +17,7 @@ pub mod front;
 pub mod guard;
 pub mod images;
 pub mod in_use;
+pub mod models;
 pub mod openapi;
 pub mod proxy;
 pub mod routes;

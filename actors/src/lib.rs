@@ -21,10 +21,13 @@ pub mod agent_session;
 pub mod event_stream;
 pub mod images;
 pub mod mail;
+pub mod mask;
 pub mod metered;
+pub mod models;
 pub mod pool;
 pub mod record;
 pub mod runtime;
+pub mod secrets;
 pub mod session;
 pub mod session_manager;
 pub mod settings;
@@ -36,6 +39,7 @@ pub use event_stream::{
 };
 pub use mail::SendFailed;
 pub use record::SessionRecord;
+pub use secrets::{Mask, Secrets};
 pub use session::messages as session_messages;
 pub use session_manager::{
     SessionManager,

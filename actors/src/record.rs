@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use staithe_protocol::{AgentState, Fault, Generation, Phase, SessionId, api::StepTime};
 use staithe_store::SessionRow;
 
+use crate::{agent_session::choice::AgentChoice, session::task::FirstTask};
+
 /// A session as it is kept. Versioned: [`SessionRecord::VERSION`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionRecord {
@@ -16,9 +18,6 @@ pub struct SessionRecord {
     pub owner: String,
     pub labels: BTreeMap<String, String>,
     pub image: Option<String>,
-    /// The group of models that was chosen; none: the default one.
-    #[serde(default)]
-    pub model: Option<String>,
     /// RFC 3339.
     pub created_at: String,
     pub updated_ms: i64,
@@ -39,6 +38,12 @@ pub struct SessionRecord {
     /// The steps of the last start that ended.
     #[serde(default)]
     pub start_steps: Vec<StepTime>,
+    /// What people chose over the configuration's defaults.
+    #[serde(default)]
+    pub agent: AgentChoice,
+    /// What of its beginning is still to be done.
+    #[serde(default)]
+    pub task: FirstTask,
 }
 
 impl SessionRecord {

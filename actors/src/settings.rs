@@ -1,8 +1,11 @@
 //! What the actors are told by the configuration, by value.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use staithe_protocol::services::Services;
+use staithe_agent::settings::AgentSettings;
+use staithe_protocol::{runner::Credential, services::Services};
+
+use crate::{agent_session::chosen::Chosen, models::Models, record::SessionRecord, secrets::Secrets};
 
 /// Everything the actors need to know.
 #[derive(Clone, Debug)]
@@ -12,8 +15,30 @@ pub struct Settings {
     pub sandbox: SandboxSettings,
     pub limits: Limits,
     /// Masked in every event before it is stored.
-    pub secrets: Vec<String>,
+    pub secrets: Secrets,
+    /// How agents work where nobody chose otherwise.
+    pub agent: AgentSettings,
+    /// The models that there are.
+    pub models: Arc<dyn Models>,
+    pub git: GitSettings,
 }
+
+impl Settings {
+    /// What a session's agent works with, as it is now.
+    pub fn chosen(&self, record: &SessionRecord) -> Chosen {
+        Chosen::of(self, &record.agent, &record.owner)
+    }
+}
+
+/// How repositories are fetched.
+#[derive(Clone, Debug)]
+pub struct GitSettings {
+    /// How long a clone may take.
+    pub clone_timeout: Duration,
+    /// By host, with the port where it is not the usual one.
+    pub credentials: BTreeMap<String, Credential>,
+}
+
 
 /// How sandboxes are made and used.
 #[derive(Clone, Debug)]

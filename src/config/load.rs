@@ -9,8 +9,15 @@ use super::Config;
 /// The shipped defaults, compiled in.
 pub const SHIPPED: &str = include_str!("../../config.toml");
 /// Tables whose keys are the user's own.
-const FREE_TABLES: [&str; 3] =
-    ["sandbox.runtime_startup_env_vars", "sandbox.secret_env", "sandbox.image.build_args"];
+const FREE_TABLES: [&str; 4] = [
+    "sandbox.runtime_startup_env_vars",
+    "sandbox.secret_env",
+    "sandbox.image.build_args",
+    "git.tokens",
+];
+/// The table whose tables are the user's own, and the one that shows which keys they have.
+const GROUPS: &str = "models";
+const GROUP: &str = "models.openai";
 
 /// Values from the command line.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +111,14 @@ fn set(
 }
 
 fn lookup<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    // Any group has the keys of the one that shows them.
+    let in_group = key.strip_prefix(GROUPS).and_then(|rest| rest.strip_prefix('.'));
+    let shown = in_group.and_then(|rest| rest.split_once('.')).map(|(_, key)| format!("{GROUP}.{key}"));
+    let key = match (&shown, in_group) {
+        (Some(shown), _) => shown,
+        (None, Some(_)) => GROUP,
+        (None, None) => key,
+    };
     let mut parts = key.split('.');
     let mut value = table.get(parts.next()?)?;
     for part in parts {
@@ -145,7 +160,9 @@ pub fn keys(table: &toml::Table, path: &str) -> Vec<String> {
     for (name, value) in table {
         let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match value {
-            toml::Value::Table(inner) if !FREE_TABLES.contains(&key.as_str()) => {
+            toml::Value::Table(inner)
+                if key != GROUPS && !FREE_TABLES.contains(&key.as_str()) =>
+            {
                 all.extend(keys(inner, &key));
             }
             _ => all.push(key),
@@ -166,9 +183,11 @@ fn nearest(key: &str, shipped: &toml::Table) -> String {
 fn redact(table: &mut toml::Table, path: &str) {
     for (name, value) in table.iter_mut() {
         let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        let secret = ["core.jwt_secret", "auth.access_token", "auth.operator_token"]
-            .contains(&key.as_str())
-            || path == "sandbox.secret_env";
+        let secret =
+            ["core.jwt_secret", "core.master_key", "auth.access_token", "auth.operator_token"]
+                .contains(&key.as_str())
+                || ["sandbox.secret_env", "git.tokens"].contains(&path)
+                || (path.starts_with("models.") && name == "key");
         match value {
             toml::Value::Table(inner) => redact(inner, &key),
             toml::Value::String(text) if secret && !text.is_empty() => "***".clone_into(text),

@@ -1,9 +1,12 @@
 //! The configuration: its shape, its checks and its redacted form. Where the values come from is in
 //! [`load`].
 
+pub mod agent;
 mod docker;
+pub mod git;
 pub mod image;
 pub mod load;
+pub mod models;
 mod plugins;
 mod proxy;
 mod services;
@@ -32,6 +35,9 @@ pub struct Config {
     pub proxy: Proxy,
     pub sandbox: Sandbox,
     pub plugins: Plugins,
+    pub agent: agent::Agent,
+    pub models: BTreeMap<String, models::Group>,
+    pub git: git::Git,
     pub log: Log,
 }
 
@@ -39,6 +45,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Core {
     pub jwt_secret: SecretString,
+    pub master_key: SecretString,
     pub file_uploads_max_file_size_mb: u64,
 }
 
@@ -345,6 +352,11 @@ impl Config {
             secret.is_empty() || secret.len() >= 32,
             "core.jwt_secret: at least 32 characters are needed (HS256, RFC 7518 §3.2)",
         );
+        let master = self.core.master_key.expose_secret();
+        check(
+            master.is_empty() || master.len() >= 32,
+            "core.master_key: at least 32 characters are needed",
+        );
         for (key, token) in [
             ("auth.access_token", &self.auth.access_token),
             ("auth.operator_token", &self.auth.operator_token),
@@ -395,6 +407,9 @@ impl Config {
         faults.extend(self.sandbox.watch.faults());
         faults.extend(self.docker_faults());
         faults.extend(self.image_faults());
+        faults.extend(self.agent_faults());
+        faults.extend(models::faults(&self.models));
+        faults.extend(self.git.faults());
         faults
     }
 
@@ -419,11 +434,18 @@ impl Config {
 
     /// Every configured value that must not appear anywhere.
     pub fn secrets(&self) -> Vec<String> {
-        let tokens = [&self.core.jwt_secret, &self.auth.access_token, &self.auth.operator_token];
+        let tokens = [
+            &self.core.jwt_secret,
+            &self.core.master_key,
+            &self.auth.access_token,
+            &self.auth.operator_token,
+        ];
         tokens
             .into_iter()
             .chain(self.sandbox.secret_env.values())
+            .chain(self.models.values().map(|group| &group.key))
             .map(|secret| secret.expose_secret().to_owned())
+            .chain(self.git.secrets())
             .filter(|secret| !secret.is_empty())
             .collect()
     }

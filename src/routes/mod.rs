@@ -1,17 +1,20 @@
 //! The REST interface: one file for each resource, and where each address leads.
 
 pub mod admin;
+pub mod agent;
 pub mod archives;
 pub mod body;
 pub mod code;
 pub mod events;
 pub mod files;
 pub mod health;
+pub mod models;
 pub mod pages;
 pub mod plugins;
 pub mod ports;
 pub mod sessions;
 pub mod terminals;
+pub mod trajectory;
 pub mod uploads;
 
 use actix_web::{
@@ -69,6 +72,7 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(events::output)),
         )
         .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
+        .configure(agents)
         .configure(workspace)
         .configure(services)
         .service(resource("/api/admin/sessions").route(web::get().to(admin::list)))
@@ -84,6 +88,27 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
         .service(resource("/api/admin/config").route(web::get().to(admin::config)))
         .default_service(web::to(guard::not_found));
+}
+
+/// Agents and the models that they ask.
+fn agents(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(resource("/api/models").route(web::get().to(models::list)))
+        .service(
+            resource("/api/models/{name}/key")
+                .route(web::put().to(models::set_key))
+                .route(web::delete().to(models::remove_key)),
+        )
+        .service(resource("/api/models/{name}/check").route(web::post().to(models::check)))
+        .service(resource("/api/sessions/{id}/model").route(web::put().to(agent::choose_model)))
+        .service(
+            resource("/api/sessions/{id}/agent")
+                .route(web::get().to(agent::get))
+                .route(web::put().to(agent::choose)),
+        )
+        .service(
+            resource("/api/sessions/{id}/trajectory").route(web::get().to(trajectory::get)),
+        );
 }
 
 /// What leads into a session's workspace.

@@ -7,17 +7,22 @@ use sha2::{Digest, Sha256};
 use staithe_actors::{
     mail,
     runtime::messages::InterruptCommand,
-    session::messages::{GetRuntime, StartSession, StopSession},
+    agent_session::choice::AgentChoice,
+    session::{
+        messages::{GetRuntime, StartSession, StopSession},
+        task::{FirstTask, Repository, host_of},
+    },
     session_manager::messages::{CreateSession, DeleteSession, IdempotencyKey},
 };
 use staithe_protocol::{
-    Action, SessionId,
-    action::{Message, Run},
+    SessionId,
     api::{self, SessionBody, SessionCreated, SessionList},
     frames::Role,
+    runner::Credential,
+    secret::Secret,
 };
 
-use super::body;
+use super::{agent, body};
 use crate::{
     auth::{Identity, Need},
     config::image::fits,
@@ -41,16 +46,23 @@ pub async fn create(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     identity.may_create()?;
-    let wanted: api::CreateSession = body::json(payload, front.settings.max_body).await?;
+    let mut wanted: api::CreateSession = body::json(payload, front.settings.max_body).await?;
     check(&wanted)?;
     check_image(&front, wanted.image.as_deref())?;
+    let task = first_task(&wanted)?;
+    // Taken out here: neither the key's digest nor anything else that is kept knows it.
+    let credential = credential(&mut wanted, &task)?;
+    let agent = AgentChoice { model: wanted.model.clone(), ..AgentChoice::default() };
+    agent::check(&front, &identity.subject, &agent)?;
     let key = idempotency_key(&request, &wanted)?;
     let create = CreateSession {
         owner: identity.subject.clone(),
         title: wanted.title.clone(),
         image: wanted.image.clone(),
         labels: wanted.labels.clone(),
-        first_actions: first_actions(&wanted)?,
+        task,
+        credential,
+        agent,
         key,
     };
     let created = mail::ask(&front.manager, create).await??;
@@ -118,21 +130,61 @@ fn idempotency_key(
     Ok(Some(IdempotencyKey { key: key.to_owned(), digest: Sha256::digest(stands_for).into() }))
 }
 
-/// What a new session does before anything else: clone, then say.
-fn first_actions(wanted: &api::CreateSession) -> Result<Vec<Action>, ApiError> {
-    let mut actions = Vec::new();
-    if let Some(repository) = &wanted.repository {
-        let url = repository_url(repository).ok_or_else(|| {
-            let detail = "repository: an https or ssh URL without a password, or owner/name";
-            ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "session.invalid_repository", detail)
-        })?;
-        let command = format!("git clone -- '{url}'");
-        actions.push(Action::Run(Run { command, blocking: true, ..Run::default() }));
+/// What a new session begins with.
+fn first_task(wanted: &api::CreateSession) -> Result<FirstTask, ApiError> {
+    let clone = match &wanted.repository {
+        None => None,
+        Some(repository) => {
+            let url = repository_url(repository).ok_or_else(|| {
+                let detail =
+                    "repository: an https or ssh URL without a password, or owner/name";
+                invalid("session.invalid_repository", detail)
+            })?;
+            Some(Repository { url, branch: wanted.branch.clone() })
+        }
+    };
+    if let Some(branch) = &wanted.branch {
+        // What git calls a well-formed name, and a little less.
+        let odd = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+        let good = !branch.is_empty() && branch.len() <= MAX_TEXT && !branch.starts_with('-');
+        if clone.is_none() || !good || branch.contains(odd) || branch.contains("..") {
+            let detail = "branch: the name of a branch or tag, beside a repository";
+            return Err(invalid("session.invalid_branch", detail));
+        }
     }
-    if let Some(content) = &wanted.first_message {
-        actions.push(Action::Message(Message { content: content.clone(), ..Message::default() }));
+    Ok(FirstTask { clone, message: wanted.first_message.clone() })
+}
+
+fn invalid(code: &'static str, detail: &str) -> ApiError {
+    ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+}
+
+/// What opens the repository: `token` or `user:token`, and only to an address that nobody listens in on.
+fn credential(
+    wanted: &mut api::CreateSession,
+    task: &FirstTask,
+) -> Result<Option<Credential>, ApiError> {
+    let Some(token) = wanted.git_token.take() else { return Ok(None) };
+    let url = task.clone.as_ref().map_or("", |repository| repository.url.as_str());
+    let host = host_of(url).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let loopback = url.starts_with("http://") && ["127.0.0.1", "localhost", "[::1]"].contains(&name);
+    let text = token.expose();
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !(url.starts_with("https://") || loopback)
+        || !(6..=1000).contains(&text.len())
+        || !visible
+    {
+        let detail = "git_token: 6 to 1000 visible characters, for a repository by https";
+        return Err(invalid("session.invalid_git_token", detail));
     }
-    Ok(actions)
+    Ok(Some(as_credential(text)))
+}
+
+/// `token` or `user:token`. Those who give tokens out take any name beside one.
+pub fn as_credential(text: &str) -> Credential {
+    let (user, token) = text.split_once(':').unwrap_or(("x-access-token", text));
+    Credential { user: user.to_owned(), token: Secret::new(token) }
 }
 
 /// A URL that is safe between single quotes and carries no credentials, which would be in the log.

@@ -10,10 +10,11 @@ use staithe_agent::{
 };
 use staithe_protocol::{EventId, frames::PartialKind};
 
-use super::AgentSession;
+use super::{AgentSession, chosen};
 use crate::{
     event_stream::{EventStream, messages::PublishPartial},
     mail,
+    models::NoModel,
 };
 
 /// A question that is open.
@@ -44,15 +45,16 @@ impl AgentSession {
         purpose: Purpose,
         ctx: &mut Context<Self>,
     ) {
-        let Ok(answering) = &self.chosen.model else {
-            let kind = FailureKind::UnknownModel;
-            let message = "no model answers any more".to_owned();
-            ctx.notify(Heard { call, answer: Err(ModelFailed { kind, message, retry_after: None }) });
-            return;
-        };
-        let model = match purpose {
-            Purpose::Step => answering.model.clone(),
-            Purpose::Condense => answering.condense.clone(),
+        let name = self.chosen.name.as_deref().unwrap_or_default();
+        let summary = purpose == Purpose::Condense;
+        let model = match chosen::model(&self.settings, &self.owner, name, summary) {
+            Ok(model) => model,
+            Err(error) => {
+                let answer = Err(unusable(&error));
+                self.asking = Some(Asking { call, abort: AbortHandle::new_pair().0 });
+                ctx.notify(Heard { call, answer });
+                return;
+            }
         };
         let shown_to_people = purpose == Purpose::Step;
         let shown = shown_to_people.then(|| Shown::new(self.stream.clone(), self.newest));
@@ -69,6 +71,14 @@ impl AgentSession {
     pub(super) fn hush(&mut self, call: Call) {
         self.asking.take_if(|asking| asking.call == call);
     }
+}
+
+fn unusable(error: &NoModel) -> ModelFailed {
+    let kind = match error {
+        NoModel::Unknown(_) | NoModel::Unusable { .. } => FailureKind::UnknownModel,
+        NoModel::NoKey(_) | NoModel::BadKey { .. } => FailureKind::BadKey,
+    };
+    ModelFailed { kind, message: error.to_string(), retry_after: None }
 }
 
 async fn ask(
@@ -121,7 +131,7 @@ impl Handler<Heard> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, Heard { call, answer }: Heard, ctx: &mut <Self as Actor>::Context) {
-        if self.asking.take_if(|asking| asking.call == call).is_some() || answer.is_err() {
+        if self.asking.take_if(|asking| asking.call == call).is_some() {
             let effects = self.controller.heard(call, answer, self.now());
             self.obey(effects, ctx);
         }

@@ -5,6 +5,7 @@ use staithe_agent::controller::Denied;
 use staithe_protocol::{Action, AgentState, EventId, Source};
 
 use crate::{
+    agent_session::choice::{AgentChoice, AgentView},
     event_stream::messages::{AppendFailed, Reference},
     mail::SendFailed,
     runtime::Runtime,
@@ -82,6 +83,17 @@ pub struct RuntimeDown {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "bool")]
 pub struct IsBusy;
+
+/// Sent by `Session`: the agent as it is and works.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "AgentView")]
+pub struct GetAgent;
+
+/// Sent by `Session`: all that people chose over the defaults. It holds from the next question to a model on;
+/// repeated, it does nothing more.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "AgentView")]
+pub struct SetAgent(pub AgentChoice);
 
 /// Told to `Session`: the agent's state changed.
 #[derive(Clone, Copy, Debug, Message)]

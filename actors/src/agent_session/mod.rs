@@ -10,10 +10,11 @@
 //! like any client ([`following`]), and only what it finds there has consequences.
 
 mod asking;
+pub mod choice;
+pub mod chosen;
 mod following;
 mod learning;
 pub mod messages;
-pub mod models;
 pub mod restore;
 pub mod state;
 pub mod turns;
@@ -22,7 +23,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
-    ResponseActFuture, WeakAddr, WrapFuture, fut,
+    MessageResult, ResponseActFuture, WeakAddr, WrapFuture, fut,
 };
 use staithe_agent::controller::{self, Controller, Equipment, Timer};
 use staithe_protocol::{
@@ -42,15 +43,17 @@ use crate::{
         messages::{Act, ActFailed, InterruptCommand},
     },
     session::Session,
-    settings::SandboxSettings,
+    settings::Settings,
     supervise::{DeathNotice, ParentGone},
 };
 
 use asking::Asking;
+use choice::{AgentChoice, AgentView, Defaults, Used};
+use chosen::Chosen;
 use messages::{
-    AgentStateNews, IsBusy, RuntimeDown, RuntimeUp, Submit, SubmitDenied, SubmitFailed,
+    AgentStateNews, GetAgent, IsBusy, RuntimeDown, RuntimeUp, SetAgent, Submit, SubmitDenied,
+    SubmitFailed,
 };
-use models::Chosen;
 use state::{Effect, Executor, Outcome, Pending};
 use turns::Turns;
 
@@ -78,7 +81,6 @@ pub struct AgentSession {
     stream: Addr<EventStream>,
     feed: Arc<Feed>,
     runtime: Option<WeakAddr<Runtime>>,
-    settings: SandboxSettings,
     _notice: DeathNotice<Session>,
 }
 
@@ -91,13 +93,13 @@ pub struct Origin {
     pub unanswered: Vec<Pending>,
     /// The runner that may know them.
     pub epoch: Option<String>,
-    pub chosen: Chosen,
+    /// Whose session it is, and what people chose for it.
+    pub owner: String,
+    pub choice: AgentChoice,
     pub session: WeakAddr<Session>,
     pub stream: Addr<EventStream>,
     pub feed: Arc<Feed>,
-    pub settings: SandboxSettings,
-    /// Actions that wait in this session.
-    pub most_waiting: usize,
+    pub settings: Arc<Settings>,
 }
 
 impl AgentSession {
@@ -107,12 +109,14 @@ impl AgentSession {
         let runnable = origin.unanswered.into_iter().filter(|it| it.action.is_runnable());
         let (held, released): (Vec<_>, Vec<_>) = runnable
             .partition(|it| it.source == Source::Agent && kept_back.contains(&it.id));
+        let most_waiting = origin.settings.limits.max_queued_actions;
+        let chosen = Chosen::of(&origin.settings, &origin.choice, &origin.owner);
         Self {
             controller: origin.controller,
-            executor: Executor::restore(released, origin.epoch, origin.most_waiting),
+            executor: Executor::restore(released, origin.epoch, most_waiting),
             held: held.into_iter().map(|pending| (pending.id, pending)).collect(),
             turns: Turns::default(),
-            chosen: origin.chosen,
+            chosen,
             equipment: Equipment::default(),
             asking: None,
             shown: false,
@@ -123,6 +127,8 @@ impl AgentSession {
             feed: origin.feed,
             runtime: None,
             settings: origin.settings,
+            owner: origin.owner,
+            choice: origin.choice,
             _notice: notice,
         }
     }
@@ -279,12 +285,35 @@ impl AgentSession {
         self.executor.admit(action)
     }
 
+    /// What the agent works with, as it is now: a key may have been set since.
+    fn choose(&mut self, ctx: &mut Context<Self>) {
+        self.chosen = Chosen::of(&self.settings, &self.choice, &self.owner);
+        let effects = self.controller.set(self.chosen.configured.clone(), self.now());
+        self.obey(effects, ctx);
+    }
+
+    fn view(&self) -> AgentView {
+        let defaults = Defaults {
+            settings: self.settings.agent.clone(),
+            model: self.settings.models.default_for(&self.owner),
+        };
+        let spent = self.controller.spent();
+        let used = Used {
+            steps: spent.steps,
+            cost: spent.cost,
+            input_tokens: spent.usage.input,
+            output_tokens: spent.usage.output,
+        };
+        AgentView { used, ..AgentView::of(self.controller.state(), &defaults, &self.choice) }
+    }
+
     fn limits(&self, timeout: Option<u64>) -> Limits {
+        let sandbox = &self.settings.sandbox;
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Limits {
-            timeout_ms: millis(timeout.map_or(self.settings.timeout, Duration::from_secs)),
-            no_change_ms: millis(self.settings.no_change_timeout),
-            max_output: self.settings.max_output,
+            timeout_ms: millis(timeout.map_or(sandbox.timeout, Duration::from_secs)),
+            no_change_ms: millis(sandbox.no_change_timeout),
+            max_output: sandbox.max_output,
         }
     }
 }
@@ -344,7 +373,10 @@ struct StillRuns {
 impl Handler<Submit> for AgentSession {
     type Result = ResponseActFuture<Self, Result<EventId, SubmitFailed>>;
 
-    fn handle(&mut self, submit: Submit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, submit: Submit, ctx: &mut Self::Context) -> Self::Result {
+        if !submit.action.is_runnable() && self.chosen.configured.model.is_err() {
+            self.choose(ctx);
+        }
         if let Err(denied) = self.admit(&submit.action, submit.source) {
             return self.repeat_or_deny(submit.reference, denied);
         }
@@ -435,6 +467,24 @@ impl Handler<IsBusy> for AgentSession {
 
     fn handle(&mut self, _: IsBusy, _: &mut Self::Context) -> Self::Result {
         self.executor.is_busy() || self.controller.is_busy()
+    }
+}
+
+impl Handler<GetAgent> for AgentSession {
+    type Result = MessageResult<GetAgent>;
+
+    fn handle(&mut self, _: GetAgent, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.view())
+    }
+}
+
+impl Handler<SetAgent> for AgentSession {
+    type Result = MessageResult<SetAgent>;
+
+    fn handle(&mut self, SetAgent(choice): SetAgent, ctx: &mut Self::Context) -> Self::Result {
+        self.choice = choice;
+        self.choose(ctx);
+        MessageResult(self.view())
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod feed;
 pub mod log;
 pub mod messages;
+pub mod outputs;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::{
     mail,
+    secrets::Mask,
     session::{Session, messages::StreamBroken},
     supervise::{DeathNotice, ParentGone},
 };
@@ -36,6 +38,7 @@ use log::EventLog;
 use messages::{
     AnswersTaken, Append, AppendFailed, Appended, FindReference, PublishPartial, Reference, Subscribe,
 };
+use outputs::{Outputs, Piece};
 
 /// Messages that may wait; a producer beyond it waits in turn (see [`crate::mail`]).
 const MAILBOX: usize = 256;
@@ -48,7 +51,9 @@ pub struct EventStream {
     log: EventLog,
     /// References whose events are on their way to the disk.
     in_flight: HashMap<String, InFlight>,
-    secrets: Arc<[String]>,
+    mask: Mask,
+    /// Output on its way out: what of it may be the beginning of a secret waits.
+    outputs: Outputs,
     /// Set once when the store failed: ids after a lost one would leave a gap.
     broken: Option<String>,
     notice: DeathNotice<Session>,
@@ -68,7 +73,7 @@ pub struct Origin {
     pub head: Option<EventId>,
     /// Hashes of the references in the log, by [`hash_reference`].
     pub references: Vec<u64>,
-    pub secrets: Arc<[String]>,
+    pub mask: Mask,
 }
 
 impl EventStream {
@@ -80,7 +85,8 @@ impl EventStream {
             feed: origin.feed,
             log: EventLog::new(origin.head, origin.references),
             in_flight: HashMap::new(),
-            secrets: origin.secrets,
+            mask: origin.mask,
+            outputs: Outputs::default(),
             broken: None,
             notice,
         }
@@ -133,6 +139,7 @@ impl EventStream {
         match outcome {
             Ok(()) => {
                 if let Some(cause) = cause {
+                    self.outputs.end(cause);
                     self.feed.observed(cause, id);
                 }
                 if let Some(head) = self.log.commit(id) {
@@ -176,7 +183,7 @@ impl EventStream {
             llm_metrics: append.llm_metrics.clone(),
             timeout: append.timeout,
         };
-        feed::frame(&mask(event.to_json(), &self.secrets))
+        feed::frame(&self.mask.words().hide_in_json(event.to_json()))
     }
 
     /// The first answer to a reference, waiting for it to be durable.
@@ -283,8 +290,12 @@ impl Handler<PublishPartial> for EventStream {
     type Result = ();
 
     fn handle(&mut self, partial: PublishPartial, _: &mut Self::Context) {
-        let text = mask_text(partial.text, &self.secrets);
-        self.feed.publish_partial(PublishPartial { text, ..partial });
+        let PublishPartial { cause, kind, offset, text, skipped } = partial;
+        let words = self.mask.words();
+        for piece in self.outputs.take(&words, (cause, kind), offset, &text, skipped) {
+            let Piece { offset, text, skipped } = piece;
+            self.feed.publish_partial(PublishPartial { cause, kind, offset, text, skipped });
+        }
     }
 }
 
@@ -292,6 +303,7 @@ impl Handler<AnswersTaken> for EventStream {
     type Result = ();
 
     fn handle(&mut self, AnswersTaken(by): AnswersTaken, _: &mut Self::Context) {
+        self.outputs.end_answers();
         self.feed.answered(by);
     }
 }
@@ -337,63 +349,4 @@ pub fn hash_reference(name: &str) -> u64 {
 /// Where the event's own JSON lies in its frame.
 fn frame_body(frame: &Bytes) -> std::ops::Range<usize> {
     feed::PREFIX_LEN..frame.len() - 1
-}
-
-/// What stands in a secret's place; the reference's word (§4.2).
-const HIDDEN: &str = "<secret_hidden>";
-
-/// Masks secrets in every string value at every depth. A secret in JSON text is its JSON-escaped form;
-/// numbers and keys are the vocabulary's and stay.
-fn mask(json: Vec<u8>, secrets: &[String]) -> Vec<u8> {
-    let escaped: Vec<String> = secrets
-        .iter()
-        .map(|secret| {
-            let quoted = serde_json::Value::from(secret.as_str()).to_string();
-            quoted[1..quoted.len() - 1].to_owned()
-        })
-        .collect();
-    let text = String::from_utf8(json).expect("JSON is UTF-8");
-    if !escaped.iter().any(|secret| text.contains(secret)) {
-        return text.into_bytes();
-    }
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(open) = rest.find('"') {
-        let (before, string) = rest.split_at(open + 1);
-        let (string, after) = string.split_at(string_end(string));
-        masked.push_str(before);
-        if after.starts_with("\":") {
-            masked.push_str(string);
-        } else {
-            masked.push_str(&mask_all(string.to_owned(), escaped.iter().cloned()));
-        }
-        masked.push('"');
-        rest = &after[1..];
-    }
-    masked.push_str(rest);
-    masked.into_bytes()
-}
-
-/// Where a string ends whose opening quote is behind us.
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    let ends = |byte: u8| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    };
-    text.bytes().position(ends).expect("JSON closes its strings")
-}
-
-fn mask_text(text: String, secrets: &[String]) -> String {
-    mask_all(text, secrets.iter().cloned())
-}
-
-fn mask_all(mut text: String, secrets: impl Iterator<Item = String>) -> String {
-    for secret in secrets {
-        if text.contains(&secret) {
-            text = text.replace(&secret, HIDDEN);
-        }
-    }
-    text
 }

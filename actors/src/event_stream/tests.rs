@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use crate::mask::Words;
 
 fn masked(value: &Value, secret: &str) -> Value {
-    let json = mask(serde_json::to_vec(value).unwrap(), &[secret.to_owned()]);
+    let words: Words = [secret].into_iter().collect();
+    let json = words.hide_in_json(serde_json::to_vec(value).unwrap());
     serde_json::from_slice(&json).expect("what is masked is still JSON")
 }
 

@@ -8,9 +8,10 @@ use staithe_link::Link;
 use staithe_protocol::{
     Action, Fault, Generation, Observation, Progress, Reason, SandboxId, Source, StartStep,
     files::{FileDenied, FileDone, FileOp},
+    git::GitDenied,
     plugin::PluginState,
     port::Port,
-    runner::{Hello, Limits},
+    runner::{CloneWish, Cloned, Hello, Limits},
 };
 use tokio::time::Instant;
 
@@ -56,6 +57,28 @@ pub struct Act {
     pub limits: Limits,
     /// Whose action it is.
     pub source: Source,
+}
+
+/// Sent by `Session`: clone a repository into the workspace. It may be sent again: what is there stays.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Cloned, CloneFailed>")]
+pub struct CloneRepository {
+    pub wish: CloneWish,
+    pub limit: Duration,
+}
+
+/// Why a repository is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloneFailed {
+    /// It can't be had, or not so.
+    #[error("{0}")]
+    Denied(#[from] GitDenied),
+    /// The line was cut; it may be tried again.
+    #[error("the sandbox is not connected")]
+    NotConnected,
+    /// The runner refused or never answered.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Why an action has no observation yet.

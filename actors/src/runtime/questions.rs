@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use actix::{Handler, ResponseFuture};
 use staithe_engine::Stats;
-use staithe_link::Link;
-use staithe_protocol::runner::{Answer, Call};
+use staithe_link::{Link, LinkFailed};
+use staithe_protocol::runner::{Answer, Call, Cloned};
 
 use super::{
     Runtime,
-    messages::{ActFailed, Activity, GetActivity, GetLine, GetLogs, GetStats, InterruptCommand},
+    messages::{
+        ActFailed, Activity, CloneFailed, CloneRepository, GetActivity, GetLine, GetLogs, GetStats,
+        InterruptCommand,
+    },
 };
 
 /// How long an answer may take.
@@ -43,6 +46,27 @@ impl Handler<InterruptCommand> for Runtime {
                 Ok(Answer::Interrupted { running }) => Ok(running),
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
                 Err(_) => Err(ActFailed::NotConnected),
+            }
+        })
+    }
+}
+
+impl Handler<CloneRepository> for Runtime {
+    type Result = ResponseFuture<Result<Cloned, CloneFailed>>;
+
+    fn handle(&mut self, asked: CloneRepository, _: &mut Self::Context) -> Self::Result {
+        let CloneRepository { wish, limit } = asked;
+        let line = self.line();
+        let timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        Box::pin(async move {
+            let line = line.map_err(|_| CloneFailed::NotConnected)?;
+            match line.call(Call::Clone { wish, timeout_ms }, limit + QUESTION_DEADLINE).await {
+                Ok(Answer::Cloned { cloned }) => Ok(cloned),
+                Ok(Answer::NotCloned { denied }) => Err(denied.into()),
+                Ok(Answer::Failed { error }) => Err(CloneFailed::Refused(error.to_string())),
+                Ok(other) => Err(CloneFailed::Refused(format!("unexpected answer: {other:?}"))),
+                Err(LinkFailed::Down | LinkFailed::Cut) => Err(CloneFailed::NotConnected),
+                Err(error) => Err(CloneFailed::Refused(error.to_string())),
             }
         })
     }

@@ -21,7 +21,7 @@ impl Session {
             feed: self.origin.feed.clone(),
             head: self.origin.head,
             references: std::mem::take(&mut self.origin.references),
-            secrets: self.origin.secrets.clone(),
+            mask: self.origin.mask.clone(),
         };
         let notice = self.notice(ChildKind::EventStream, ctx);
         ChildHandle::new(EventStream::new(origin, notice).start())
@@ -62,13 +62,13 @@ impl Session {
             controller: history.controller,
             head: history.head,
             unanswered: history.unanswered,
-            chosen: history.chosen,
             epoch: self.record.epoch.clone(),
+            owner: self.record.owner.clone(),
+            choice: self.record.agent.clone(),
             session: ctx.address().downgrade(),
             stream: stream.addr().clone(),
             feed: self.origin.feed.clone(),
-            settings: settings.sandbox.clone(),
-            most_waiting: settings.limits.max_queued_actions,
+            settings: settings.clone(),
         };
         let notice = self.notice(ChildKind::AgentSession, ctx);
         ChildHandle::new(AgentSession::new(origin, notice).start())
@@ -76,8 +76,9 @@ impl Session {
 
     /// A new runtime, and behind it (rest for one) a new agent, rebuilt from the log.
     pub(super) fn restart_children(&mut self, ctx: &mut Context<Self>) {
-        let chosen = self.origin.models.choose(self.record.model.as_deref(), &self.record.owner);
-        let load = load::history(self.origin.store.clone(), self.record.id, chosen);
+        let chosen = self.origin.settings.chosen(&self.record);
+        let (store, id) = (self.origin.store.clone(), self.record.id);
+        let load = async move { load::history(store, id, &chosen).await };
         ctx.spawn(load.into_actor(self).map(|loaded, this, ctx| match loaded {
             Ok(history) => {
                 this.generation = this.generation.next();

@@ -2,9 +2,13 @@
 
 use actix::{Addr, Message};
 use staithe_protocol::{EventId, Phase, api::AdminSession};
+use staithe_store::StoreFailed;
 
 use crate::{
-    agent_session::messages::{Submit, SubmitFailed},
+    agent_session::{
+        choice::{AgentChoice, AgentView},
+        messages::{Submit, SubmitFailed},
+    },
     event_stream::{
         EventStream,
         feed::{ClientInfo, Subscription},
@@ -126,6 +130,25 @@ pub struct TouchSession;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Addr<EventStream>")]
 pub struct GetStream;
+
+/// Sent by the front: the agent as it is and works.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<AgentView, SendFailed>")]
+pub struct LookAtAgent;
+
+/// Sent by the front: people choose otherwise; what is left out stays. Answers when that is durable.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<AgentView, ChooseFailed>")]
+pub struct ChooseAgent(pub AgentChoice);
+
+/// Why a choice does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ChooseFailed {
+    #[error("the choice could not be made durable")]
+    Store(#[from] StoreFailed),
+    #[error(transparent)]
+    Send(#[from] SendFailed),
+}
 
 /// Sent by operators: the session whole.
 #[derive(Clone, Copy, Debug, Message)]

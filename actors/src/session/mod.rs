@@ -1,5 +1,6 @@
 //! One browser session: owns its phase and its children, and restarts those that may be restarted.
 
+mod agent;
 mod children;
 mod claiming;
 pub mod idle;
@@ -8,6 +9,7 @@ mod places;
 mod resting;
 pub mod start_times;
 pub mod state;
+pub mod task;
 mod views;
 
 use std::{sync::Arc, time::Duration};
@@ -18,8 +20,8 @@ use actix::{
 };
 use staithe_engine::Engine;
 use staithe_protocol::{
-    EventId, Fault, Generation, Observation, Phase, PhaseView, Progress, Reason,
-    SandboxId, Source, StartStep,
+    EventId, Fault, Generation, Observation, Phase, PhaseView, Progress, Reason, SandboxId, Source,
+    StartStep, runner::Credential,
 };
 use staithe_store::Store;
 use tokio::{
@@ -31,7 +33,6 @@ use crate::{
     agent_session::{
         AgentSession,
         messages::{AgentStateNews, RuntimeDown, RuntimeUp, SubmitFailed},
-        models::Models,
     },
     event_stream::{
         EventStream, Flush,
@@ -45,6 +46,7 @@ use crate::{
         Runtime,
         messages::{EnsureRuntime, LookRuntime, News, RuntimeNews, StopRuntime, Told},
     },
+    secrets::Mask,
     session_manager::{SessionManager, load::History, registry::SessionSnapshot},
     settings::{Settings, SuspendBy},
     supervise::{ChildDown, ChildHandle, ChildKind, DeathNotice, ParentGone, RestartBudget},
@@ -83,6 +85,8 @@ pub struct Session {
     saving: Saving,
     /// The stream takes no event any more; a start begins anew from the store.
     stream_broken: bool,
+    /// A repository is being cloned.
+    cloning: bool,
     notice: DeathNotice<SessionManager>,
 }
 
@@ -93,18 +97,17 @@ pub struct Origin {
     /// Of images that are built.
     pub supply: Option<Supply>,
     pub settings: Arc<Settings>,
-    pub secrets: Arc<[String]>,
+    pub mask: Mask,
     pub feed: Arc<Feed>,
     pub head: Option<EventId>,
     pub references: Vec<u64>,
-    pub models: Arc<dyn Models>,
     /// What the log says; taken by the first agent.
     pub history: Option<History>,
     pub take: Take,
     /// The server is ending: nothing is started any more.
     pub draining: bool,
-    /// For a session that is made now: what its owner wants done first.
-    pub first_actions: Vec<staithe_protocol::Action>,
+    /// For a session that is made now: what opens its repository.
+    pub credential: Option<Credential>,
 }
 
 /// What is to be done first.
@@ -165,6 +168,7 @@ impl Session {
             starters: Vec::new(),
             saving: Saving::Idle,
             stream_broken: false,
+            cloning: false,
             notice,
         }
     }
@@ -186,7 +190,10 @@ impl Session {
                 Effect::StopRuntime(ending) => {
                     mail::tell(self.children().runtime.addr(), StopRuntime { ending });
                 }
-                Effect::AgentUp => self.agent_up(),
+                Effect::AgentUp => {
+                    self.agent_up();
+                    self.clone_first(ctx);
+                }
                 Effect::AgentDown { hopeless } => {
                     mail::tell(self.children().agent.addr(), RuntimeDown { hopeless });
                 }
@@ -382,19 +389,8 @@ impl Handler<Begin> for Session {
             Take::FinishStop => self.state.finish_stop(),
         };
         self.perform(effects, ctx);
-        for action in std::mem::take(&mut self.origin.first_actions) {
-            let submit = crate::agent_session::messages::Submit {
-                source: Source::User,
-                action,
-                timeout: None,
-                reference: None,
-            };
-            let submit = mail::ask(self.children().agent.addr(), submit);
-            ctx.spawn(submit.into_actor(self).map(|outcome, this, _| {
-                if let Ok(Err(error)) = outcome {
-                    tracing::warn!(session_id = %this.record.id, %error, "a first action was not taken");
-                }
-            }));
+        if self.record.task.clone.is_none() {
+            self.say_first(ctx);
         }
     }
 }

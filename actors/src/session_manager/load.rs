@@ -8,14 +8,11 @@ use staithe_protocol::{Event, EventId, SessionId};
 use staithe_store::{Store, StoreFailed};
 
 use crate::{
-    agent_session::{
-        models::{Chosen, Models},
-        restore::Restored,
-        state::Pending,
-    },
+    agent_session::{chosen::Chosen, restore::Restored, state::Pending},
     event_stream::hash_reference,
     record::SessionRecord,
     session_manager::messages::OpenFailed,
+    settings::Settings,
 };
 
 /// Events read at a time.
@@ -35,22 +32,20 @@ pub(crate) struct History {
     pub(crate) head: Option<EventId>,
     pub(crate) controller: Box<Controller>,
     pub(crate) unanswered: Vec<Pending>,
-    /// What the controller was made for.
-    pub(crate) chosen: Chosen,
 }
 
 impl History {
     /// Of a log without events.
-    pub(crate) fn new(chosen: Chosen) -> Self {
-        let controller = Box::new(Controller::new(chosen.configured()));
-        Self { head: None, controller, unanswered: Vec::new(), chosen }
+    pub(crate) fn new(chosen: &Chosen) -> Self {
+        let controller = Box::new(Controller::new(chosen.configured.clone()));
+        Self { head: None, controller, unanswered: Vec::new() }
     }
 }
 
 /// Loads one session.
 pub(super) async fn session(
     store: Arc<dyn Store>,
-    models: Arc<dyn Models>,
+    settings: Arc<Settings>,
     id: SessionId,
 ) -> Result<Loaded, OpenFailed> {
     let unreadable = |error: StoreFailed| OpenFailed::Unreadable(error.to_string());
@@ -59,8 +54,7 @@ pub(super) async fn session(
         .map_err(|error| OpenFailed::Unreadable(format!("its record: {error}")))?;
     let references = store.references(id).await.map_err(unreadable)?;
     let references = references.iter().map(|name| hash_reference(name)).collect();
-    let chosen = models.choose(record.model.as_deref(), &record.owner);
-    let history = history(store, id, chosen).await.map_err(unreadable)?;
+    let history = history(store, id, &settings.chosen(&record)).await.map_err(unreadable)?;
     Ok(Loaded { record, history, references })
 }
 
@@ -77,7 +71,7 @@ fn understood<'a, T: Deserialize<'a>>(id: SessionId, event: EventId, body: &'a [
 pub(crate) async fn history(
     store: Arc<dyn Store>,
     id: SessionId,
-    chosen: Chosen,
+    chosen: &Chosen,
 ) -> Result<History, StoreFailed> {
     let mut history = History::new(chosen);
     let mut restored = Restored::default();

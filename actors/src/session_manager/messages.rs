@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use actix::Message;
 use serde::Serialize;
 use staithe_engine::{EngineFailed, Sandbox};
-use staithe_protocol::{Action, SessionId};
+use staithe_protocol::{SessionId, runner::Credential};
 use staithe_store::StoreFailed;
 
 use super::registry::SessionHandle;
-use crate::mail::SendFailed;
+use crate::{agent_session::choice::AgentChoice, mail::SendFailed, session::task::FirstTask};
 
 /// Sent by the front: make a session. Answers at once, while its sandbox is being made. With a key, a
 /// repetition answers the first session.
@@ -19,11 +19,13 @@ pub struct CreateSession {
     pub owner: String,
     pub title: Option<String>,
     pub image: Option<String>,
-    /// A group of models; none: the default one.
-    pub model: Option<String>,
     pub labels: BTreeMap<String, String>,
-    /// Actions in the owner's name, before any client's.
-    pub first_actions: Vec<Action>,
+    /// What it begins with, in the owner's name.
+    pub task: FirstTask,
+    /// Opens the repository. Kept in memory until it is cloned, and nowhere else.
+    pub credential: Option<Credential>,
+    /// What is chosen over the defaults.
+    pub agent: AgentChoice,
     pub key: Option<IdempotencyKey>,
 }
 

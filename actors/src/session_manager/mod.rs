@@ -33,7 +33,6 @@ use tokio::{
 };
 
 use crate::{
-    agent_session::models::Models,
     event_stream::feed::{Feed, as_cursor},
     images::maker::ImageMaker,
     mail,
@@ -64,9 +63,7 @@ const CLEAR_DEADLINE: Duration = Duration::from_secs(40);
 pub struct SessionManager {
     store: Arc<dyn Store>,
     engine: Arc<dyn Engine>,
-    models: Arc<dyn Models>,
     settings: Arc<Settings>,
-    secrets: Arc<[String]>,
     registry: Registry,
     live: HashMap<SessionId, Live>,
     opening: HashMap<SessionId, Vec<oneshot::Sender<Result<SessionHandle, OpenFailed>>>>,
@@ -96,7 +93,7 @@ pub struct SessionManager {
 
 /// What only a new session has.
 struct Birth {
-    first_actions: Vec<staithe_protocol::Action>,
+    credential: Option<staithe_protocol::runner::Credential>,
 }
 
 struct Live {
@@ -110,8 +107,7 @@ impl SessionManager {
     pub async fn load(
         store: Arc<dyn Store>,
         engine: Arc<dyn Engine>,
-        models: Arc<dyn Models>,
-        maker: Option<Arc<dyn ImageMaker>>,
+            maker: Option<Arc<dyn ImageMaker>>,
         settings: Settings,
     ) -> Result<(Self, Registry), StoreFailed> {
         let registry = Registry::default();
@@ -133,14 +129,10 @@ impl SessionManager {
                 }
             }
         }
-        // A secret shorter than this would mask ordinary text.
-        let secrets = settings.secrets.iter().filter(|secret| secret.len() >= 6).cloned().collect();
         let manager = Self {
             store,
             engine: Arc::new(Metered(engine)),
-            models,
             settings: Arc::new(settings),
-            secrets,
             registry: registry.clone(),
             live: HashMap::new(),
             opening: HashMap::new(),
@@ -196,15 +188,14 @@ impl SessionManager {
             engine: self.engine.clone(),
             supply: self.supply(ctx),
             settings: self.settings.clone(),
-            secrets: self.secrets.clone(),
+            mask: self.settings.secrets.mask(&record.owner),
             feed: feed.clone(),
             head,
             references,
-            models: self.models.clone(),
             history: Some(history),
             take,
             draining: self.draining,
-            first_actions: birth.map(|birth| birth.first_actions).unwrap_or_default(),
+            credential: birth.and_then(|birth| birth.credential),
         };
         let (snapshot, receiver) =
             watch::channel(SessionSnapshot::of(&record, head.map_or(-1, as_cursor)));
@@ -234,7 +225,7 @@ impl SessionManager {
         let waiters = self.opening.entry(id).or_default();
         waiters.push(waiter);
         if waiters.len() == 1 {
-            let load = load::session(self.store.clone(), self.models.clone(), id);
+            let load = load::session(self.store.clone(), self.settings.clone(), id);
             ctx.spawn(load.into_actor(self).map(move |outcome, _, ctx| {
                 ctx.notify(Loaded { id, outcome: outcome.map(Box::new) });
             }));
@@ -257,7 +248,6 @@ impl SessionManager {
             owner: create.owner.clone(),
             labels: create.labels.clone(),
             image: create.image.clone(),
-            model: create.model.clone(),
             created_at: now.to_string(),
             updated_ms: now.as_millisecond(),
             phase: Phase::Starting,
@@ -268,6 +258,8 @@ impl SessionManager {
             epoch: None,
             workspace: None,
             start_steps: Vec::new(),
+            agent: create.agent.clone(),
+            task: create.task.clone(),
         }
     }
 
@@ -330,9 +322,9 @@ impl Handler<CreateSession> for SessionManager {
                 }
                 (kept, _) => kept,
             };
-            (kept, create.first_actions)
+            (kept, create.credential)
         };
-        Box::pin(keep.into_actor(self).map(move |(kept, first_actions), this, ctx| {
+        Box::pin(keep.into_actor(self).map(move |(kept, credential), this, ctx| {
             if !matches!(kept, Ok(Ok(_))) {
                 this.free_place(id, ctx);
             }
@@ -340,9 +332,9 @@ impl Handler<CreateSession> for SessionManager {
                 Err(first) => return Ok(Created { id: first, repeated: true }),
                 Ok(record) => record,
             };
-            let chosen = this.models.choose(record.model.as_deref(), &record.owner);
-            let history = load::History::new(chosen);
-            this.go_live(record, history, Vec::new(), Some(Birth { first_actions }), ctx);
+            let chosen = this.settings.chosen(&record);
+            let history = load::History::new(&chosen);
+            this.go_live(record, history, Vec::new(), Some(Birth { credential }), ctx);
             Ok(Created { id, repeated: false })
         }))
     }

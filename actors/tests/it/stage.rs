@@ -6,7 +6,10 @@ use actix::{Actor, Addr};
 use serde_json::Value;
 use staithe_actors::{
     Limits, Registry, SandboxSettings, SessionHandle, SessionManager, Settings, Subscription,
-    agent_session::messages::{Submit, SubmitFailed},
+    agent_session::{
+        choice::AgentChoice,
+        messages::{Submit, SubmitFailed},
+    },
     event_stream::EventStream,
     event_stream::messages::Reference,
     images::maker::ImageMaker,
@@ -15,6 +18,7 @@ use staithe_actors::{
     session::{
         Session,
         messages::{GetRuntime, GetStream, JoinSession, SubmitAction},
+        task::FirstTask,
     },
     session_manager::messages::{
         CreateFailed, CreateSession, Created, IdempotencyKey, OpenSession,
@@ -99,7 +103,9 @@ impl Stage {
             title: None,
             image: image.map(str::to_owned),
             labels: BTreeMap::new(),
-            first_actions: Vec::new(),
+            task: FirstTask::default(),
+            credential: None,
+            agent: AgentChoice::default(),
             key,
         };
         mail::ask(&self.manager, create).await.unwrap()
@@ -281,6 +287,29 @@ fn settings() -> Settings {
             max_queued_actions: 10,
             max_builds: 1,
         },
-        secrets: vec![SECRET.into(), NUMBER.into()],
+        secrets: staithe_actors::Secrets::new([SECRET.into(), NUMBER.into()]),
+        agent: staithe_agent::settings::AgentSettings {
+            limits: staithe_agent::settings::Limits { steps: 9, ..Default::default() },
+            confirm: staithe_agent::settings::Confirm::Risky,
+            retries: staithe_agent::settings::Retries {
+                most: 1,
+                first: Duration::ZERO,
+                longest: Duration::ZERO,
+                factor: 1.0,
+            },
+            view: staithe_agent::settings::ViewSettings {
+                fill: 0.8,
+                most_turns: 0,
+                keep_first: 1,
+                whole_results: 9,
+            },
+            go_on_after_crash: false,
+            most_delegates: 0,
+        },
+        models: std::sync::Arc::new(staithe_actors::models::None),
+        git: staithe_actors::settings::GitSettings {
+            clone_timeout: Duration::from_mins(1),
+            credentials: BTreeMap::new(),
+        },
     }
 }

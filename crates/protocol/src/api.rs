@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AgentState, EventId, PhaseView, Progress, SessionId, StartStep, frames::Role};
+use crate::{
+    AgentState, EventId, PhaseView, Progress, SessionId, StartStep, frames::Role, secret::Secret,
+};
 
 /// `POST /api/sessions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,8 +20,18 @@ pub struct CreateSession {
     pub title: Option<String>,
     /// A first message to the agent.
     pub first_message: Option<String>,
-    /// A repository to clone into the workspace.
+    /// A repository to clone into the workspace, before the first message is taken: an https or ssh URL, or
+    /// `owner/name`.
     pub repository: Option<String>,
+    /// The branch or tag of it that is checked out; else its default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Opens the repository, as `token` or `user:token`: given to git once, and kept nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_token: Option<Secret>,
+    /// The name of the group of models that the agent uses; else the configuration's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// At most 32; keys and values up to 200 characters.
     pub labels: BTreeMap<String, String>,
 }

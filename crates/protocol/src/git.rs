@@ -30,6 +30,9 @@ pub enum GitCode {
     /// Git did not end in time.
     #[serde(rename = "git.timed_out")]
     TimedOut,
+    /// Something else is where a repository was to be.
+    #[serde(rename = "git.exists")]
+    Exists,
     /// Git refused; its last lines are told.
     #[serde(rename = "git.failed")]
     Failed,
@@ -45,6 +48,7 @@ impl GitCode {
             Self::NotFound => "git.not_found",
             Self::TooLarge => "git.too_large",
             Self::TimedOut => "git.timed_out",
+            Self::Exists => "git.exists",
             Self::Failed => "git.failed",
         }
     }
@@ -52,7 +56,7 @@ impl GitCode {
     /// The HTTP status that says the same.
     pub fn status(self) -> u16 {
         match self {
-            Self::Missing | Self::NotARepository => 409,
+            Self::Missing | Self::NotARepository | Self::Exists => 409,
             Self::BadRef => 400,
             Self::NotFound => 404,
             Self::TooLarge => 413,

@@ -15,6 +15,7 @@
 //! | [`search`], [`git`] | what is asked about a workspace's content |
 //! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
 //! | [`retry`] | a model that did not answer and is asked again |
+//! | [`secret`] | a secret on its way |
 //! | [`services`] | what the server tells a runner of all these |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
@@ -38,6 +39,7 @@ pub mod runner;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod search;
+pub mod secret;
 pub mod services;
 pub mod terminal;
 pub mod tunnel;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub use self::extras::{
     AgentStateChanged, BrowseObservation, DelegateObservation, DownloadObservation,
     EditObservation, ErrorObservation, McpObservation, MicroagentKnowledge, ReadObservation,
-    RecallObservation, RunIpythonObservation, RunMetadata, RunObservation, TaskTrackingObservation,
+    RecallObservation, RepositoryObservation, RunIpythonObservation, RunMetadata, RunObservation, TaskTrackingObservation,
     WriteObservation,
 };
 use crate::{
@@ -170,6 +170,8 @@ observations! {
         Mcp(McpObservation) = "mcp",
         /// A file came from the browser.
         Download(DownloadObservation) = "download",
+        /// A repository is being cloned, or was. Staithe's own.
+        Repository(RepositoryObservation) = "repository",
         /// The agent's list of tasks.
         TaskTracking(TaskTrackingObservation) = "task_tracking",
     }
@@ -206,6 +208,7 @@ impl Observation {
             | Self::LoopDetection { .. }
             | Self::Error(_)
             | Self::Mcp(_)
+            | Self::Repository(_)
             | Self::TaskTracking(_)
             | Self::PhaseChanged(_)
             | Self::PluginChanged(_)

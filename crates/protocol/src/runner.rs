@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Action, Observation, Source,
     files::{FileDenied, FileDone, FileOp},
+    git::GitDenied,
     plugin::PluginState,
     port::Port,
+    secret::Secret,
     services::Services,
 };
 
@@ -84,6 +86,40 @@ pub enum Call {
     Configure { env: BTreeMap<String, String> },
     /// Says how to serve beside commands; plugins that are wanted begin. Repeated, it does nothing more.
     Equip { services: Services },
+    /// Clone a repository into a folder of the workspace. What is there is never overwritten. When nobody waits
+    /// any more, it ends and leaves nothing.
+    Clone { wish: CloneWish, timeout_ms: u64 },
+}
+
+/// A repository that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloneWish {
+    /// http, https or ssh, without a password.
+    pub url: String,
+    /// A branch or tag; none: its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// For the URL's own host alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+}
+
+/// What git is given once, over a pipe that only the one run of it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    pub user: String,
+    pub token: Secret,
+}
+
+/// A repository that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cloned {
+    /// Its folder in the workspace.
+    pub folder: String,
+    /// What is checked out; empty before a first commit.
+    pub commit: String,
+    /// It was there already, from the same URL, and is as it was.
+    pub was_there: bool,
 }
 
 /// A call with its number; numbers are the server's, unique on one line.
@@ -128,6 +164,10 @@ pub enum Answer {
     Configured {},
     /// To `equip`.
     Equipped {},
+    /// To `clone`.
+    Cloned { cloned: Cloned },
+    /// To `clone`.
+    NotCloned { denied: GitDenied },
     /// To any call.
     Failed { error: CallFailed },
 }

@@ -1,6 +1,6 @@
 //! The WebSocket between server and runner.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
 use futures_util::{
     SinkExt as _, StreamExt as _,
@@ -19,7 +19,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{app::App, environment, lines::Line};
+use crate::{app::App, environment, git, lines::Line};
 
 /// The largest message that is taken, in bytes.
 const MOST_MESSAGE: usize = 32 * 1024 * 1024;
@@ -135,6 +135,12 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
         Call::Equip { services } => {
             app.equip(services);
             Answer::Equipped {}
+        }
+        Call::Clone { wish, timeout_ms } => {
+            match git::clone(app, &wish, Duration::from_millis(timeout_ms)).await {
+                Ok(cloned) => Answer::Cloned { cloned },
+                Err(denied) => Answer::NotCloned { denied },
+            }
         }
         Call::Info {} => Answer::Info { info: app.info() },
     }

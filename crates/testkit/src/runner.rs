@@ -11,7 +11,7 @@ use staithe_protocol::{
     Action, Observation,
     observation::RunObservation,
     runner::{
-        Answer, Call, CallFailed, FromRunner, Hello, KEY_HEADER, LINK_PATH, ServerInfo, ToRunner,
+        Answer, Call, CallFailed, CloneWish, Cloned, FromRunner, Hello, KEY_HEADER, LINK_PATH, ServerInfo, ToRunner,
     },
 };
 use tokio::{
@@ -65,6 +65,8 @@ struct State {
     last_done: Option<Instant>,
     /// What it was told to set in the environment, over all epochs.
     configured: Vec<BTreeMap<String, String>>,
+    /// The repositories that it was asked for, over all epochs.
+    cloned: Vec<CloneWish>,
     refuses: bool,
 }
 
@@ -265,6 +267,12 @@ impl FakeRunner {
                 Some(Answer::Configured {})
             }
             Call::Equip { .. } => Some(Answer::Equipped {}),
+            Call::Clone { wish, .. } => {
+                self.state().cloned.push(wish);
+                let folder = "cloned".to_owned();
+                let cloned = Cloned { folder, commit: "c0ffee".into(), was_there: false };
+                Some(Answer::Cloned { cloned })
+            }
             Call::Info {} => Some(Answer::Info { info: self.info() }),
             Call::File { .. } => Some(Answer::Failed {
                 error: CallFailed { code: "unsupported".into(), message: "a fake".into() },

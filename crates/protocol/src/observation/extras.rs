@@ -165,6 +165,22 @@ fields! {
         file_path: String,
     }
 
+    /// A repository that a session begins with. Staithe's own.
+    RepositoryObservation {
+        #[serde(skip)]
+        content: String = String::new(),
+        url: String,
+        branch: Option<String> = None,
+        /// `cloning`, `cloned`, `kept` (it was there already) or `failed` (the session goes on without).
+        state: String = "cloning".to_owned(),
+        /// Its folder in the workspace.
+        folder: String = String::new(),
+        /// What is checked out.
+        commit: String = String::new(),
+        /// For `failed`: stable, listed in `docs/errors.md`.
+        code: String = String::new(),
+    }
+
     /// The agent's list of tasks.
     TaskTrackingObservation {
         #[serde(skip)]

@@ -1,13 +1,15 @@
-//! The workspace's git repositories, by the sandbox's own git. Only questions: what changes a repository is
-//! for the shell.
+//! The workspace's git repositories, by the sandbox's own git. Only questions, but for the repository that a session
+//! begins with: what changes one is for the shell.
 //!
 //! | file | what |
 //! |---|---|
 //! | `run` | one run of git, with limits |
 //! | `parse` (pure) | what it prints |
 //! | `ask` | the questions |
+//! | `clone` | the repository that a session begins with |
 
 mod ask;
+mod clone;
 mod parse;
 mod run;
 
@@ -16,7 +18,7 @@ use std::rc::Rc;
 use hyper::{Method, Request, Response, StatusCode, body::Incoming};
 
 use self::ask::{No, Repository};
-pub use self::run::Turns;
+pub use self::{clone::clone, run::Turns};
 use crate::{
     app::App,
     http::words::{Answer, Body, Refusal, bad, fault, json, nothing_at, ok, query},

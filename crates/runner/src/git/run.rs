@@ -3,6 +3,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io::Write as _,
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::process::CommandExt as _,
@@ -141,15 +142,29 @@ impl Git<'_> {
     }
 
     async fn run_now(&self, arguments: &[&str], most: Most) -> Result<Said, GitDenied> {
+        let program = self.program()?;
+        self.run_command(self.command(&program, arguments), &[], most).await
+    }
+
+    /// Runs a command of ours. `input` is small, and what it reads from its standard input when that is a pipe.
+    pub(super) async fn run_command(
+        &self,
+        mut command: Command,
+        input: &[u8],
+        most: Most,
+    ) -> Result<Said, GitDenied> {
         let broken = |error: std::io::Error| {
             GitDenied::new(GitCode::Failed, format!("git can't be run: {error}."))
         };
-        let program = self.program()?;
-        let mut child = self.command(&program, arguments).spawn().map_err(broken)?;
+        let mut child = command.spawn().map_err(broken)?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| broken(std::io::ErrorKind::NotFound.into()))?;
         let exit = self.shells.ground().reaper.exit_of(pid);
         let mut group = Group(Some(pid));
+        if let Some(mut pipe) = child.stdin.take() {
+            // Far less than a pipe holds, so it does not wait for a reader. One that has gone needs it no more.
+            pipe.write_all(input).ok();
+        }
         let (Some(output), Some(complaint)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(broken(std::io::ErrorKind::BrokenPipe.into()));
         };
@@ -176,7 +191,7 @@ impl Git<'_> {
     }
 
     /// The sandbox's git.
-    fn program(&self) -> Result<PathBuf, GitDenied> {
+    pub(super) fn program(&self) -> Result<PathBuf, GitDenied> {
         let ground = self.shells.ground();
         let configured = ground.configured.borrow();
         let path = configured.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
@@ -191,7 +206,7 @@ impl Git<'_> {
         })
     }
 
-    fn command(&self, program: &PathBuf, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, program: &PathBuf, arguments: &[&str]) -> Command {
         let ground = self.shells.ground();
         let mut command = Command::new(program);
         command.arg("--no-pager");

@@ -1,0 +1,47 @@
+//! How repositories are fetched for sessions.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::units::Span;
+
+/// See `config.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Git {
+    pub clone_timeout: Span,
+    pub tokens: BTreeMap<String, SecretString>,
+}
+
+impl Git {
+    /// What must not appear anywhere: with a user's name before it, the token alone too.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
+        self.tokens.values().flat_map(|secret| {
+            let whole = secret.expose_secret();
+            let token = whole.split_once(':').map(|(_, token)| token.to_owned());
+            [Some(whole.to_owned()), token].into_iter().flatten()
+        })
+    }
+
+    /// What is wrong with it.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (host, token) in &self.tokens {
+            let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+            if host.is_empty() || !host.chars().all(plain) {
+                faults.push(format!("git.tokens: {host:?} is no host, as \"git.example\" or \"git.example:8443\""));
+            }
+            let token = token.expose_secret();
+            let visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+            if token.len() < 6 || token.len() > 1000 || !visible {
+                faults.push(format!("git.tokens.{host}: 6 to 1000 visible characters"));
+            }
+        }
+        if self.clone_timeout.0.is_zero() {
+            faults.push("git.clone_timeout: more than 0s".to_owned());
+        }
+        faults
+    }
+}
