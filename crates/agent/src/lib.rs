@@ -3,5 +3,36 @@
 //! Everything but the adapters behind [`model::Model`] is pure: events, answers and times come in as values, effects
 //! go out.
 
+#[cfg(feature = "genai")]
+pub mod genai;
+pub mod known;
 pub mod model;
+pub mod prompted;
 pub mod settings;
+
+#[cfg(test)]
+mod testing {
+    //! Values that tests start from.
+
+    use std::time::Duration;
+
+    use crate::settings::{ModelSettings, Provider};
+
+    pub(crate) fn model_settings(provider: Provider) -> ModelSettings {
+        ModelSettings {
+            model: "a-model".to_owned(),
+            provider,
+            base_url: String::new(),
+            key: None,
+            native_tools: None,
+            vision: None,
+            window: 0,
+            max_output: 0,
+            temperature: None,
+            reasoning: None,
+            caching: true,
+            price: None,
+            silence: Duration::from_secs(60),
+        }
+    }
+}
