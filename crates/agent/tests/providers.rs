@@ -1,0 +1,1 @@
+//! The adapter against the fake server, in all four protocols.
