@@ -202,18 +202,18 @@ fn transcript(items: &[Item], window: u64) -> String {
 }
 
 fn turn_text(turn: &Turn, most: usize) -> String {
-    let mut text = format!("Agent: {}", clip(&turn.text, most, None));
+    let mut lines = vec![format!("Agent: {}", clip(&turn.text, most, None))];
     let each = (most / turn.calls.len().max(1)).max(*ITEM.start());
     for call in &turn.calls {
-        let arguments = clip(&call.call.arguments, each / 2, None);
         let result = match &call.result {
             Outcome::Told { text, .. } => clip(text, each, None),
             Outcome::Open => "unknown".to_owned(),
             Outcome::Spoken => continue,
         };
-        text.push_str(&format!("\nCall of {}: {arguments}\nResult: {result}", call.call.name));
+        let arguments = clip(&call.made.arguments, each / 2, None);
+        lines.push(format!("Call of {}: {arguments}\nResult: {result}", call.made.name));
     }
-    text
+    lines.join("\n")
 }
 
 impl Plan {

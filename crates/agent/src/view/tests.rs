@@ -192,8 +192,8 @@ fn what_people_do_by_hand_is_told() {
     log.put(Source::User, Body::Observation(ran("pulled")), Some(action), None);
     let write = Write { path: "/w/f".into(), ..Write::default() };
     let write = log.put(Source::User, Body::Action(Action::Write(write)), None, None);
-    let wrote = WriteObservation { path: "/w/f".into(), ..WriteObservation::default() };
-    log.put(Source::User, Body::Observation(Observation::Write(wrote)), Some(write), None);
+    let done = WriteObservation { path: "/w/f".into(), ..WriteObservation::default() };
+    log.put(Source::User, Body::Observation(Observation::Write(done)), Some(write), None);
     let hidden = Run { command: "probe".into(), hidden: true, ..Run::default() };
     let hidden = log.put(Source::User, Body::Action(Action::Run(hidden)), None, None);
     log.put(Source::User, Body::Observation(ran("probed")), Some(hidden), None);
@@ -284,11 +284,11 @@ fn what_is_opaque_goes_to_its_model_alone_and_pictures_to_those_who_see() {
 fn old_results_are_masked_in_steps_and_never_before_they_were_seen() {
     let mut log = Log::new(settings());
     log.user("go");
-    let long = "x".repeat(400);
+    let text = "x".repeat(400);
     let masked = |log: &Log| log.short().iter().filter(|line| line.contains("left out: ")).count();
     for (steps, expected) in [(6, 0), (7, 3), (8, 3), (9, 3), (10, 6)] {
         while log.answers() < steps {
-            log.step("", &long);
+            log.step("", &text);
         }
         assert_eq!(masked(&log), expected, "after {steps}");
     }
@@ -297,7 +297,7 @@ fn old_results_are_masked_in_steps_and_never_before_they_were_seen() {
     for at in 0..9 {
         let origin = log.origin(&answer, at);
         let action = log.action(run("ls"), &origin);
-        log.result(&long, action, &origin);
+        log.result(&text, action, &origin);
     }
     let said = log.short();
     assert!(said[said.len() - 9..].iter().all(|line| line.ends_with("xxx")), "{said:?}");
