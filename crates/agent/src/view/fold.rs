@@ -20,7 +20,8 @@ use crate::{
 impl View {
     /// Takes the next event of the log.
     pub fn take(&mut self, event: &Event) {
-        self.newest = Some(event.id);
+        // What people said to a delegate comes to the one that started it when that ends, with ids of before.
+        self.newest = self.newest.max(Some(event.id));
         let origin = event.tool_call_metadata.as_ref().and_then(Origin::from_value);
         if let Some(inside) = &self.inside {
             if !inside.is_ended_by(event, origin.as_ref()) {
@@ -121,13 +122,14 @@ impl View {
         if let Some(files) = message.file_urls.as_ref().filter(|files| !files.is_empty()) {
             text = format!("{text}\n[Files: {}]", files.join(", "));
         }
+        let kind = if event.source == Source::User { Kind::Spoken } else { Kind::Told };
         if event.source == Source::Agent {
             let whole = origin.and_then(|origin| origin.whole);
             let seen = whole.as_ref().and_then(|whole| whole.seen);
             let opaque = whole.map(|w| Opaque { model: w.model, value: w.said.opaque });
             self.spoken(event.id, text, opaque.unwrap_or_default(), seen);
         } else {
-            self.told(event.id, Kind::Spoken, text, images);
+            self.told(event.id, kind, text, images);
         }
     }
 

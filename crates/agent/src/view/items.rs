@@ -24,8 +24,10 @@ pub(crate) enum Item {
 pub(crate) enum Kind {
     /// A person's, or the agent's.
     Spoken,
-    /// What happened beside the agent, and what is to be known.
+    /// What happened beside the agent.
     Told,
+    /// Instructions and knowledge, which go on holding.
+    Known,
     /// What stands for forgotten items.
     Summary,
 }

@@ -250,6 +250,10 @@ fn what_a_delegate_does_is_in_its_view_alone() {
     log.observe(report("It is there."), Some(action), Some(&origin));
     log.user("thanks");
     says(&log, &["user: go", "agent:  [\"r1c0\"]", "r1c0: It is there.", "user: thanks"]);
+    let newest = log.view.newest();
+    log.next = action + 1;
+    log.user("said before");
+    assert_eq!(log.view.newest(), newest, "what is taken late is no news");
     check(&inner.said()).unwrap();
     assert_eq!(inner.short()[0], "user: TASK: find it\n\nto the delegate");
 }

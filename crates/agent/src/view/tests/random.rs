@@ -93,7 +93,7 @@ impl Stage {
         }
         let names: Vec<&str> = tools.iter().map(|_| "execute_bash").collect();
         let mut answer = self.log.answer("Say", &names);
-        if self.log.answers() % 2 == 0 {
+        if self.log.answers().is_multiple_of(2) {
             // Some providers begin to count anew with each answer.
             for (at, call) in answer.calls.iter_mut().enumerate() {
                 call.id = format!("call_{at}");
