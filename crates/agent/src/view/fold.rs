@@ -1,11 +1,7 @@
 //! Events as items of the view. Pure.
 
 use serde_json::Value;
-use staithe_protocol::{
-    Action, Event, EventId, Observation, Source,
-    action::{Finish, Message},
-    event::Body,
-};
+use staithe_protocol::{Action, Event, EventId, Observation, Source, action::Message, event::Body};
 
 use super::{
     Inside, Place, View,
@@ -43,7 +39,12 @@ impl View {
             (action, Some(origin)) if is_agents && origin.call.is_some() => {
                 self.called(event, action, &origin);
             }
-            (Action::Finish(finish), _) if is_agents => self.last_words(event.id, finish, None),
+            (Action::Finish(finish), _) if is_agents => {
+                let texts = [&finish.final_thought, &finish.thought];
+                if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
+                    self.spoken(event.id, text.clone(), Opaque::default(), None);
+                }
+            }
             (action, _) => self.foreign_action(event, action),
         }
     }
@@ -69,7 +70,11 @@ impl View {
                     Item::Turn(turn) => turn.seen,
                     _ => None,
                 });
-                self.last_words(event.id, finish, seen);
+                // Its `thought` is the text of the answer.
+                if !finish.final_thought.is_empty() {
+                    let text = finish.final_thought.clone();
+                    self.spoken(event.id, text, Opaque::default(), seen);
+                }
             }
             _ => {}
         }
@@ -138,13 +143,6 @@ impl View {
         let at = self.place_after(seen);
         let words = Words { event, kind: Kind::Spoken, text, images: Vec::new() };
         self.insert(at, Item::Agent(words, opaque));
-    }
-
-    fn last_words(&mut self, event: EventId, finish: &Finish, seen: Option<EventId>) {
-        let texts = [&finish.final_thought, &finish.thought];
-        if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
-            self.spoken(event, text.clone(), Opaque::default(), seen);
-        }
     }
 
     /// Puts words that are not the model's.

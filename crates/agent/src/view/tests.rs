@@ -156,7 +156,11 @@ fn finish_is_told_as_words() {
     let origins = [0, 1].map(|at| log.origin(&answer, at));
     let action = log.action(run("ls"), &origins[0]);
     log.result("ok", action, &origins[0]);
-    log.action(finish("Done."), &origins[1]);
+    let mut done = finish("Done.");
+    if let Action::Finish(finish) = &mut done {
+        finish.thought = "So".into(); // the answer's text, as of every action
+    }
+    log.action(done, &origins[1]);
     let alone = log.answer("Bye", &["finish"]);
     let origin = log.origin(&alone, 0);
     log.user("sure?");
