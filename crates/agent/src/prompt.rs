@@ -113,9 +113,6 @@ fn place(facts: &Facts, offer: &Offer) -> String {
             "- What listens on port {port} of the sandbox is for the user at {host}."
         ));
     }
-    if !facts.hosts.is_empty() {
-        lines.push("- A server for the user listens on 0.0.0.0 and one of these ports.".to_owned());
-    }
     if let Some(date) = &facts.date {
         lines.push(format!("- Today is {date}."));
     }

@@ -142,10 +142,8 @@ impl Instructions {
     pub fn workspace(&self, facts: &Facts) -> RecallObservation {
         let repository = facts.repository.clone().unwrap_or_default();
         let hosts = facts.hosts.iter().map(|(port, host)| (host.clone(), (*port).into()));
-        let mut content = "Added workspace context".to_owned();
-        for fault in &self.faults {
-            content.push_str(&format!("\nNot used: {fault}"));
-        }
+        let faults = self.faults.iter().map(|fault| format!("\nNot used: {fault}"));
+        let content = format!("Added workspace context{}", faults.collect::<String>());
         RecallObservation {
             content,
             recall_type: RecallType::WorkspaceContext,
@@ -190,9 +188,10 @@ impl Instructions {
     /// Reads a file. Returned is what is always told; knowledge is kept. The error is a line and what is wrong in it.
     fn file(&mut self, file: &Found) -> Result<Option<String>, (usize, String)> {
         let is_microagent = file.path.contains("/.openhands/microagents/");
-        let (mut keys, body) = match is_microagent {
-            true => front::split(&file.text).map_err(|wrong| (wrong.line, wrong.why))?,
-            false => (BTreeMap::new(), file.text.as_str()),
+        let (mut keys, body) = if is_microagent {
+            front::split(&file.text).map_err(|wrong| (wrong.line, wrong.why))?
+        } else {
+            (BTreeMap::new(), file.text.as_str())
         };
         if file.cut {
             let why = format!("only its first {} KiB are read", MOST_FILE / 1024);
@@ -273,7 +272,8 @@ fn stands_in(trigger: &str, text: &str) -> bool {
     text.match_indices(trigger).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + trigger.len()..].chars().next();
-        !(joins(first) && before.is_some_and(joins)) && !(joins(last) && after.is_some_and(joins))
+        let goes_on = |edge: char, beside: Option<char>| joins(edge) && beside.is_some_and(joins);
+        !goes_on(first, before) && !goes_on(last, after)
     })
 }
 

@@ -24,6 +24,8 @@ pub struct ToolText {
 /// Where what was left out of a command's output is.
 const OF_COMMAND: &str =
     "to see all of it, run the command again with its output in a file, and look at parts of that";
+/// Stands where the sandbox itself left out the middle.
+const CUT_BY_RUNNER: &str = "[... Observation truncated due to length ...]";
 const OF_FILE: &str = "view the rest by `view_range`";
 const OF_PAGE: &str = "scroll, or open the part that you need";
 
@@ -108,6 +110,9 @@ fn run_text(run: &RunObservation, most: usize) -> String {
             text.push_str(line);
         }
     };
+    if let Some(total) = run.total_bytes.filter(|_| run.content.contains(CUT_BY_RUNNER)) {
+        line(&format!("[It printed {total} bytes in all; {OF_COMMAND}]"));
+    }
     line(of.suffix.trim());
     line(run.interpreter_details.trim());
     if let Some(dir) = &of.working_dir {
@@ -119,6 +124,7 @@ fn run_text(run: &RunObservation, most: usize) -> String {
     match run.exit_code {
         -1 if of.suffix.is_empty() => line("[The command goes on running]"),
         -1 => {}
+        _ if of.suffix.contains("exit code") => {} // said already
         code => line(&format!("[Command finished with exit code {code}]")),
     }
     text

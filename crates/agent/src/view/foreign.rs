@@ -64,7 +64,7 @@ impl View {
         let waits = event.cause.and_then(|cause| self.waiting.remove(&cause));
         let told = match (observation, waits) {
             (Observation::Recall(recall), _) => {
-                return self.told(event.id, Kind::Told, recall_text(recall, most), Vec::new());
+                return self.told(event.id, Kind::Known, recall_text(recall, most), Vec::new());
             }
             (Observation::Error(_), Some(Waits::Success(_))) => None,
             (_, Some(Waits::Success(text))) => {

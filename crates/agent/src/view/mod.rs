@@ -320,7 +320,7 @@ impl View {
         let Some(call) = turn.calls.get_mut(place.call) else { return };
         self.weight -= call.weight();
         if let Outcome::Told { text, images } = &mut call.result {
-            change(&call.call.name, text, images);
+            change(&call.made.name, text, images);
         }
         self.weight += call.weight();
     }

@@ -96,14 +96,14 @@ impl Talk<'_> {
                 Outcome::Open => (NOT_BEGUN, [].as_slice()),
                 Outcome::Told { text, images } => (text.as_str(), images.as_slice()),
             };
-            let id = self.id(&call.call.id);
+            let id = self.id(&call.made.id);
             results.push(Said::Tool {
                 call_id: id.clone(),
-                name: call.call.name.clone(),
+                name: call.made.name.clone(),
                 text: if text.is_empty() { NOTHING } else { text }.to_owned(),
                 images: self.images(images),
             });
-            calls.push(ToolCall { id, ..call.call.clone() });
+            calls.push(ToolCall { id, ..call.made.clone() });
         }
         // What is opaque belongs to the answer as it was.
         let is_as_it_was = calls.len() == turn.calls.len();

@@ -34,6 +34,14 @@ fn a_command_is_told_with_its_end_and_its_place() {
     assert!(still.starts_with("[The command has no new output"), "{still}");
     assert!(!still.contains("exit code"), "{still}");
     assert!(result_of(&run("x", -1, ""), 100).text.contains("goes on running"));
+    let cut = Observation::Run(RunObservation {
+        content: "a\n[... Observation truncated due to length ...]\nb".into(),
+        total_bytes: Some(99_999),
+        ..RunObservation::default()
+    });
+    assert!(result_of(&cut, 1_000).text.contains("99999 bytes in all; to see all of it"));
+    let ended = result_of(&run("x", 3, "[The command completed with exit code 3.]"), 100).text;
+    assert_eq!(ended.matches("exit code").count(), 1, "{ended}");
     let old =
         told("run", "x", &json!({ "command": "ls", "exit_code": 2, "interpreter_details": "$ " }));
     assert_eq!(old.text, "x\n$\n[Command finished with exit code 2]");
