@@ -91,7 +91,11 @@ impl Handler<Learned> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, Learned(instructions): Learned, ctx: &mut <Self as Actor>::Context) {
-        let effects = self.controller.learned(instructions, self.now());
+        let learned = staithe_agent::controller::Learned {
+            workspace: instructions.workspace(&self.equipment.facts),
+            knowledge: instructions.knowledge(),
+        };
+        let effects = self.controller.learned(learned, self.now());
         self.obey(effects, ctx);
     }
 }

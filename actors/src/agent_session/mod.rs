@@ -81,6 +81,9 @@ pub struct AgentSession {
     stream: Addr<EventStream>,
     feed: Arc<Feed>,
     runtime: Option<WeakAddr<Runtime>>,
+    settings: Arc<Settings>,
+    owner: String,
+    choice: AgentChoice,
     _notice: DeathNotice<Session>,
 }
 

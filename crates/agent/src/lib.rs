@@ -3,33 +3,9 @@
 //! Everything but the adapters behind [`model::Model`] is pure: events, answers and times come in as values, effects
 //! go out.
 
-
-            base_url: String::new(),
-            caching: true,
-            key: None,
-            max_output: 0,
-            model: "a-model".to_owned(),
-            native_tools: None,
-            price: None,
-            provider,
-            reasoning: None,
-            silence: Duration::from_secs(60),
-            temperature: None,
-            vision: None,
-            window: 0,
-        ModelSettings {
-        }
-    //! Values that tests start from.
-    pub(crate) fn model_settings(provider: Provider) -> ModelSettings {
-    use crate::settings::{ModelSettings, Provider};
-    use std::time::Duration;
-    }
-#[cfg(feature = "genai")]
-#[cfg(test)]
-mod logs;
-mod testing {
 pub mod condense;
 pub mod controller;
+#[cfg(feature = "genai")]
 pub mod genai;
 pub mod instructions;
 pub mod known;
@@ -42,4 +18,33 @@ pub mod settings;
 pub mod stuck;
 pub mod tools;
 pub mod view;
+
+#[cfg(test)]
+mod logs;
+
+#[cfg(test)]
+mod testing {
+    //! Values that tests start from.
+
+    use std::time::Duration;
+
+    use crate::settings::{ModelSettings, Provider};
+
+    pub(crate) fn model_settings(provider: Provider) -> ModelSettings {
+        ModelSettings {
+            model: "a-model".to_owned(),
+            provider,
+            base_url: String::new(),
+            key: None,
+            native_tools: None,
+            vision: None,
+            window: 0,
+            max_output: 0,
+            temperature: None,
+            reasoning: None,
+            caching: true,
+            price: None,
+            silence: Duration::from_secs(60),
+        }
+    }
 }

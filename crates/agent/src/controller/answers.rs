@@ -97,10 +97,7 @@ impl Controller {
             Ok(called) => called,
             Err(misread) => {
                 let observation = Observation::error(misread.to_string(), Misread::ERROR_ID);
-                return Append {
-                    tool_call_metadata,
-                    ..observed(Source::Agent, None, observation)
-                };
+                return Append { tool_call_metadata, ..observed(Source::Agent, None, observation) };
             }
         };
         let action = confirm::with_thought(action, text);

@@ -166,9 +166,8 @@ mod tests {
     #[test]
     fn an_agreement_to_a_kind_covers_what_is_like_it_and_nothing_beside() {
         let agreed = kinds(&run("sudo apt-get install x"));
-        let asks = |command: &str| {
-            judge(&run(command), None, Confirm::Risky, &agreed, "/workspace").0
-        };
+        let asks =
+            |command: &str| judge(&run(command), None, Confirm::Risky, &agreed, "/workspace").0;
         assert!(!asks("sudo apt-get update"), "the same rule");
         assert!(asks("sudo ls; rm -rf /"), "another rule beside it");
         assert!(asks("sudo $X"), "like nothing: {agreed:?}");

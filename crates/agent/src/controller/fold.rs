@@ -9,9 +9,7 @@ mod observations;
 use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
-use staithe_protocol::{
-    Action, AgentState, Body, Event, EventId, Source, action::RecallType,
-};
+use staithe_protocol::{Action, AgentState, Body, Event, EventId, Source, action::RecallType};
 
 use super::{
     Spent,
@@ -240,7 +238,12 @@ impl Log {
     }
 
     /// A call that came to nothing has its event.
-    fn refused(&mut self, id: EventId, origin: &Origin, observation: &staithe_protocol::Observation) {
+    fn refused(
+        &mut self,
+        id: EventId,
+        origin: &Origin,
+        observation: &staithe_protocol::Observation,
+    ) {
         let top = self.top_mut();
         let call = origin.call.as_ref().and_then(|of| {
             let answer = top.answer.as_ref()?;
@@ -326,5 +329,6 @@ pub(super) fn is_given_up(state: AgentState) -> bool {
 
 /// Whether a message of a user wakes the agent in this state.
 pub(super) fn is_resting(state: AgentState) -> bool {
-    is_given_up(state) || matches!(state, AgentState::Loading | AgentState::Init | AgentState::Paused)
+    is_given_up(state)
+        || matches!(state, AgentState::Loading | AgentState::Init | AgentState::Paused)
 }

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use staithe_protocol::{
-    AgentState, Event, EventId, Observation, Source, event::Body,
-};
+use staithe_protocol::{AgentState, Event, EventId, Observation, Source, event::Body};
 
 use super::{Append, Call, Equipment, Learned, Purpose, Spent, Timer};
 use crate::{

@@ -110,7 +110,11 @@ impl Learned {
         let called = |it: &Knowledge| {
             let is_in = |word: &&String| !word.is_empty() && message.contains(&word.to_lowercase());
             let trigger = it.triggers.iter().find(is_in)?.clone();
-            Some(MicroagentKnowledge { name: it.name.clone(), trigger, content: it.content.clone() })
+            Some(MicroagentKnowledge {
+                name: it.name.clone(),
+                trigger,
+                content: it.content.clone(),
+            })
         };
         self.knowledge.iter().filter_map(called).collect()
     }

@@ -11,11 +11,7 @@ use super::{Append, Learned};
 
 /// Begins a look-up; none if this message calls up nothing.
 pub(super) fn begin(query: &str, workspace: bool, learned: &Learned) -> Option<Append> {
-    let recall_type = if workspace {
-        RecallType::Knowledge
-    } else {
-        RecallType::WorkspaceContext
-    };
+    let recall_type = if workspace { RecallType::Knowledge } else { RecallType::WorkspaceContext };
     if workspace && learned.triggered(query).is_empty() {
         return None;
     }

@@ -112,8 +112,15 @@ fn file(path: &str, place: &Place) -> Assessed {
 /// Python is not read, but for the shell commands in it and for what speaks for itself.
 fn python(code: &str, place: &Place) -> Assessed {
     const DOUBTFUL: [&str; 9] = [
-        "subprocess", "os.system", "os.remove", "rmtree", "unlink(", "requests.", "urllib",
-        "socket", "exec(",
+        "subprocess",
+        "os.system",
+        "os.remove",
+        "rmtree",
+        "unlink(",
+        "requests.",
+        "urllib",
+        "socket",
+        "exec(",
     ];
     if is_secret(code) {
         return Assessed::high("credentials", "python");

@@ -2,9 +2,24 @@
 
 /// Names in a path behind which secrets lie.
 const SECRET: [&str; 18] = [
-    ".ssh/", "id_rsa", "id_ed25519", "id_ecdsa", ".aws/", ".netrc", ".git-credentials", ".npmrc",
-    ".pypirc", ".kube/config", ".docker/config.json", ".gnupg", "/etc/shadow", "/etc/sudoers",
-    "/environ", ".config/gcloud", ".cargo/credentials", "credentials.json",
+    ".ssh/",
+    "id_rsa",
+    "id_ed25519",
+    "id_ecdsa",
+    ".aws/",
+    ".netrc",
+    ".git-credentials",
+    ".npmrc",
+    ".pypirc",
+    ".kube/config",
+    ".docker/config.json",
+    ".gnupg",
+    "/etc/shadow",
+    "/etc/sudoers",
+    "/environ",
+    ".config/gcloud",
+    ".cargo/credentials",
+    "credentials.json",
 ];
 
 /// Whether a text names a place of secrets.
