@@ -118,7 +118,8 @@ impl GenaiModel {
         }
         if let (Provider::Ollama, Some(key)) = (settings.provider, self.secret().0) {
             // genai sends Ollama no key; one behind a gate wants it.
-            options = options.with_extra_headers(("authorization".to_owned(), format!("Bearer {key}")));
+            options =
+                options.with_extra_headers(("authorization".to_owned(), format!("Bearer {key}")));
         }
         options
     }
@@ -166,8 +167,9 @@ impl GenaiModel {
         let mut hearing = Hearing::default();
         while let Some(event) = stream.next().with_subscriber(Dispatch::none()).await {
             let event = event.map_err(|error| {
-                let told = frames.error();
-                told.map_or_else(|| fail::of(&error, &self.settings, &secret), |told| fail::of_body(&told, &secret))
+                // What the provider said is better than what genai made of it.
+                let said = hear::refusal(&frames.seen(), &secret);
+                said.unwrap_or_else(|| fail::of(&error, &self.settings, &secret))
             })?;
             hearing.hear(event, heard);
             frames.check()?;

@@ -102,10 +102,7 @@ fn plain(model: &str) -> String {
 
 fn row(model: &str) -> Option<&'static Row> {
     let name = plain(model);
-    TABLE
-        .iter()
-        .filter(|row| name.starts_with(row.begins))
-        .max_by_key(|row| row.begins.len())
+    TABLE.iter().filter(|row| name.starts_with(row.begins)).max_by_key(|row| row.begins.len())
 }
 
 /// Whether that address is where the model's maker sells it.
@@ -148,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_gateways_prefix_and_its_way_to_write_numbers_do_not_matter() {
-        let claude = known(Provider::Openai, "https://openrouter.ai/api/v1", "anthropic/claude-opus-4.5");
+        let claude =
+            known(Provider::Openai, "https://openrouter.ai/api/v1", "anthropic/claude-opus-4.5");
         assert_eq!((claude.window, claude.vision), (200_000, true));
         assert_eq!(claude.price, None, "a gateway has its own prices");
     }
@@ -163,7 +161,8 @@ mod tests {
 
     #[test]
     fn prices_hold_where_the_maker_sells() {
-        let at = |base| known(Provider::Openai, base, "deepseek-flash").price.map(|price| price.output);
+        let at =
+            |base| known(Provider::Openai, base, "deepseek-flash").price.map(|price| price.output);
         assert_eq!(at("https://api.deepseek.com"), Some(1.2));
         assert_eq!(at("https://api.deepseek.com:443/v1"), Some(1.2));
         assert_eq!(at("https://key@api.deepseek.com.example.org/v1"), None);
@@ -189,8 +188,13 @@ mod tests {
 
     #[test]
     fn cached_tokens_have_their_own_price_and_are_counted_once() {
-        let usage =
-            Usage { input: 1_000_000, output: 100_000, cache_read: 600_000, cache_write: 100_000, reasoning: 5 };
+        let usage = Usage {
+            input: 1_000_000,
+            output: 100_000,
+            cache_read: 600_000,
+            cache_write: 100_000,
+            reasoning: 5,
+        };
         let price = Price { input: 3.0, output: 15.0, cache_read: 0.3, cache_write: 3.75 };
         let dollars = cost(&usage, &price);
         assert!((dollars - (0.9 + 0.18 + 0.375 + 1.5)).abs() < 1e-9, "{dollars}");
@@ -203,12 +207,22 @@ mod tests {
     #[test]
     fn every_row_makes_sense() {
         for row in TABLE {
-            assert!(row.window > 1_000 && row.output > 500 && row.output <= row.window, "{}", row.begins);
+            assert!(
+                row.window > 1_000 && row.output > 500 && row.output <= row.window,
+                "{}",
+                row.begins
+            );
             assert!(row.can.chars().all(|it| "tvr".contains(it)), "{}", row.begins);
             let price = row.price();
-            let fair = price.is_none_or(|price| price.output >= price.input && price.cache_read <= price.input);
+            let fair = price
+                .is_none_or(|price| price.output >= price.input && price.cache_read <= price.input);
             assert!(fair, "{}: {price:?}", row.begins);
-            assert_eq!(TABLE.iter().filter(|it| it.begins == row.begins).count(), 1, "{}", row.begins);
+            assert_eq!(
+                TABLE.iter().filter(|it| it.begins == row.begins).count(),
+                1,
+                "{}",
+                row.begins
+            );
         }
     }
 }

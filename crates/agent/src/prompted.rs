@@ -61,7 +61,9 @@ fn in_words(question: &Question) -> Question {
     let mut said: Vec<Said> = Vec::with_capacity(question.said.len());
     for turn in &question.said {
         let turn = match turn {
-            Said::User { text, images } => Said::User { text: text.clone(), images: images.clone() },
+            Said::User { text, images } => {
+                Said::User { text: text.clone(), images: images.clone() }
+            }
             Said::Assistant(answered) => Said::Assistant(Answered {
                 text: written(answered),
                 calls: Vec::new(),

@@ -3,8 +3,8 @@
 use ::genai::{
     adapter::AdapterKind,
     chat::{
-        Binary, CacheControl, ChatMessage, ChatRequest, ContentPart, CustomPart, MessageContent, Tool, ToolCall,
-        ToolResponse,
+        Binary, CacheControl, ChatMessage, ChatRequest, ContentPart, CustomPart, MessageContent,
+        Tool, ToolCall, ToolResponse,
     },
 };
 use serde_json::{Map, Value, json};
@@ -37,7 +37,8 @@ pub(super) fn request(
     if !question.system.is_empty() {
         let system = ChatMessage::system(question.system.as_str());
         let marked = settings.caching && kind == AdapterKind::Anthropic;
-        messages.insert(0, if marked { system.with_options(CacheControl::Ephemeral) } else { system });
+        messages
+            .insert(0, if marked { system.with_options(CacheControl::Ephemeral) } else { system });
     }
     let mut request = ChatRequest::new(messages);
     if !question.tools.is_empty() {
@@ -74,7 +75,9 @@ impl Asking<'_> {
         let mut seen: Vec<ContentPart> = Vec::new();
         for turn in said {
             if let Said::Tool { call_id, name, text, images } = turn {
-                results.push(ToolResponse::new(call_id.as_str(), text.as_str()).with_fn_name(name.as_str()));
+                results.push(
+                    ToolResponse::new(call_id.as_str(), text.as_str()).with_fn_name(name.as_str()),
+                );
                 if !images.is_empty() {
                     // No protocol has pictures in a result in a form that genai knows: they follow.
                     seen.push(ContentPart::from_text(format!("What {name} ({call_id}) shows:")));
@@ -133,7 +136,8 @@ impl Asking<'_> {
             parts.push(ContentPart::from_text(answered.text.as_str()));
         }
         parts.extend(answered.calls.iter().map(|call| {
-            let signatures = kept["calls"][&call.id].as_str().map(|signature| vec![signature.to_owned()]);
+            let signatures =
+                kept["calls"][&call.id].as_str().map(|signature| vec![signature.to_owned()]);
             ContentPart::ToolCall(ToolCall {
                 call_id: call.id.clone(),
                 fn_name: call.name.clone(),
@@ -160,7 +164,9 @@ impl Asking<'_> {
             }
         }
         // These want their thoughts back while they call tools; others refuse a question with such in it.
-        let wanted = ["deepseek", "kimi"].iter().any(|name| self.settings.model.to_lowercase().contains(name));
+        let wanted = ["deepseek", "kimi"]
+            .iter()
+            .any(|name| self.settings.model.to_lowercase().contains(name));
         if let Some(reasoning) = kept["reasoning"].as_str()
             && wanted
             && self.settings.provider == Provider::Openai

@@ -35,7 +35,9 @@ impl Secret<'_> {
         let tells = |word: &str| {
             word.as_bytes().windows(size).any(|part| key.windows(size).any(|secret| secret == part))
         };
-        let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | ',');
+        let is_edge = |c: char| {
+            c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | ',')
+        };
         text.split_inclusive(is_edge)
             .map(|word| {
                 let bare = word.trim_end_matches(is_edge);
@@ -72,7 +74,11 @@ pub(super) fn of(error: &Error, settings: &ModelSettings, secret: &Secret<'_>) -
 }
 
 /// A failure on the way.
-fn of_stream(error: &(dyn StdError + 'static), silence: Duration, secret: &Secret<'_>) -> ModelFailed {
+fn of_stream(
+    error: &(dyn StdError + 'static),
+    silence: Duration,
+    secret: &Secret<'_>,
+) -> ModelFailed {
     if let Some(Error::HttpError { status, body, headers, .. }) = error.downcast_ref::<Error>() {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let now = jiff::Timestamp::now().as_millisecond();
@@ -92,13 +98,17 @@ fn of_stream(error: &(dyn StdError + 'static), silence: Duration, secret: &Secre
     }
     let what = match error.downcast_ref::<reqwest::Error>() {
         Some(error) if error.is_builder() => {
-            return failed(FailureKind::BadQuestion, "the question can't be sent: key or address is malformed");
+            return failed(
+                FailureKind::BadQuestion,
+                "the question can't be sent: key or address is malformed",
+            );
         }
         Some(error) if error.is_connect() => "no connection to the model's address",
         _ => "the connection to the model broke",
     };
     // reqwest's own text has the address in it, which may hold a secret; the root's has not.
-    let why = if root.is::<reqwest::Error>() { String::new() } else { secret.words(&root.to_string()) };
+    let why =
+        if root.is::<reqwest::Error>() { String::new() } else { secret.words(&root.to_string()) };
     let message = if why.is_empty() { what.to_owned() } else { format!("{what}: {why}") };
     failed(FailureKind::Unavailable, message)
 }
@@ -172,7 +182,8 @@ impl Told {
         };
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let message = error.as_str().map(str::to_owned);
-        let message = message.or_else(|| ["message", "detail", "msg"].iter().find_map(|name| text(&error[name])));
+        let message = message
+            .or_else(|| ["message", "detail", "msg"].iter().find_map(|name| text(&error[name])));
         let mut codes: Vec<String> = ["code", "type", "status"]
             .iter()
             .filter_map(|name| text(&error[name]))
@@ -192,19 +203,28 @@ impl Told {
 
     fn kind(&self, status: Option<u16>) -> FailureKind {
         let inner = || self.codes.iter().find_map(|code| code.parse().ok());
-        self.by_code().unwrap_or_else(|| by_status(status.or_else(inner)))
+        // Codes for whatever is wrong with a question; a status knows better.
+        let vague = ["invalid_request_error", "invalid_argument", "failed_precondition"];
+        let asked = || self.codes.iter().any(|code| vague.contains(&code.as_str())).then_some(400);
+        self.by_code().unwrap_or_else(|| by_status(status.or_else(inner).or_else(asked)))
     }
 
     /// By the provider's own codes, and by words where it has none. The special before the general.
     fn by_code(&self) -> Option<FailureKind> {
         use FailureKind::{
-            BadKey, BadQuestion, ContextTooLong, NoCredit, RateLimited, Refused, Unavailable, UnknownModel,
+            BadKey, ContextTooLong, NoCredit, RateLimited, Refused, Unavailable, UnknownModel,
         };
         let words = self.message.to_lowercase();
         let says = |what: &[&str]| what.iter().any(|it| words.contains(it));
         let is = |what: &[&str]| self.codes.iter().any(|code| what.contains(&code.as_str()));
-        let credit = ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"];
-        let credit_words = ["credit balance is too low", "insufficient balance", "insufficient credits"];
+        let credit = [
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "billing_error",
+        ];
+        let credit_words =
+            ["credit balance is too low", "insufficient balance", "insufficient credits"];
         let long = ["context_length_exceeded", "request_too_large"];
         let long_words = [
             "prompt is too long",
@@ -218,17 +238,36 @@ impl Told {
         let country = "unsupported_country_region_territory";
         Some(match () {
             () if is(&credit) || says(&credit_words) => NoCredit,
-            () if is(&["invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated"]) => BadKey,
+            () if is(&[
+                "invalid_api_key",
+                "authentication_error",
+                "api_key_invalid",
+                "unauthenticated",
+            ]) =>
+            {
+                BadKey
+            }
             () if says(&["api key not valid", "invalid api key", "incorrect api key"]) => BadKey,
             () if is(&long) || says(&long_words) => ContextTooLong,
             () if is(&policy) || is(&[country]) => Refused,
             () if is(&["model_not_found", "not_found_error", "not_found"]) => UnknownModel,
-            () if is(&["rate_limit_exceeded", "rate_limit_error", "resource_exhausted"]) => RateLimited,
-            () if is(&["overloaded_error", "api_error", "timeout_error", "server_error"]) => Unavailable,
-            () if is(&["unavailable", "internal", "deadline_exceeded", "internal_server_error"]) => Unavailable,
+            () if is(&["rate_limit_exceeded", "rate_limit_error", "resource_exhausted"]) => {
+                RateLimited
+            }
+            () if is(&["overloaded_error", "api_error", "timeout_error", "server_error"]) => {
+                Unavailable
+            }
+            () if is(&[
+                "unavailable",
+                "internal",
+                "deadline_exceeded",
+                "internal_server_error",
+            ]) =>
+            {
+                Unavailable
+            }
             () if is(&["permission_error", "permission_denied"]) => BadKey,
             () if says(&["model"]) && says(&["not found", "does not exist"]) => UnknownModel,
-            () if is(&["invalid_request_error", "invalid_argument", "failed_precondition"]) => BadQuestion,
             () => return None,
         })
     }
@@ -275,7 +314,8 @@ mod tests {
     const KEY: &str = "sk-proj-0123456789abcdefghij";
 
     fn http(status: u16, body: &str, headers: &[(&str, &'static str)]) -> ModelFailed {
-        let header = |name: &str| headers.iter().find(|(it, _)| *it == name).map(|(_, value)| *value);
+        let header =
+            |name: &str| headers.iter().find(|(it, _)| *it == name).map(|(_, value)| *value);
         of_http(status, body, &header, 1_700_000_000_000, &Secret(Some(KEY)))
     }
 
@@ -326,8 +366,14 @@ mod tests {
     #[test]
     fn errors_in_the_middle_have_no_status() {
         let kind = |body: &str| of_body(&serde_json::from_str(body).unwrap(), &Secret(None)).kind;
-        assert_eq!(kind(r#"{"type":"error","error":{"type":"overloaded_error"}}"#), FailureKind::Unavailable);
-        assert_eq!(kind(r#"{"error":{"code":429,"message":"slow down"}}"#), FailureKind::RateLimited);
+        assert_eq!(
+            kind(r#"{"type":"error","error":{"type":"overloaded_error"}}"#),
+            FailureKind::Unavailable
+        );
+        assert_eq!(
+            kind(r#"{"error":{"code":429,"message":"slow down"}}"#),
+            FailureKind::RateLimited
+        );
         assert_eq!(kind(r#"{"error":"an error was encountered"}"#), FailureKind::Unavailable);
         assert_eq!(kind(r#"{"message":"m","type":"rate_limit_error"}"#), FailureKind::RateLimited);
     }

@@ -43,15 +43,13 @@ impl Frames {
         self.lock().clone()
     }
 
-    /// The error that a frame told.
-    pub(super) fn error(&self) -> Option<Value> {
-        self.lock().error.clone()
-    }
-
     /// Fails when there is too much.
     pub(super) fn check(&self) -> Result<(), ModelFailed> {
         if self.lock().bytes > MOST_BYTES {
-            return Err(failed(FailureKind::Unavailable, "the model's answer is longer than 32 MiB"));
+            return Err(failed(
+                FailureKind::Unavailable,
+                "the model's answer is longer than 32 MiB",
+            ));
         }
         Ok(())
     }
@@ -76,13 +74,19 @@ impl Seen {
             self.garbage.extend(data.chars().take(room));
             return;
         };
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).filter(|it| !it.is_empty());
+        let text = |pointer: &str| {
+            value.pointer(pointer).and_then(Value::as_str).filter(|it| !it.is_empty())
+        };
         let ids = ["/message/id", "/responseId", "/id"];
         if self.id.is_none() {
             self.id = ids.into_iter().find_map(text).map(str::to_owned);
         }
-        let ends =
-            ["/choices/0/finish_reason", "/delta/stop_reason", "/candidates/0/finishReason", "/done_reason"];
+        let ends = [
+            "/choices/0/finish_reason",
+            "/delta/stop_reason",
+            "/candidates/0/finishReason",
+            "/done_reason",
+        ];
         if let Some(end) = ends.into_iter().find_map(text) {
             self.end = Some(end.to_owned());
         }
@@ -98,7 +102,8 @@ impl Seen {
             self.error.get_or_insert_with(|| value.clone());
         }
         if let Some(usage) = value.get("usage").filter(|usage| usage.is_object()) {
-            let thinking = usage.pointer("/output_tokens_details/thinking_tokens").and_then(Value::as_u64);
+            let thinking =
+                usage.pointer("/output_tokens_details/thinking_tokens").and_then(Value::as_u64);
             self.thinking_tokens = thinking.unwrap_or(self.thinking_tokens);
             self.usage = Some(usage.clone());
         }
@@ -137,13 +142,15 @@ mod tests {
         for (frame, end) in ends {
             assert_eq!(seen(&[frame]).end.as_deref(), end, "{frame}");
         }
-        let reasoned = seen(&[r#"{"delta":{"stop_reason":"max_tokens"}}"#, r#"{"type":"message_stop"}"#]);
+        let reasoned =
+            seen(&[r#"{"delta":{"stop_reason":"max_tokens"}}"#, r#"{"type":"message_stop"}"#]);
         assert_eq!(reasoned.end.as_deref(), Some("max_tokens"));
     }
 
     #[test]
     fn the_first_id_and_the_first_error_stay() {
-        let seen = seen(&[r#"{"id":"a"}"#, r#"{"id":"b","error":"x"}"#, r#"{"error":{"message":"y"}}"#]);
+        let seen =
+            seen(&[r#"{"id":"a"}"#, r#"{"id":"b","error":"x"}"#, r#"{"error":{"message":"y"}}"#]);
         assert_eq!(seen.id.as_deref(), Some("a"));
         assert_eq!(seen.error.map(|error| error["error"].clone()), Some("x".into()));
     }

@@ -1,6 +1,6 @@
 //! What comes, piece by piece, as an answer.
 
-use ::genai::chat::{ChatStreamEvent, ContentPart, StreamEnd, StopReason, ToolCall as Chunk};
+use ::genai::chat::{ChatStreamEvent, ContentPart, StopReason, StreamEnd, ToolCall as Chunk};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -61,7 +61,13 @@ impl Hearing {
             Some(call) => call,
             None => {
                 let (id, name) = (chunk.call_id.clone(), String::new());
-                self.calls.push(Call { id, name, arguments: String::new(), signature: None, told: false });
+                self.calls.push(Call {
+                    id,
+                    name,
+                    arguments: String::new(),
+                    signature: None,
+                    told: false,
+                });
                 let last = self.calls.len() - 1;
                 &mut self.calls[last]
             }
@@ -113,7 +119,10 @@ impl Hearing {
             };
             let empty = call.arguments.trim().is_empty();
             let arguments = if empty { "{}".to_owned() } else { call.arguments.clone() };
-            calls.push((ToolCall { id, name: call.name.clone(), arguments }, call.signature.clone()));
+            calls.push((
+                ToolCall { id, name: call.name.clone(), arguments },
+                call.signature.clone(),
+            ));
         }
         calls
     }
@@ -125,7 +134,9 @@ impl Hearing {
         let content = self.end.as_ref().and_then(|end| end.captured_content.as_ref());
         for part in content.into_iter().flat_map(|content| content.parts()) {
             match part {
-                ContentPart::ThoughtSignature(signature) if !of_calls.contains(&signature.as_str()) => {
+                ContentPart::ThoughtSignature(signature)
+                    if !of_calls.contains(&signature.as_str()) =>
+                {
                     parts.push(json!({ "signature": signature }));
                 }
                 ContentPart::ReasoningContent(thinking) => {
@@ -149,7 +160,8 @@ impl Hearing {
 
     fn usage(&self, seen: &Seen) -> Usage {
         let told = self.end.as_ref().and_then(|end| end.captured_usage.clone());
-        let usage = told.or_else(|| serde_json::from_value(seen.usage.clone()?).ok()).unwrap_or_default();
+        let usage =
+            told.or_else(|| serde_json::from_value(seen.usage.clone()?).ok()).unwrap_or_default();
         let count = |figure: Option<i32>| u64::try_from(figure.unwrap_or(0)).unwrap_or(0);
         let input = usage.prompt_tokens_details.as_ref();
         let output = usage.completion_tokens_details.as_ref();
@@ -165,13 +177,19 @@ impl Hearing {
     }
 }
 
+/// What the provider said in the middle of an answer, or instead of one.
+pub(super) fn refusal(seen: &Seen, secret: &Secret<'_>) -> Option<ModelFailed> {
+    let blocked = |reason: &String| {
+        failed(FailureKind::Refused, format!("the provider blocked the question ({reason})"))
+    };
+    let error = seen.error.as_ref().map(|error| fail::of_body(error, secret));
+    error.or_else(|| seen.blocked.as_ref().map(blocked))
+}
+
 /// Whether it came to an end, and to a good one; true when it was cut at the limit of tokens.
 fn check(seen: &Seen, secret: &Secret<'_>) -> Result<bool, ModelFailed> {
-    if let Some(error) = &seen.error {
-        return Err(fail::of_body(error, secret));
-    }
-    if let Some(reason) = &seen.blocked {
-        return Err(failed(FailureKind::Refused, format!("the provider blocked the question ({reason})")));
+    if let Some(said) = refusal(seen, secret) {
+        return Err(said);
     }
     let Some(end) = &seen.end else {
         let garbage = secret.hide(seen.garbage());
@@ -197,7 +215,17 @@ fn check(seen: &Seen, secret: &Secret<'_>) -> Result<bool, ModelFailed> {
 /// Ends that are failures, which may not come again.
 fn is_broken(reason: &str) -> bool {
     let reason = reason.to_lowercase();
-    let words = ["malformed", "tool_call_limit", "unexpected_tool", "too_many", "error", "failed", "load", "other", "insufficient"];
+    let words = [
+        "malformed",
+        "tool_call_limit",
+        "unexpected_tool",
+        "too_many",
+        "error",
+        "failed",
+        "load",
+        "other",
+        "insufficient",
+    ];
     words.iter().any(|word| reason.contains(word))
 }
 
@@ -226,7 +254,8 @@ mod tests {
 
     #[test]
     fn arguments_grow_and_stay_as_the_model_wrote_them() {
-        let chunks = ["", "{\"a\"", "{\"a\" :", "{\"a\" : 1,}"].map(|it| chunk("x", "run", json!(it)));
+        let chunks =
+            ["", "{\"a\"", "{\"a\" :", "{\"a\" : 1,}"].map(|it| chunk("x", "run", json!(it)));
         let (calls, pieces) = heard(chunks.into());
         assert_eq!(calls.len(), 1);
         assert_eq!(calls[0].arguments, "{\"a\" : 1,}");
@@ -235,7 +264,10 @@ mod tests {
 
     #[test]
     fn whole_calls_are_never_one_and_get_ids_of_their_own() {
-        let chunks = vec![chunk("call#run#0", "run", json!({"a": 1})), chunk("call#run#0", "run", json!({"a": 2}))];
+        let chunks = vec![
+            chunk("call#run#0", "run", json!({"a": 1})),
+            chunk("call#run#0", "run", json!({"a": 2})),
+        ];
         let (calls, pieces) = heard(chunks);
         assert_eq!(pieces.len(), 2);
         assert_ne!(calls[0].id, calls[1].id);
@@ -244,7 +276,8 @@ mod tests {
 
     #[test]
     fn calls_under_one_id_are_told_apart_by_what_they_say() {
-        let chunks = vec![chunk("x", "run", json!("{\"a\":1}")), chunk("x", "run", json!("{\"b\""))];
+        let chunks =
+            vec![chunk("x", "run", json!("{\"a\":1}")), chunk("x", "run", json!("{\"b\""))];
         let (calls, _) = heard(chunks);
         assert_eq!(calls.len(), 2);
         assert_ne!(calls[0].id, calls[1].id);
@@ -254,7 +287,8 @@ mod tests {
     fn a_call_without_arguments_has_none() {
         let (calls, _) = heard(vec![chunk("x", "finish", json!(""))]);
         assert_eq!(calls[0].arguments, "{}");
-        let (calls, _) = heard(vec![chunk("x", "finish", Value::Null), chunk("y", "", json!("{}"))]);
+        let (calls, _) =
+            heard(vec![chunk("x", "finish", Value::Null), chunk("y", "", json!("{}"))]);
         assert_eq!((calls.len(), calls[0].arguments.as_str()), (1, "{}"));
     }
 }

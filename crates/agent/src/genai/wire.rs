@@ -108,8 +108,16 @@ mod tests {
             (Provider::Openai, "", "https://api.openai.com/v1/"),
             (Provider::Openai, "http://localhost:8000", "http://localhost:8000/v1/"),
             (Provider::Openai, "https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1/"),
-            (Provider::Openai, "https://a.example/x/?api-version=2", "https://a.example/x/?api-version=2"),
-            (Provider::Anthropic, "https://api.deepseek.com/anthropic", "https://api.deepseek.com/anthropic/v1/"),
+            (
+                Provider::Openai,
+                "https://a.example/x/?api-version=2",
+                "https://a.example/x/?api-version=2",
+            ),
+            (
+                Provider::Anthropic,
+                "https://api.deepseek.com/anthropic",
+                "https://api.deepseek.com/anthropic/v1/",
+            ),
             (Provider::Anthropic, "https://a.example/v1/", "https://a.example/v1/"),
             (Provider::Gemini, "https://a.example", "https://a.example/v1beta/"),
             (Provider::Ollama, "http://10.0.0.1:11434", "http://10.0.0.1:11434/"),
@@ -128,6 +136,9 @@ mod tests {
     fn some_hosts_have_ways_of_their_own() {
         assert_eq!(kind(Provider::Openai, "https://api.deepseek.com/v1/"), AdapterKind::DeepSeek);
         assert_eq!(kind(Provider::Openai, "https://notdeepseek.com/v1/"), AdapterKind::OpenAI);
-        assert_eq!(kind(Provider::Anthropic, "https://api.deepseek.com/anthropic/v1/"), AdapterKind::Anthropic);
+        assert_eq!(
+            kind(Provider::Anthropic, "https://api.deepseek.com/anthropic/v1/"),
+            AdapterKind::Anthropic
+        );
     }
 }

@@ -62,7 +62,8 @@ fn parameters(schema: &Value) -> String {
     let Some(properties) = schema["properties"].as_object().filter(|it| !it.is_empty()) else {
         return "No parameters.\n".to_owned();
     };
-    let required = |name: &str| schema["required"].as_array().is_some_and(|it| it.iter().any(|it| it == name));
+    let required =
+        |name: &str| schema["required"].as_array().is_some_and(|it| it.iter().any(|it| it == name));
     let mut text = String::from("Parameters:\n");
     for (name, property) in properties {
         let kind = property["type"].as_str().unwrap_or("any");
@@ -104,7 +105,8 @@ fn parameter(name: &str, value: &Value) -> String {
 /// The first call of the text. Its end may be missing, as may be that of its last parameter.
 pub fn find(text: &str, tools: &[ToolSpec]) -> Option<Found> {
     let (begins, name, body) = begin(text)?;
-    let schema = tools.iter().find(|tool| tool.name == name).map_or(&Value::Null, |tool| &tool.parameters);
+    let schema =
+        tools.iter().find(|tool| tool.name == name).map_or(&Value::Null, |tool| &tool.parameters);
     let body = body.split(END).next().unwrap_or(body);
     let mut arguments = Map::new();
     let mut rest = body;

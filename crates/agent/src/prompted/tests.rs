@@ -35,7 +35,8 @@ fn ask(pieces: &[&'static str], question: &Question) -> (Answer, Vec<Piece>, Que
     let model = Prompted::new(Says::new(pieces));
     let mut heard = Vec::new();
     let mut hear = |piece| heard.push(piece);
-    let answer = futures_util::FutureExt::now_or_never(model.answer(question, &mut hear)).unwrap().unwrap();
+    let answer =
+        futures_util::FutureExt::now_or_never(model.answer(question, &mut hear)).unwrap().unwrap();
     let asked = model.0.asked.lock().unwrap().remove(0);
     (answer, heard, asked)
 }
@@ -65,12 +66,22 @@ fn question() -> Question {
 
 #[test]
 fn a_call_is_heard_as_one_and_its_text_never() {
-    let pieces = ["I look", " at it.\n\n<fun", "ction=ed", "it>\n<parameter=pa", "th>/a</parameter>\n", "</function>"];
+    let pieces = [
+        "I look",
+        " at it.\n\n<fun",
+        "ction=ed",
+        "it>\n<parameter=pa",
+        "th>/a</parameter>\n",
+        "</function>",
+    ];
     let (answer, heard, _) = ask(&pieces, &question());
     assert_eq!(answer.text, "I look at it.");
     assert_eq!(answer.calls.len(), 1);
     let call = &answer.calls[0];
-    assert_eq!((call.id.as_str(), call.name.as_str(), call.arguments.as_str()), ("call_a1", "edit", r#"{"path":"/a"}"#));
+    assert_eq!(
+        (call.id.as_str(), call.name.as_str(), call.arguments.as_str()),
+        ("call_a1", "edit", r#"{"path":"/a"}"#)
+    );
     let expected = [
         Piece::Text("I look".to_owned()),
         Piece::Text(" at it.\n\n".to_owned()),
@@ -81,14 +92,19 @@ fn a_call_is_heard_as_one_and_its_text_never() {
 
 #[test]
 fn text_that_looks_like_a_call_and_is_none_is_shown() {
-    for text in ["a < b and <function of it", "<function=>", "x <function=no name>", "at the end <functio"] {
+    for text in
+        ["a < b and <function of it", "<function=>", "x <function=no name>", "at the end <functio"]
+    {
         let text: &'static str = text;
         let (answer, heard, _) = ask(&[text], &question());
         assert_eq!((answer.text.as_str(), answer.calls.len()), (text, 0));
-        let shown: String = heard.into_iter().map(|piece| match piece {
-            Piece::Text(text) => text,
-            other => panic!("{other:?}"),
-        }).collect();
+        let shown: String = heard
+            .into_iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text,
+                other => panic!("{other:?}"),
+            })
+            .collect();
         assert_eq!(shown, text);
     }
 }
@@ -103,7 +119,11 @@ fn lost_ends_are_put_there() {
         "<function=edit>\n<parameter=path>\n/a\n</parameter>\n<parameter=line>\n3\n</parameter>\n</function\n>",
     ] {
         let found = find(text, &tools).unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&found.arguments).unwrap(), json!({"path": "/a", "line": 3}), "{text}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&found.arguments).unwrap(),
+            json!({"path": "/a", "line": 3}),
+            "{text}"
+        );
     }
 }
 
@@ -116,7 +136,11 @@ fn only_the_first_call_counts() {
 
 #[test]
 fn tools_turns_and_results_are_told_in_words() {
-    let call = ToolCall { id: "1".to_owned(), name: "edit".to_owned(), arguments: r#"{"path":"/a","line":3}"#.to_owned() };
+    let call = ToolCall {
+        id: "1".to_owned(),
+        name: "edit".to_owned(),
+        arguments: r#"{"path":"/a","line":3}"#.to_owned(),
+    };
     let mut asked = question();
     asked.said = vec![
         Said::User { text: "Do it".to_owned(), images: Vec::new() },
@@ -163,7 +187,8 @@ fn tools_turns_and_results_are_told_in_words() {
 fn faults_of_arguments_are_told_all_at_once() {
     let tools = [edit()];
     let faults = |name: &str, arguments: &str| {
-        let call = ToolCall { id: String::new(), name: name.to_owned(), arguments: arguments.to_owned() };
+        let call =
+            ToolCall { id: String::new(), name: name.to_owned(), arguments: arguments.to_owned() };
         check(&call, &tools).unwrap_err()
     };
     assert_eq!(faults("edti", "{}"), "There is no function `edti`. There are: edit.");
@@ -180,17 +205,37 @@ fn faults_of_arguments_are_told_all_at_once() {
     ] {
         assert!(told.contains(part), "{part} in {told}");
     }
-    let by_prompt = find("<function=edit><parameter=path>a</parameter><parameter=line>x</parameter>", &tools).unwrap();
+    let by_prompt =
+        find("<function=edit><parameter=path>a</parameter><parameter=line>x</parameter>", &tools)
+            .unwrap();
     assert!(faults("edit", &by_prompt.arguments).contains("`line` has to be of type integer"));
-    let good = ToolCall { id: String::new(), name: "edit".to_owned(), arguments: r#"{"path":"a","line":3.0}"#.to_owned() };
+    let good = ToolCall {
+        id: String::new(),
+        name: "edit".to_owned(),
+        arguments: r#"{"path":"a","line":3.0}"#.to_owned(),
+    };
     assert_eq!(check(&good, &tools).unwrap().len(), 2);
 }
 
 /// Values with everything in them that could be mistaken.
 fn value() -> impl Strategy<Value = Value> {
     let bits = prop::sample::select(vec![
-        "</parameter>", "</function>", "<parameter=x>", "<function=edit>", "<\\/parameter>", "<\\\\/function", "<", "\\",
-        "\n", " ", "a", "ü", "\r\n", "\"", "{", "&lt;",
+        "</parameter>",
+        "</function>",
+        "<parameter=x>",
+        "<function=edit>",
+        "<\\/parameter>",
+        "<\\\\/function",
+        "<",
+        "\\",
+        "\n",
+        " ",
+        "a",
+        "ü",
+        "\r\n",
+        "\"",
+        "{",
+        "&lt;",
     ]);
     let text = prop::collection::vec(prop_oneof![bits.prop_map(str::to_owned), ".{0,5}"], 0..8)
         .prop_map(|parts| Value::String(parts.concat()));

@@ -71,7 +71,11 @@ impl Asked {
 
     /// All text of the first turn of a person; empty when there is none.
     pub fn first_user(&self) -> String {
-        self.turns().into_iter().find(|turn| turn["role"] == "user").map(text_of).unwrap_or_default()
+        self.turns()
+            .into_iter()
+            .find(|turn| turn["role"] == "user")
+            .map(text_of)
+            .unwrap_or_default()
     }
 
     /// All text of the last turn, whose ever it is.
@@ -92,7 +96,9 @@ fn gather<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
-                    Value::String(text) if matches!(name.as_str(), "text" | "content") => texts.push(text),
+                    Value::String(text) if matches!(name.as_str(), "text" | "content") => {
+                        texts.push(text)
+                    }
                     Value::String(_) => {}
                     field => gather(field, texts),
                 }

@@ -101,10 +101,12 @@ impl FakeModel {
     ///
     /// When it is taken.
     pub async fn listen(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port of the loopback");
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).await.expect("a port of the loopback");
         let address = listener.local_addr().expect("its own address");
         let (state, open) = (Mutex::default(), AtomicUsize::new(0));
-        let this = Self { inner: Arc::new(Inner { address, state, open, released: Semaphore::new(0) }) };
+        let this =
+            Self { inner: Arc::new(Inner { address, state, open, released: Semaphore::new(0) }) };
         tokio::spawn(serve::accept(this.inner.clone(), listener));
         this
     }

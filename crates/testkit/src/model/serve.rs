@@ -74,16 +74,26 @@ async fn serve(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Answer, 
         return Ok(control(&inner, &parts.method, what, &body));
     }
     let Some(protocol) = Protocol::of(parts.uri.path()) else {
-        return Ok(whole(404, "application/json", json!({"error": {"message": "no such path"}}).to_string()));
+        return Ok(whole(
+            404,
+            "application/json",
+            json!({"error": {"message": "no such path"}}).to_string(),
+        ));
     };
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let text =
+        |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers =
+        parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let asked = Asked { protocol, path, headers, body };
     let (number, step) = inner.take(&asked);
     let Some(step) = step else {
         let message = "the script of the fake model is at its end";
-        return Ok(whole(500, "application/json", json!({"error": {"message": message}}).to_string()));
+        return Ok(whole(
+            500,
+            "application/json",
+            json!({"error": {"message": message}}).to_string(),
+        ));
     };
     if step.silent {
         hold(&inner).await;
@@ -189,7 +199,13 @@ fn control(inner: &Arc<Inner>, method: &Method, what: &str, body: &Bytes) -> Ans
                 model.add(script);
                 json!({})
             }
-            Err(error) => return whole(400, "application/json", json!({"error": error.to_string()}).to_string()),
+            Err(error) => {
+                return whole(
+                    400,
+                    "application/json",
+                    json!({"error": error.to_string()}).to_string(),
+                );
+            }
         },
         _ => return whole(404, "application/json", json!({"error": "no such path"}).to_string()),
     };

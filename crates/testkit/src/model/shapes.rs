@@ -18,7 +18,10 @@ fn pieces(text: &str, size: usize) -> Vec<String> {
         return Vec::new();
     }
     let characters: Vec<char> = text.chars().collect();
-    characters.chunks(if size == 0 { characters.len() } else { size }).map(String::from_iter).collect()
+    characters
+        .chunks(if size == 0 { characters.len() } else { size })
+        .map(String::from_iter)
+        .collect()
 }
 
 fn sse(frame: &Value) -> String {
@@ -88,7 +91,9 @@ impl Shape<'_> {
         };
         let mut frames = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
         let reasoning = pieces(&self.step.reasoning, self.step.chunk);
-        frames.extend(reasoning.iter().map(|it| chunk(json!({"reasoning_content": it}), Value::Null)));
+        frames.extend(
+            reasoning.iter().map(|it| chunk(json!({"reasoning_content": it}), Value::Null)),
+        );
         let text = pieces(&self.step.text, self.step.chunk);
         frames.extend(text.iter().map(|it| chunk(json!({"content": it}), Value::Null)));
         for (index, call) in self.step.calls.iter().enumerate() {
@@ -129,9 +134,13 @@ impl Shape<'_> {
         frames.push(event(&json!({"type": "ping"})));
         let mut index = 0;
         let mut block = |start: Value, deltas: Vec<Value>| {
-            frames.push(event(&json!({"type": "content_block_start", "index": index, "content_block": start})));
+            frames.push(event(
+                &json!({"type": "content_block_start", "index": index, "content_block": start}),
+            ));
             for delta in deltas {
-                frames.push(event(&json!({"type": "content_block_delta", "index": index, "delta": delta})));
+                frames.push(event(
+                    &json!({"type": "content_block_delta", "index": index, "delta": delta}),
+                ));
             }
             frames.push(event(&json!({"type": "content_block_stop", "index": index})));
             index += 1;
@@ -139,7 +148,8 @@ impl Shape<'_> {
         let size = self.step.chunk;
         if !self.step.reasoning.is_empty() {
             let thinking = pieces(&self.step.reasoning, size).into_iter();
-            let mut deltas: Vec<Value> = thinking.map(|it| json!({"type": "thinking_delta", "thinking": it})).collect();
+            let mut deltas: Vec<Value> =
+                thinking.map(|it| json!({"type": "thinking_delta", "thinking": it})).collect();
             deltas.push(json!({"type": "signature_delta", "signature": self.step.signature}));
             block(json!({"type": "thinking", "thinking": "", "signature": ""}), deltas);
         }
@@ -150,8 +160,12 @@ impl Shape<'_> {
         }
         for (at, call) in self.step.calls.iter().enumerate() {
             let input = pieces(&call.arguments, size).into_iter();
-            let deltas = input.map(|it| json!({"type": "input_json_delta", "partial_json": it})).collect();
-            block(json!({"type": "tool_use", "id": self.id(call, at), "name": call.name, "input": {}}), deltas);
+            let deltas =
+                input.map(|it| json!({"type": "input_json_delta", "partial_json": it})).collect();
+            block(
+                json!({"type": "tool_use", "id": self.id(call, at), "name": call.name, "input": {}}),
+                deltas,
+            );
         }
         let delta = json!({"stop_reason": self.end("end_turn", "tool_use"), "stop_sequence": null});
         let usage = json!({
@@ -185,7 +199,9 @@ impl Shape<'_> {
             frames.push(crlf(&self.gemini_chunk(&json!([part]), end)));
         }
         if frames.is_empty() {
-            frames.push(crlf(&self.gemini_chunk(&json!([{"text": ""}]), Some(self.end("STOP", "STOP")))));
+            frames.push(crlf(
+                &self.gemini_chunk(&json!([{"text": ""}]), Some(self.end("STOP", "STOP"))),
+            ));
         }
         frames
     }
@@ -193,7 +209,8 @@ impl Shape<'_> {
     fn gemini_parts(&self) -> Vec<Value> {
         let size = self.step.chunk;
         let reasoning = pieces(&self.step.reasoning, size).into_iter();
-        let mut parts: Vec<Value> = reasoning.map(|it| json!({"text": it, "thought": true})).collect();
+        let mut parts: Vec<Value> =
+            reasoning.map(|it| json!({"text": it, "thought": true})).collect();
         parts.extend(pieces(&self.step.text, size).into_iter().map(|it| json!({"text": it})));
         for (index, call) in self.step.calls.iter().enumerate() {
             let mut part = json!({"functionCall": {"name": call.name, "args": object(call)}});
@@ -222,15 +239,20 @@ impl Shape<'_> {
     }
 
     fn ollama(&self) -> Vec<String> {
-        let line = |message: Value| format!("{}\n", json!({"model": self.model(), "message": message, "done": false}));
+        let line = |message: Value| {
+            format!("{}\n", json!({"model": self.model(), "message": message, "done": false}))
+        };
         let size = self.step.chunk;
         let thinking = pieces(&self.step.reasoning, size).into_iter();
-        let mut frames: Vec<String> =
-            thinking.map(|it| line(json!({"role": "assistant", "content": "", "thinking": it}))).collect();
+        let mut frames: Vec<String> = thinking
+            .map(|it| line(json!({"role": "assistant", "content": "", "thinking": it})))
+            .collect();
         let text = pieces(&self.step.text, size).into_iter();
         frames.extend(text.map(|it| line(json!({"role": "assistant", "content": it}))));
         if !self.step.calls.is_empty() {
-            frames.push(line(json!({"role": "assistant", "content": "", "tool_calls": self.ollama_calls()})));
+            frames.push(line(
+                json!({"role": "assistant", "content": "", "tool_calls": self.ollama_calls()}),
+            ));
         }
         let mut last = self.whole();
         last["message"] = json!({"role": "assistant", "content": ""});
@@ -239,7 +261,8 @@ impl Shape<'_> {
     }
 
     fn ollama_calls(&self) -> Value {
-        let call = |call: &FakeCall| json!({"function": {"name": call.name, "arguments": object(call)}});
+        let call =
+            |call: &FakeCall| json!({"function": {"name": call.name, "arguments": object(call)}});
         self.step.calls.iter().map(call).collect()
     }
 
@@ -248,10 +271,17 @@ impl Shape<'_> {
         let step = self.step;
         match self.asked.protocol {
             Protocol::Openai => {
-                let calls: Vec<Value> = step.calls.iter().enumerate().map(|(index, call)| json!({
-                    "id": self.id(call, index), "type": "function",
-                    "function": {"name": call.name, "arguments": call.arguments},
-                })).collect();
+                let calls: Vec<Value> = step
+                    .calls
+                    .iter()
+                    .enumerate()
+                    .map(|(index, call)| {
+                        json!({
+                            "id": self.id(call, index), "type": "function",
+                            "function": {"name": call.name, "arguments": call.arguments},
+                        })
+                    })
+                    .collect();
                 let mut message = json!({"role": "assistant", "content": step.text});
                 if !calls.is_empty() {
                     message["tool_calls"] = json!(calls);

@@ -16,9 +16,12 @@ async fn steps_go_to_whom_they_are_for() {
     model.script_for("#7", [Step::text("seven"), Step::text("more")]);
     model.decide(|asked| asked.first_user().contains("decided").then(|| Step::text("by itself")));
     let take = |text: &str| {
-        let asked = asked(Protocol::Openai, json!({"messages": [
-            {"role": "system", "content": "#7 decided"}, {"role": "user", "content": text},
-        ]}));
+        let asked = asked(
+            Protocol::Openai,
+            json!({"messages": [
+                {"role": "system", "content": "#7 decided"}, {"role": "user", "content": text},
+            ]}),
+        );
         model.inner.take(&asked).1.map(|step| step.text)
     };
     assert_eq!(take("session #7").as_deref(), Some("seven"));
