@@ -167,11 +167,9 @@ impl GenaiModel {
         let mut hearing = Hearing::default();
         while let Some(event) = stream.next().with_subscriber(Dispatch::none()).await {
             let event = event.map_err(|error| {
-                let told = frames.error();
-                told.map_or_else(
-                    || fail::of(&error, &self.settings, &secret),
-                    |told| fail::of_body(&told, &secret),
-                )
+                // What the provider said is better than what genai made of it.
+                let said = hear::refusal(&frames.seen(), &secret);
+                said.unwrap_or_else(|| fail::of(&error, &self.settings, &secret))
             })?;
             hearing.hear(event, heard);
             frames.check()?;

@@ -7,12 +7,14 @@
 //! | [`FakeRunner`] | a runner on a real unix socket that does what the test says |
 //! | [`docker::FakeDockerd`] | the Docker Engine API on a real unix socket, recorded, kept and spoilt by script |
 //! | [`GitServer`] | a git repository over HTTP, opened by a token |
+//! | [`FakeModel`] | models of four providers on a real socket, by script: what they were asked, what they say, what goes wrong |
 //! | [`eventually`] | the one wait on something that tells nobody |
 
 pub mod docker;
 mod engine;
 mod git;
 mod machine;
+pub mod model;
 mod runner;
 mod wait;
 
@@ -20,5 +22,6 @@ pub use docker::FakeDockerd;
 pub use engine::{Called, FakeEngine, Mode, Mood};
 pub use git::GitServer;
 pub use machine::Machine;
+pub use model::FakeModel;
 pub use runner::FakeRunner;
 pub use wait::{eventually, eventually_some};

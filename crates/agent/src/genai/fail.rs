@@ -203,14 +203,16 @@ impl Told {
 
     fn kind(&self, status: Option<u16>) -> FailureKind {
         let inner = || self.codes.iter().find_map(|code| code.parse().ok());
-        self.by_code().unwrap_or_else(|| by_status(status.or_else(inner)))
+        // Codes for whatever is wrong with a question; a status knows better.
+        let vague = ["invalid_request_error", "invalid_argument", "failed_precondition"];
+        let asked = || self.codes.iter().any(|code| vague.contains(&code.as_str())).then_some(400);
+        self.by_code().unwrap_or_else(|| by_status(status.or_else(inner).or_else(asked)))
     }
 
     /// By the provider's own codes, and by words where it has none. The special before the general.
     fn by_code(&self) -> Option<FailureKind> {
         use FailureKind::{
-            BadKey, BadQuestion, ContextTooLong, NoCredit, RateLimited, Refused, Unavailable,
-            UnknownModel,
+            BadKey, ContextTooLong, NoCredit, RateLimited, Refused, Unavailable, UnknownModel,
         };
         let words = self.message.to_lowercase();
         let says = |what: &[&str]| what.iter().any(|it| words.contains(it));
@@ -266,9 +268,6 @@ impl Told {
             }
             () if is(&["permission_error", "permission_denied"]) => BadKey,
             () if says(&["model"]) && says(&["not found", "does not exist"]) => UnknownModel,
-            () if is(&["invalid_request_error", "invalid_argument", "failed_precondition"]) => {
-                BadQuestion
-            }
             () => return None,
         })
     }

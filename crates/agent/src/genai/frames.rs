@@ -43,11 +43,6 @@ impl Frames {
         self.lock().clone()
     }
 
-    /// The error that a frame told.
-    pub(super) fn error(&self) -> Option<Value> {
-        self.lock().error.clone()
-    }
-
     /// Fails when there is too much.
     pub(super) fn check(&self) -> Result<(), ModelFailed> {
         if self.lock().bytes > MOST_BYTES {

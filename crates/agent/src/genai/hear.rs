@@ -177,16 +177,19 @@ impl Hearing {
     }
 }
 
+/// What the provider said in the middle of an answer, or instead of one.
+pub(super) fn refusal(seen: &Seen, secret: &Secret<'_>) -> Option<ModelFailed> {
+    let blocked = |reason: &String| {
+        failed(FailureKind::Refused, format!("the provider blocked the question ({reason})"))
+    };
+    let error = seen.error.as_ref().map(|error| fail::of_body(error, secret));
+    error.or_else(|| seen.blocked.as_ref().map(blocked))
+}
+
 /// Whether it came to an end, and to a good one; true when it was cut at the limit of tokens.
 fn check(seen: &Seen, secret: &Secret<'_>) -> Result<bool, ModelFailed> {
-    if let Some(error) = &seen.error {
-        return Err(fail::of_body(error, secret));
-    }
-    if let Some(reason) = &seen.blocked {
-        return Err(failed(
-            FailureKind::Refused,
-            format!("the provider blocked the question ({reason})"),
-        ));
+    if let Some(said) = refusal(seen, secret) {
+        return Err(said);
     }
     let Some(end) = &seen.end else {
         let garbage = secret.hide(seen.garbage());
