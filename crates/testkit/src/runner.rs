@@ -11,7 +11,8 @@ use staithe_protocol::{
     Action, Observation,
     observation::RunObservation,
     runner::{
-        Answer, Call, CallFailed, CloneWish, Cloned, FromRunner, Hello, KEY_HEADER, LINK_PATH, ServerInfo, ToRunner,
+        Answer, Call, CallFailed, CloneWish, Cloned, FromRunner, Hello, KEY_HEADER, LINK_PATH,
+        ServerInfo, ToRunner,
     },
 };
 use tokio::{

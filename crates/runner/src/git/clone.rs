@@ -62,7 +62,8 @@ async fn clone_to(
     }
     let draft = Draft(workspace.join(format!(".{name}.clone-{}", std::process::id())));
     draft.clear();
-    let said = git.run_command(command(git, &draft.0, wish)?, &input(wish), Most::Fail(MOST_OUTPUT));
+    let said =
+        git.run_command(command(git, &draft.0, wish)?, &input(wish), Most::Fail(MOST_OUTPUT));
     said.await?.good()?;
     let commit = commit_of(git, &draft.0).await?;
     // An empty folder that came meanwhile is replaced, anything else stays.
@@ -213,7 +214,8 @@ mod tests {
     fn a_secret_goes_to_the_urls_own_host_over_http_alone() {
         let token = staithe_protocol::secret::Secret::new("token-1");
         let credential = Some(Credential { user: "ann".into(), token });
-        let wish = |url: &str| CloneWish { url: url.into(), branch: None, credential: credential.clone() };
+        let wish =
+            |url: &str| CloneWish { url: url.into(), branch: None, credential: credential.clone() };
         for (url, good) in [
             ("https://h:1/a", true),
             ("ssh://h/a", false),
