@@ -130,6 +130,11 @@ impl FakeRunner {
         self.state().configured.clone()
     }
 
+    /// The repositories that it was asked for, in order.
+    pub fn cloned(&self) -> Vec<CloneWish> {
+        self.state().cloned.clone()
+    }
+
     /// Actions go on and are not done until it is called with `false`.
     pub fn hang(&self, hang: bool) {
         self.inner.hanging.send_replace(hang);
