@@ -10,8 +10,8 @@ use staithe_actors::{
     SendFailed,
     agent_session::messages::{SubmitDenied, SubmitFailed},
     event_stream::messages::AppendFailed,
-    runtime::messages::ActFailed,
     models::NoModel,
+    runtime::messages::ActFailed,
     session::messages::{ChooseFailed, PhaseDenied},
     session_manager::messages::{CreateFailed, OpenFailed, TooMany},
 };

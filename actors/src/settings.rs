@@ -39,7 +39,6 @@ pub struct GitSettings {
     pub credentials: BTreeMap<String, Credential>,
 }
 
-
 /// How sandboxes are made and used.
 #[derive(Clone, Debug)]
 pub struct SandboxSettings {

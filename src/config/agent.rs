@@ -90,9 +90,10 @@ impl Config {
                 faults.push(fault);
             }
         };
-        for (key, name) in
-            [("agent.model", &self.agent.model), ("agent.condense_model", &self.agent.condense_model)]
-        {
+        for (key, name) in [
+            ("agent.model", &self.agent.model),
+            ("agent.condense_model", &self.agent.condense_model),
+        ] {
             let known = name.is_empty() || self.models.contains_key(name);
             check(known, format!("{key}: there is no [models.{name}]"));
         }

@@ -31,7 +31,9 @@ impl Git {
         for (host, token) in &self.tokens {
             let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
             if host.is_empty() || !host.chars().all(plain) {
-                faults.push(format!("git.tokens: {host:?} is no host, as \"git.example\" or \"git.example:8443\""));
+                faults.push(format!(
+                    "git.tokens: {host:?} is no host, as \"git.example\" or \"git.example:8443\""
+                ));
             }
             let token = token.expose_secret();
             let visible = token.bytes().all(|byte| byte.is_ascii_graphic());

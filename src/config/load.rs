@@ -113,7 +113,8 @@ fn set(
 fn lookup<'a>(table: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
     // Any group has the keys of the one that shows them.
     let in_group = key.strip_prefix(GROUPS).and_then(|rest| rest.strip_prefix('.'));
-    let shown = in_group.and_then(|rest| rest.split_once('.')).map(|(_, key)| format!("{GROUP}.{key}"));
+    let shown =
+        in_group.and_then(|rest| rest.split_once('.')).map(|(_, key)| format!("{GROUP}.{key}"));
     let key = match (&shown, in_group) {
         (Some(shown), _) => shown,
         (None, Some(_)) => GROUP,
@@ -160,9 +161,7 @@ pub fn keys(table: &toml::Table, path: &str) -> Vec<String> {
     for (name, value) in table {
         let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match value {
-            toml::Value::Table(inner)
-                if key != GROUPS && !FREE_TABLES.contains(&key.as_str()) =>
-            {
+            toml::Value::Table(inner) if key != GROUPS && !FREE_TABLES.contains(&key.as_str()) => {
                 all.extend(keys(inner, &key));
             }
             _ => all.push(key),

@@ -9,8 +9,15 @@ mod gather;
 mod judge;
 mod report;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
+use staithe_actors::{Secrets, models::Models};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::spawn_blocking,
@@ -20,6 +27,7 @@ use tokio::{
 use crate::{
     cli::Doctor,
     config::{Config, EngineChoice, load},
+    models::book::Book,
 };
 use facts::{Engines, Local, RunnerTried, Running};
 use finding::{Finding, Status};
@@ -132,6 +140,10 @@ fn unconfigured() -> [Finding; 2] {
 
 async fn examine_with(config: Config, dir: PathBuf) -> Vec<Finding> {
     let config = Arc::new(config);
+    let model = {
+        let (config, dir) = (Arc::clone(&config), dir.clone());
+        bounded(move || default_model(&config, &dir)).await
+    };
     let opened = {
         let config = Arc::clone(&config);
         bounded(move || machine::data_dir(&config, &dir)).await
@@ -146,6 +158,7 @@ async fn examine_with(config: Config, dir: PathBuf) -> Vec<Finding> {
         }
         None => findings.push(judge::machine::hangs(LIMIT.as_secs())),
     }
+    findings.extend(model.map(judge::models::model));
     let choice = config.sandbox.engine;
     let (ran, docker) = tokio::join!(run_runner(runner), async {
         match choice {
@@ -161,6 +174,14 @@ async fn examine_with(config: Config, dir: PathBuf) -> Vec<Finding> {
     let local = if taken { None } else { Some(local(&config, scratch, &ran).await) };
     findings.extend(judge::engines::engines(&Engines { choice, docker, local }));
     findings
+}
+
+/// What a session uses that asks for no model. Makes nothing.
+fn default_model(config: &Config, dir: &Path) -> Result<Option<String>, String> {
+    let adapter = Box::new(|_: &_| Err("the doctor asks no model".to_owned()));
+    let book = Book::open(config, dir, Secrets::default(), adapter);
+    let book = book.map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+    Ok(book.default_for(""))
 }
 
 async fn run_runner(runner: Result<PathBuf, String>) -> RunnerTried {

@@ -25,8 +25,7 @@ const PREFERRED: [&str; 3] = ["anthropic", "openai", "gemini"];
 const TELLS_ITS_END: usize = 16;
 
 /// Makes an adapter of settings. Boot gives it.
-pub type Adapter =
-    dyn Fn(&ModelSettings) -> Result<Arc<dyn Model>, String> + Send + Sync + 'static;
+pub type Adapter = dyn Fn(&ModelSettings) -> Result<Arc<dyn Model>, String> + Send + Sync + 'static;
 
 /// See the module.
 pub struct Book {
@@ -110,7 +109,11 @@ impl Book {
         for (holder, name, kept) in vault.all() {
             match kept.key {
                 Some(key) => hide(&secrets, &holder, key.expose_secret()),
-                None => tracing::warn!(?holder, model = name, "a stored key can't be opened: the master key is another one"),
+                None => tracing::warn!(
+                    ?holder,
+                    model = name,
+                    "a stored key can't be opened: the master key is another one"
+                ),
             }
         }
         Ok(Self {
@@ -211,7 +214,8 @@ impl Models for Book {
             return Some(self.model.clone());
         }
         let names = PREFERRED.into_iter().filter(|name| self.groups.contains_key(*name));
-        let others = self.groups.keys().map(String::as_str).filter(|name| !PREFERRED.contains(name));
+        let others =
+            self.groups.keys().map(String::as_str).filter(|name| !PREFERRED.contains(name));
         let has_key = |name: &&str| matches!(self.key(owner, name), Ok(Some(_)));
         names.chain(others).find(has_key).map(str::to_owned)
     }
@@ -257,17 +261,26 @@ mod tests {
     #[test]
     fn ones_own_key_counts_before_the_installations_and_that_before_the_files() {
         let dir = tempfile::tempdir().unwrap();
-        let (book, _) = book(dir.path(), &ALONE.replacen("key_env", "key = \"sk-of-the-config-1234\"\nkey_env", 1));
+        let (book, _) = book(
+            dir.path(),
+            &ALONE.replacen("key_env", "key = \"sk-of-the-config-1234\"\nkey_env", 1),
+        );
         let source = |owner: &str| book.view(owner, "openai").unwrap().key.unwrap().source;
         let key = |owner: &str| {
             let settings = book.settings(owner, "openai").unwrap();
             settings.key.unwrap().expose_secret().to_owned()
         };
-        assert_eq!((source("ann"), key("ann").as_str()), (KeySource::Config, "sk-of-the-config-1234"));
+        assert_eq!(
+            (source("ann"), key("ann").as_str()),
+            (KeySource::Config, "sk-of-the-config-1234")
+        );
         book.set_key(&Holder::Installation, "openai", "sk-of-all-1234567890").unwrap();
         book.set_key(&Holder::User("ann".into()), "openai", "sk-of-ann-1234567890").unwrap();
         assert_eq!((source("ann"), key("ann").as_str()), (KeySource::User, "sk-of-ann-1234567890"));
-        assert_eq!((source("bob"), key("bob").as_str()), (KeySource::Installation, "sk-of-all-1234567890"));
+        assert_eq!(
+            (source("bob"), key("bob").as_str()),
+            (KeySource::Installation, "sk-of-all-1234567890")
+        );
         assert!(book.remove_key(&Holder::User("ann".into()), "openai").unwrap());
         assert_eq!(source("ann"), KeySource::Installation);
         let view = book.view("bob", "openai").unwrap().key.unwrap();
@@ -295,6 +308,10 @@ mod tests {
         assert_eq!(secrets.mask("bob").words().hide("g-1234567890 a-1234567890".into()), text);
         assert_eq!(book.condenser_of("gemini"), "gemini");
         assert_eq!(book.settings("ann", "none").unwrap_err().code(), "model.unknown_name");
-        assert!(book.views("ann").iter().all(|view| view.key.as_ref().is_none_or(|key| key.ends_with.is_none())));
+        assert!(
+            book.views("ann")
+                .iter()
+                .all(|view| view.key.as_ref().is_none_or(|key| key.ends_with.is_none()))
+        );
     }
 }

@@ -18,7 +18,8 @@ impl Seal {
     /// From a master secret of at least 32 characters, or 256 bits in hexadecimal.
     #[expect(clippy::missing_panics_doc, reason = "it can't: the digest has the cipher's length")]
     pub fn new(master: &str) -> Self {
-        let key = Sha256::new().chain_update("staithe model keys\0").chain_update(master).finalize();
+        let key =
+            Sha256::new().chain_update("staithe model keys\0").chain_update(master).finalize();
         Self(RandomizedNonceKey::new(&AES_256_GCM, &key).expect("32 bytes are a key"))
     }
 

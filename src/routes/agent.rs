@@ -93,6 +93,7 @@ pub fn check(front: &Front, owner: &str, choice: &AgentChoice) -> Result<(), Api
     if good {
         return Ok(());
     }
-    let detail = "limits: 0 (none) or more, up to 10^12 steps or tokens, 10^6 US dollars, a year of seconds";
+    let detail =
+        "limits: 0 (none) or more, up to 10^12 steps or tokens, 10^6 US dollars, a year of seconds";
     Err(ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "agent.invalid", detail))
 }

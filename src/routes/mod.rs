@@ -106,9 +106,7 @@ fn agents(app: &mut ServiceConfig) {
                 .route(web::get().to(agent::get))
                 .route(web::put().to(agent::choose)),
         )
-        .service(
-            resource("/api/sessions/{id}/trajectory").route(web::get().to(trajectory::get)),
-        );
+        .service(resource("/api/sessions/{id}/trajectory").route(web::get().to(trajectory::get)));
 }
 
 /// What leads into a session's workspace.

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use staithe_actors::{
+    agent_session::choice::AgentChoice,
     mail,
     runtime::messages::InterruptCommand,
-    agent_session::choice::AgentChoice,
     session::{
         messages::{GetRuntime, StartSession, StopSession},
         task::{FirstTask, Repository, host_of},
@@ -136,8 +136,7 @@ fn first_task(wanted: &api::CreateSession) -> Result<FirstTask, ApiError> {
         None => None,
         Some(repository) => {
             let url = repository_url(repository).ok_or_else(|| {
-                let detail =
-                    "repository: an https or ssh URL without a password, or owner/name";
+                let detail = "repository: an https or ssh URL without a password, or owner/name";
                 invalid("session.invalid_repository", detail)
             })?;
             Some(Repository { url, branch: wanted.branch.clone() })
@@ -168,13 +167,11 @@ fn credential(
     let url = task.clone.as_ref().map_or("", |repository| repository.url.as_str());
     let host = host_of(url).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let loopback = url.starts_with("http://") && ["127.0.0.1", "localhost", "[::1]"].contains(&name);
+    let loopback =
+        url.starts_with("http://") && ["127.0.0.1", "localhost", "[::1]"].contains(&name);
     let text = token.expose();
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !(url.starts_with("https://") || loopback)
-        || !(6..=1000).contains(&text.len())
-        || !visible
-    {
+    if !(url.starts_with("https://") || loopback) || !(6..=1000).contains(&text.len()) || !visible {
         let detail = "git_token: 6 to 1000 visible characters, for a repository by https";
         return Err(invalid("session.invalid_git_token", detail));
     }

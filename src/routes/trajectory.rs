@@ -41,7 +41,13 @@ pub async fn get(
     let session = front.open(&identity, Need::Read, id).await?;
     let file = format!("attachment; filename=\"{id}.json\"");
     let head = session.feed.head();
-    let reading = Reading { feed: session.feed.clone(), at: -1, head, page: VecDeque::new(), part: Part::Head };
+    let reading = Reading {
+        feed: session.feed.clone(),
+        at: -1,
+        head,
+        page: VecDeque::new(),
+        part: Part::Head,
+    };
     let pieces = stream::try_unfold(reading, |mut reading| async move {
         Ok::<_, StoreFailed>(reading.next().await?.map(|piece| (piece, reading)))
     });

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use staithe_protocol::{EventId, SessionId};
 use staithe_store::{
     Appended, Claim, MemoryStore, NewClaim, NewEvent, ReferenceHit, SessionRow, Store, StoreFailed,
@@ -55,6 +56,12 @@ impl Breakable {
 
     pub(crate) fn held(&self) -> usize {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// A session's record as it is kept.
+    pub(crate) fn kept(&self, session: SessionId) -> serde_json::Value {
+        let row = self.inner.get_session(session).now_or_never().expect("memory answers at once");
+        serde_json::from_slice(&row.unwrap().expect("a record").body).unwrap()
     }
 
     /// Changes a session's record behind the server's back.

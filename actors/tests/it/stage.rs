@@ -24,7 +24,9 @@ use staithe_actors::{
         CreateFailed, CreateSession, Created, IdempotencyKey, OpenSession,
     },
 };
-use staithe_protocol::{Action, EventId, Phase, SessionId, Source, action::Run};
+use staithe_protocol::{
+    Action, EventId, Phase, SessionId, Source, action::Run, runner::Credential,
+};
 use staithe_testkit::{FakeEngine, Machine, eventually, eventually_some};
 
 use crate::{breakable::Breakable, maker::FakeMaker};
@@ -114,6 +116,22 @@ impl Stage {
     pub(crate) async fn create(&self) -> One {
         let id = self.try_create(None).await.unwrap_or_else(|error| panic!("{error}")).id;
         self.open(id).await
+    }
+
+    /// A session that begins with something.
+    pub(crate) async fn create_with(&self, task: FirstTask, credential: Option<Credential>) -> One {
+        let create = CreateSession {
+            owner: "me".into(),
+            title: None,
+            image: None,
+            labels: BTreeMap::new(),
+            task,
+            credential,
+            agent: AgentChoice::default(),
+            key: None,
+        };
+        let created = mail::ask(&self.manager, create).await.unwrap();
+        self.open(created.unwrap_or_else(|error| panic!("{error}")).id).await
     }
 
     pub(crate) async fn create_for(&self, owner: &str) -> One {

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 pub use self::extras::{
     AgentStateChanged, BrowseObservation, DelegateObservation, DownloadObservation,
     EditObservation, ErrorObservation, McpObservation, MicroagentKnowledge, ReadObservation,
-    RecallObservation, RepositoryObservation, RunIpythonObservation, RunMetadata, RunObservation, TaskTrackingObservation,
-    WriteObservation,
+    RecallObservation, RepositoryObservation, RunIpythonObservation, RunMetadata, RunObservation,
+    TaskTrackingObservation, WriteObservation,
 };
 use crate::{
     Phase, PhaseView, StartStep,

@@ -2,7 +2,10 @@
 
 mod common;
 #[path = "../../testkit/src/git.rs"]
-#[expect(unreachable_pub, reason = "the tests' own server, of the room that this one does not depend on")]
+#[expect(
+    unreachable_pub,
+    reason = "the tests' own server, of the room that this one does not depend on"
+)]
 mod git;
 
 use std::{fs, path::Path};
@@ -102,7 +105,8 @@ async fn what_cannot_be_had_is_told_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let server = GitServer::start(dir.path(), "x-access-token", TOKEN).await;
     let runner = Runner::start().await;
-    for (branch, token) in [(None, None), (None, Some("wrong-token")), (Some("none"), Some(TOKEN))] {
+    for (branch, token) in [(None, None), (None, Some("wrong-token")), (Some("none"), Some(TOKEN))]
+    {
         assert_eq!(ask(&runner, wish(&server, branch, token)).await, Err(GitCode::Failed));
     }
     let file = CloneWish { url: "file:///".into(), branch: None, credential: None };

@@ -11,7 +11,8 @@ use staithe_protocol::{
     Action, Observation,
     observation::RunObservation,
     runner::{
-        Answer, Call, CallFailed, CloneWish, Cloned, FromRunner, Hello, KEY_HEADER, LINK_PATH, ServerInfo, ToRunner,
+        Answer, Call, CallFailed, CloneWish, Cloned, FromRunner, Hello, KEY_HEADER, LINK_PATH,
+        ServerInfo, ToRunner,
     },
 };
 use tokio::{
@@ -127,6 +128,11 @@ impl FakeRunner {
     /// What it was told to set in the environment, in order.
     pub fn configured(&self) -> Vec<BTreeMap<String, String>> {
         self.state().configured.clone()
+    }
+
+    /// The repositories that it was asked for, in order.
+    pub fn cloned(&self) -> Vec<CloneWish> {
+        self.state().cloned.clone()
     }
 
     /// Actions go on and are not done until it is called with `false`.

@@ -3,6 +3,7 @@
 pub(crate) mod docker;
 pub(crate) mod engines;
 pub(crate) mod machine;
+pub(crate) mod models;
 
 use super::{
     facts::Space,

@@ -62,8 +62,8 @@ async fn clone_to(
     }
     let draft = Draft(workspace.join(format!(".{name}.clone-{}", std::process::id())));
     draft.clear();
-    let said = git.run_command(command(git, &draft.0, wish)?, &input(wish), Most::Fail(MOST_OUTPUT));
-    said.await?.good()?;
+    let (command, input) = (command(git, &draft.0, wish)?, input(wish));
+    git.run_command(command, &input, Most::Fail(MOST_OUTPUT)).await?.good()?;
     let commit = commit_of(git, &draft.0).await?;
     // An empty folder that came meanwhile is replaced, anything else stays.
     fs::rename(&draft.0, &place).map_err(|error| {
@@ -74,11 +74,8 @@ async fn clone_to(
 
 /// What is there already: this repository, or something else.
 async fn found(git: &Git<'_>, name: &str, wish: &CloneWish) -> Result<Cloned, GitDenied> {
-    let origin = git.run(
-        &["-C", name, "config", "--local", "--get", "remote.origin.url"],
-        Most::Fail(MOST_OUTPUT),
-    );
-    let origin = origin.await?;
+    let words = ["-C", name, "config", "--local", "--get", "remote.origin.url"];
+    let origin = git.run(&words, Most::Fail(MOST_OUTPUT)).await?;
     if origin.code == 0 && origin.output.trim_ascii() == wish.url.as_bytes() {
         let commit = commit_of(git, Path::new(name)).await?;
         return Ok(Cloned { folder: name.to_owned(), commit, was_there: true });
@@ -90,8 +87,8 @@ async fn found(git: &Git<'_>, name: &str, wish: &CloneWish) -> Result<Cloned, Gi
 /// Empty before the first commit.
 async fn commit_of(git: &Git<'_>, folder: &Path) -> Result<String, GitDenied> {
     let folder = folder.to_string_lossy();
-    let said = git.run(&["-C", &folder, "rev-parse", "--verify", "-q", "HEAD"], Most::Fail(1024));
-    let said = said.await?;
+    let words = ["-C", &folder, "rev-parse", "--verify", "-q", "HEAD"];
+    let said = git.run(&words, Most::Fail(1024)).await?;
     Ok(String::from_utf8_lossy(said.output.trim_ascii()).into_owned())
 }
 
@@ -213,7 +210,8 @@ mod tests {
     fn a_secret_goes_to_the_urls_own_host_over_http_alone() {
         let token = staithe_protocol::secret::Secret::new("token-1");
         let credential = Some(Credential { user: "ann".into(), token });
-        let wish = |url: &str| CloneWish { url: url.into(), branch: None, credential: credential.clone() };
+        let wish =
+            |url: &str| CloneWish { url: url.into(), branch: None, credential: credential.clone() };
         for (url, good) in [
             ("https://h:1/a", true),
             ("ssh://h/a", false),
