@@ -12,7 +12,7 @@ use std::{
 
 use actix::Actor;
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -24,7 +24,7 @@ use staithe_actors::{
     session_manager::messages::{Drain, Reconcile},
     settings,
 };
-use staithe_agent::{model::Model, settings::ModelSettings};
+use staithe_agent::{genai::Wire, settings::ModelSettings};
 use staithe_engine::{
     Engine, EngineFailed,
     docker::DockerEngine,
@@ -52,7 +52,7 @@ use crate::{
     front::{ArchiveLimits, EngineView, Front, FrontSettings, IsolationView},
     guard::{self, Guard},
     images::{maker::Maker, ways::Ways, workshop::Workshop},
-    models::book::Book,
+    models::book::{Adapter, Book},
     proxy::{self, settings::ProxySettings},
     routes, telemetry,
 };
@@ -99,7 +99,7 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
     let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);
     let secrets = Secrets::new(config.secrets());
-    let book = Book::open(&config, &data_dir, secrets.clone(), Box::new(adapter))?;
+    let book = Book::open(&config, &data_dir, secrets.clone(), adapter()?)?;
     let book = Arc::new(book);
     say_model(&book);
     let mut settings = actor_settings(&config, owner, engine.kind(), secrets.clone(), book.clone());
@@ -332,9 +332,12 @@ pub(crate) fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// Who asks a model's provider.
-fn adapter(settings: &ModelSettings) -> Result<Arc<dyn Model>, String> {
-    Err(format!("this build has nothing that asks {:?}", settings.provider))
+/// Who asks models' providers.
+fn adapter() -> anyhow::Result<Box<Adapter>> {
+    let wire = Wire::new().map_err(|error| anyhow!("models can't be asked: {error}"))?;
+    Ok(Box::new(move |settings: &ModelSettings| {
+        staithe_agent::genai::connect(&wire, settings).map_err(|error| error.to_string())
+    }))
 }
 
 /// Which model a session uses that asks for none, in the log.

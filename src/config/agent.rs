@@ -44,6 +44,7 @@ pub struct AgentView {
     pub most_turns: usize,
     pub keep_first: usize,
     pub whole_results: usize,
+    pub most_result: usize,
 }
 
 impl Agent {
@@ -68,11 +69,8 @@ impl Agent {
                 fill: view.fill,
                 most_turns: view.most_turns,
                 keep_first: view.keep_first,
-                // Zero says "all" here; the agent counts.
-                whole_results: match view.whole_results {
-                    0 => usize::MAX,
-                    most => most,
-                },
+                whole_results: view.whole_results,
+                most_result: view.most_result,
             },
             go_on_after_crash: self.go_on_after_crash,
             most_delegates: self.most_delegates,
@@ -106,6 +104,8 @@ impl Config {
         check(waits, "agent.retries.longest: at least agent.retries.first".to_owned());
         let fill = (0.1..=0.95).contains(&view.fill);
         check(fill, "agent.view.fill: from 0.1 to 0.95".to_owned());
+        let result = view.most_result >= 1000;
+        check(result, "agent.view.most_result: at least 1000".to_owned());
         let turns = view.most_turns == 0 || view.most_turns > view.keep_first + 1;
         check(turns, "agent.view.most_turns: 0, or above agent.view.keep_first + 1".to_owned());
         check(self.agent.most_delegates <= 8, "agent.most_delegates: at most 8".to_owned());

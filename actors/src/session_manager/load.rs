@@ -28,7 +28,7 @@ pub(super) struct Loaded {
 }
 
 /// What the log says.
-pub(crate) struct History {
+pub struct History {
     pub(crate) head: Option<EventId>,
     pub(crate) controller: Box<Controller>,
     pub(crate) unanswered: Vec<Pending>,

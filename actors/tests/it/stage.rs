@@ -320,6 +320,7 @@ fn settings() -> Settings {
                 most_turns: 0,
                 keep_first: 1,
                 whole_results: 9,
+                most_result: 30_000,
             },
             go_on_after_crash: false,
             most_delegates: 0,
