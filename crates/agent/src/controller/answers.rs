@@ -92,11 +92,12 @@ impl Controller {
 
     /// A call as the event with which it begins, or ends.
     pub(super) fn carry_out(&self, call: &ToolCall, origin: &Origin, text: &str) -> Append {
-        let tool_call_metadata = Some(origin.to_value());
+        let metadata = origin.to_value();
         let Called { action, timeout, risk } = match read_call(call, &self.offer()) {
             Ok(called) => called,
             Err(misread) => {
                 let observation = Observation::error(misread.to_string(), Misread::ERROR_ID);
+                let tool_call_metadata = Some(metadata);
                 return Append {
                     tool_call_metadata,
                     ..observed(Source::Agent, None, observation)
@@ -106,11 +107,13 @@ impl Controller {
         let action = confirm::with_thought(action, text);
         let policy = self.configured.settings.confirm;
         let workspace = &self.live.facts().working_dir;
-        let (asked, risk) = confirm::judge(&action, risk, policy, &self.log.approved, workspace);
-        let mut action = confirm::with_risk(action, risk);
-        if asked {
-            action = confirm::with_state(action, ConfirmationStatus::AwaitingConfirmation);
+        let judged = confirm::judge(&action, risk, policy, &self.log.approved, workspace);
+        let action = confirm::with_risk(action, judged.risk);
+        if !judged.asked {
+            return Append { timeout, tool_call_metadata: Some(metadata), ..action_of(action) };
         }
+        let tool_call_metadata = Some(confirm::with_reasons(metadata, &judged));
+        let action = confirm::with_state(action, ConfirmationStatus::AwaitingConfirmation);
         Append { timeout, tool_call_metadata, ..action_of(action) }
     }
 

@@ -122,7 +122,9 @@ impl Controller {
 
     fn beside(&self) -> Beside {
         let offer = self.offer();
-        let system = prompt::system(self.live.facts(), &offer);
+        let is_delegate = self.log.depth() > 0;
+        let facts = prompt::Facts { is_delegate, ..self.live.facts().clone() };
+        let system = prompt::system(&facts, &offer);
         let tools = offer.specs();
         let of = |tool: &crate::model::ToolSpec| {
             tool.name.len() + tool.description.len() + tool.parameters.to_string().len()

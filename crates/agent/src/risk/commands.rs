@@ -79,13 +79,12 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
         fetched = (simple.piped && fetched) || inner.clone().any(fetches);
         let one = Command { simple, words: strip(&simple.words), fetched, place, folder: folder.as_deref(), depth };
         let found = one.assess();
-        let known = found.level.is_some();
         whole.level = match (whole.level, found.level) {
             (Some(Level::High), _) | (_, Some(Level::High)) => Some(Level::High),
             (Some(a), Some(b)) => Some(a.max(b)),
             _ => None,
         };
-        if found.kinds.is_empty() && !known {
+        if found.kinds.is_empty() {
             whole.kinds.insert(UNLIKE.to_owned());
         }
         whole.rules.extend(found.rules);
@@ -215,10 +214,10 @@ impl Command<'_> {
             return inner;
         }
         let level = if rules.is_empty() { self.level(&name) } else { Some(Level::High) };
-        let kinds: BTreeSet<String> = if !rules.is_empty() {
-            rules.iter().map(|rule| format!("run:{rule}")).collect()
-        } else if name.is_empty() && !self.words.is_empty() {
+        let kinds: BTreeSet<String> = if name.is_empty() && !self.words.is_empty() {
             BTreeSet::new()
+        } else if !rules.is_empty() {
+            rules.iter().map(|rule| format!("run:{rule}")).collect()
         } else {
             BTreeSet::from([format!("run:{name}")])
         };

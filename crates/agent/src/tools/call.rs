@@ -32,7 +32,7 @@ pub fn read_call(call: &ToolCall, offer: &Offer) -> Result<Called, Misread> {
         let arguments = Arguments::parse(&call.name, &call.arguments)?.into_all();
         let name = foreign.swap_remove(at).1.name.clone();
         let thought = String::new();
-        let action = CallToolMcp { name, arguments, thought, security_risk: None };
+        let action = CallToolMcp { name, arguments, thought, ..CallToolMcp::default() };
         return Ok(Called { action: Action::CallToolMcp(action), timeout: None, risk: None });
     }
     let own = specs::own(offer).map(|tool| tool.name().to_owned());
@@ -76,7 +76,7 @@ fn own(tool: Tool, mut arguments: Arguments<'_>) -> Result<Called, Misread> {
             }
             let inputs = Map::from_iter([("task".to_owned(), Value::from(task))]);
             let agent = words::AGENT.to_owned();
-            plain(Action::Delegate(Delegate { agent, inputs, thought: String::new() }))
+            plain(Action::Delegate(Delegate { agent, inputs, ..Delegate::default() }))
         }
         Tool::Condense => plain(Action::CondensationRequest),
     }
