@@ -33,19 +33,19 @@ const MOST_CONDENSED: u32 = 2;
 
 impl Controller {
     /// The first event of what came of a question.
-    pub(super) fn came(&mut self, asking: Asking, heard: Result<Answer, ModelFailed>) -> Append {
+    pub(super) fn came(&mut self, asking: &Asking, heard: Result<Answer, ModelFailed>) -> Append {
         match heard {
             Ok(answer) => {
-                let last = self.last(&asking, &answer);
+                let last = self.last(asking, &answer);
                 match asking.purpose {
-                    Purpose::Step => self.answered(&asking, answer, &last),
+                    Purpose::Step => self.answered(asking, answer, &last),
                     Purpose::Condense => {
                         let text = answer.text.trim();
-                        self.condensed(&asking, (!text.is_empty()).then_some(text), &last)
+                        self.condensed(asking, (!text.is_empty()).then_some(text), &last)
                     }
                 }
             }
-            Err(failed) => self.failed(&asking, &failed),
+            Err(failed) => self.failed(asking, &failed),
         }
     }
 

@@ -267,7 +267,8 @@ impl Controller {
     /// last [`restore`](Self::restore), and keep them from the executor until [`Effect::Release`].
     pub fn held(&self) -> Vec<EventId> {
         let held = self.log.frames().filter_map(|frame| frame.waiting.as_ref());
-        let held = held.filter(|waiting| matches!(waiting.due, Due::Runner { held: true, .. }));
+        // What the controller answers itself is among them: an action that a person rejected.
+        let held = held.filter(|waiting| !matches!(waiting.due, Due::Runner { held: false, .. }));
         let asked = self.log.confirming.as_ref().map(|confirming| confirming.id);
         held.map(|waiting| waiting.id).chain(asked).collect()
     }

@@ -44,20 +44,20 @@ impl Controller {
             return Next::Nothing;
         }
         if let Some((asking, heard)) = self.live.heard.take() {
-            return Next::Append(self.came(asking, heard));
+            return Next::append(self.came(&asking, heard));
         }
         if let Some((cause, kind, query)) = self.log.recalls.open.clone() {
             return match &self.live.learned {
-                Some(learned) => Next::Append(recall::found(cause, kind, &query, learned)),
+                Some(learned) => Next::append(recall::found(cause, kind, &query, learned)),
                 None => self.learn(),
             };
         }
         if let Some((first, last)) = self.log.top().forget {
-            return Next::Append(forget(first.0, last.0));
+            return Next::append(forget(first.0, last.0));
         }
         let next = self.log.top().answer.as_ref().and_then(super::frame::Answering::next);
         if let Some((call, origin)) = next.map(|(call, origin)| (call.clone(), origin)) {
-            return Next::Append(self.carry_out(&call, &origin, ""));
+            return Next::append(self.carry_out(&call, &origin, ""));
         }
         self.before_asking().unwrap_or_else(|| self.ask())
     }
@@ -66,7 +66,7 @@ impl Controller {
     fn before_asking(&mut self) -> Option<Next> {
         if let Err(why) = &self.configured.model {
             let why = why.clone();
-            return Some(Next::Append(self.fail(&why, failures::NOT_CONFIGURED, &Last::default())));
+            return Some(Next::append(self.fail(&why, failures::NOT_CONFIGURED, &Last::default())));
         }
         if let Some(next) = self.look_up() {
             return Some(next);
@@ -77,7 +77,7 @@ impl Controller {
                  or tell the agent what to do instead.",
                 rule.words()
             );
-            return Some(Next::Append(self.fail(&why, failures::STUCK, &Last::default())));
+            return Some(Next::append(self.fail(&why, failures::STUCK, &Last::default())));
         }
         let limits = self.configured.settings.limits;
         if let Some(reason) = spent::reached(&limits, &self.spent(), &self.log.base) {
@@ -85,7 +85,7 @@ impl Controller {
         }
         if self.log.depth() > 0 && limits.steps > 0 && self.log.top().steps >= limits.steps {
             let why = format!("It took {} steps, which is as many as it may.", limits.steps);
-            return Some(Next::Append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
+            return Some(Next::append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
         }
         self.wait()
     }
@@ -108,7 +108,7 @@ impl Controller {
             let begun = recall::begin(&query, self.log.recalls.workspace, learned);
             self.live.considered = Some(id);
             if let Some(append) = begun {
-                return Some(Next::Append(append));
+                return Some(Next::append(append));
             }
         }
     }
@@ -136,7 +136,7 @@ impl Controller {
     fn ask(&mut self) -> Next {
         let beside = self.beside();
         if !self.log.system_told {
-            return Next::Append(system(&beside));
+            return Next::append(system(&beside));
         }
         if let Some(plan) = self.plan(&beside) {
             let question = plan.question();

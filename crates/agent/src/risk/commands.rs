@@ -75,8 +75,8 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
     let mut fetched = false;
     for (at, simple) in commands.iter().enumerate() {
         let inner = commands[at.saturating_sub(simple.within)..at].iter();
-        let fetches = |other: &Simple| FETCHERS.contains(&program(&strip(&other.words)).as_str());
-        fetched = (simple.piped && fetched) || inner.clone().any(fetches);
+        let fetcher = |other: &Simple| FETCHERS.contains(&program(&strip(&other.words)).as_str());
+        fetched = (simple.piped && fetched) || inner.clone().any(fetcher);
         let one = Command { simple, words: strip(&simple.words), fetched, place, folder: folder.as_deref(), depth };
         let found = one.assess();
         whole.level = match (whole.level, found.level) {
@@ -89,7 +89,7 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
         }
         whole.rules.extend(found.rules);
         whole.kinds.extend(found.kinds);
-        fetched |= fetches(simple);
+        fetched |= fetcher(simple);
         if one.name() == "cd" {
             folder = one.words.get(1).filter(|word| !word.uncertain).and_then(|word| {
                 Place::resolved(&word.text, folder.as_deref())
@@ -245,7 +245,8 @@ impl Command<'_> {
         match name {
             "" => self.words.is_empty().then_some(Level::Low),
             "git" => self.git(),
-            "rm" | "cp" | "mv" | "ln" | "chmod" | "chown" | "tee" | "install" | "rmdir" => {
+            "rm" | "cp" | "mv" | "ln" | "chmod" | "chown" | "tee" | "install" | "rmdir" | "curl"
+            | "wget" | "apt" | "apt-get" | "apk" | "kill" | "pkill" | "killall" => {
                 Some(Level::Medium)
             }
             "find" => {
@@ -253,9 +254,6 @@ impl Command<'_> {
                 Some(if acts { Level::Medium } else { Level::Low })
             }
             "sed" => Some(if self.option("i", "--in-place") { Level::Medium } else { Level::Low }),
-            "curl" | "wget" | "apt" | "apt-get" | "apk" | "kill" | "pkill" | "killall" => {
-                Some(Level::Medium)
-            }
             "for" | "case" | "in" | "function" => Some(Level::Low),
             name if HARMLESS.contains(&name) => Some(Level::Low),
             name if LOCAL.contains(&name) => Some(Level::Medium),

@@ -175,3 +175,20 @@ fn a_message_while_a_person_is_asked_waits_for_the_decision() {
     decide(&mut world, AgentState::UserRejected, "", None);
     assert_eq!(world.state(), AgentState::Running, "somebody spoke");
 }
+
+#[test]
+fn a_rejection_that_a_crash_cut_never_runs() {
+    let mut world = World::at_work(asking(Confirm::Always));
+    let answer = world.bash(&["a"]);
+    world.answer(answer);
+    let agent_state = AgentState::UserRejected;
+    let rejected = ChangeAgentState { agent_state, ..ChangeAgentState::default() };
+    world.submit(Action::ChangeAgentState(rejected)).unwrap();
+    world.commit();
+    world.commit();
+    assert_eq!(world.told(0).last(), Some(&"a run!".to_owned()));
+    world.crash();
+    assert!(world.running.is_empty());
+    world.settle();
+    assert_eq!(world.told(0)[world.log.len() - 2..], ["a user_rejected =", "awaiting_user_input"]);
+}

@@ -51,7 +51,7 @@ fn each_limit_pauses_and_going_on_grants_the_same_again() {
 
 #[test]
 fn the_limit_of_time_interrupts_and_counts_work_alone() {
-    let time = Duration::from_secs(60);
+    let time = Duration::from_mins(1);
     let mut world = World::at_work(limited(Limits { time, ..Limits::default() }));
     let timer = |world: &World| {
         let limit = world.timers.iter().find(|(timer, _)| matches!(timer, Timer::Limit(_)));
@@ -61,7 +61,7 @@ fn the_limit_of_time_interrupts_and_counts_work_alone() {
     world.now += Duration::from_secs(40);
     let answer = world.text("What colour?");
     world.answer(answer);
-    world.now += Duration::from_secs(3600); // nobody answers
+    world.now += Duration::from_hours(1); // nobody answers
     world.change(AgentState::Running);
     world.settle();
     assert_eq!(timer(&world).1, Duration::from_secs(20), "what it waits for people is not counted");

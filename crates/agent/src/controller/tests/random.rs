@@ -244,7 +244,7 @@ fn any_settings() -> impl Strategy<Value = AgentSettings> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_there_is_a_next_step_and_no_result_is_lost(
