@@ -5,6 +5,7 @@
 
 pub mod condense;
 pub mod controller;
+pub mod instructions;
 pub mod model;
 pub mod origin;
 pub mod prompt;

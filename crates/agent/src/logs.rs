@@ -18,13 +18,7 @@ use crate::{
 pub(crate) const ASKED: Asked<'static> = Asked { model: "m", pictures: true };
 
 pub(crate) fn settings() -> ViewSettings {
-    ViewSettings {
-        fill: 0.8,
-        most_turns: 40,
-        keep_first: 1,
-        whole_results: 4,
-        most_result: 2_000,
-    }
+    ViewSettings { fill: 0.8, most_turns: 40, keep_first: 1, whole_results: 4, most_result: 2_000 }
 }
 
 /// A log that a view follows.
@@ -212,7 +206,9 @@ pub(crate) fn check(said: &[Said]) -> Result<(), String> {
                 at += 1;
                 for call in &answered.calls {
                     let arguments = serde_json::from_str(&call.arguments);
-                    if !ids.insert(&call.id) || !matches!(arguments, Ok(serde_json::Value::Object(_))) {
+                    if !ids.insert(&call.id)
+                        || !matches!(arguments, Ok(serde_json::Value::Object(_)))
+                    {
                         return wrong("a bad call", at);
                     }
                     match said.get(at) {

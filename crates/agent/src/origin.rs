@@ -48,8 +48,7 @@ impl Origin {
     /// Of the call at this place of an answer; for a message without calls, of the answer. `model` and `seen` are
     /// those of the question.
     pub fn of(answer: &Answer, at: usize, model: &str, seen: Option<EventId>) -> Self {
-        let call =
-            answer.calls.get(at).map(|c| OfCall { id: c.id.clone(), tool: c.name.clone() });
+        let call = answer.calls.get(at).map(|c| OfCall { id: c.id.clone(), tool: c.name.clone() });
         let whole = (at == 0).then(|| Whole {
             said: Answered {
                 text: answer.text.clone(),

@@ -109,10 +109,9 @@ fn place(facts: &Facts, offer: &Offer) -> String {
         ),
     }
     for (port, host) in &facts.hosts {
-        lines.push(format!("- What listens on port {port} of the sandbox is for the user at {host}."));
-    }
-    if !facts.hosts.is_empty() {
-        lines.push("- A server for the user listens on 0.0.0.0 and one of these ports.".to_owned());
+        lines.push(format!(
+            "- What listens on port {port} of the sandbox is for the user at {host}."
+        ));
     }
     if let Some(date) = &facts.date {
         lines.push(format!("- Today is {date}."));
@@ -136,8 +135,7 @@ pub fn rejected(reason: Option<&str>) -> String {
 }
 
 /// What the calls behind one that was rejected, or at which the answer was broken off, are answered with.
-pub const NOT_CARRIED_OUT: &str =
-    "This call was not carried out: an earlier one of the same answer was rejected, or the turn was ended.";
+pub const NOT_CARRIED_OUT: &str = "This call was not carried out: an earlier one of the same answer was rejected, or the turn was ended.";
 
 /// What a call that a person approved is told beside its result, where they said something.
 pub fn approved(note: &str) -> String {
@@ -186,7 +184,10 @@ mod tests {
 
     #[test]
     fn a_rejection_gives_its_reason_if_there_is_one() {
-        assert!(rejected(Some(" use the test database ")).contains("The reason: use the test database\n"));
+        assert!(
+            rejected(Some(" use the test database "))
+                .contains("The reason: use the test database\n")
+        );
         for none in [None, Some("  ")] {
             assert!(rejected(none).contains("no reason was given"));
         }

@@ -1,5 +1,7 @@
 //! What is forgotten, when, and what a step costs.
 
+use staithe_protocol::{Observation, observation::RecallObservation};
+
 use super::*;
 use crate::{
     logs::{Log, check, settings},
@@ -52,10 +54,40 @@ fn the_first_and_the_newest_stay_and_a_summary_stands_between() {
     log.condense(plan.condensation(Some(" All is well. ")));
     check(&log.said()).unwrap();
     let said = log.short();
-    assert!(said[0].starts_with("user: the task") && said[0].contains("Summary:]\nAll is well."), "{said:?}");
+    assert!(
+        said[0].starts_with("user: the task") && said[0].contains("Summary:]\nAll is well."),
+        "{said:?}"
+    );
     assert!(said[0].ends_with("In the user's words:\n- use tabs"), "{said:?}");
     assert!(said.last().unwrap().contains("result 29"), "{said:?}");
     assert!(log.view.turns() <= 42 && log.view.weight() < before * 3 / 4);
+}
+
+#[test]
+fn instructions_go_on_holding() {
+    let mut log = worked(settings(), 2);
+    let recall = RecallObservation {
+        repo_instructions: "Run make.".to_owned(),
+        ..RecallObservation::default()
+    };
+    log.observe(Observation::Recall(recall), None, None);
+    for why in [Why::Turns, Why::TooLong] {
+        steps(&mut log, 30);
+        let plan = plan(&log.view, why, 0).unwrap();
+        log.condense(plan.condensation(None));
+        assert_eq!(log.short()[0].matches("Run make.").count(), 1, "{:?}", log.short());
+    }
+    let huge = RecallObservation {
+        repo_instructions: "x".repeat(100_000),
+        ..RecallObservation::default()
+    };
+    let mut log = Log::new(ViewSettings { most_result: 100_000, ..settings() });
+    log.user("the task");
+    log.observe(Observation::Recall(huge), None, None);
+    steps(&mut log, 3);
+    let plan = plan(&log.view, Why::TooLong, 0).unwrap();
+    log.condense(plan.condensation(None));
+    assert!(log.view.weight() < 4_000, "unless they are what is too long");
 }
 
 #[test]

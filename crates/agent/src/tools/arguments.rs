@@ -29,9 +29,8 @@ impl<'a> Arguments<'a> {
 
     /// Refuses those that the tool does not have. One that is null counts as absent.
     pub(super) fn check(&self, known: &[&str]) -> Result<(), Misread> {
-        let is_strange = |(name, value): &(&String, &Value)| {
-            !value.is_null() && !known.contains(&name.as_str())
-        };
+        let is_strange =
+            |(name, value): &(&String, &Value)| !value.is_null() && !known.contains(&name.as_str());
         match self.all.iter().find(is_strange) {
             None => Ok(()),
             Some((name, _)) => Err(Misread::UnknownArgument {

@@ -55,8 +55,11 @@ fn own(tool: Tool, mut arguments: Arguments<'_>) -> Result<Called, Misread> {
         Tool::Browser => {
             let browser_actions = arguments.needed("code")?;
             let return_axtree = true; // the numbers of elements are told in it
-            let action =
-                BrowseInteractive { browser_actions, return_axtree, ..BrowseInteractive::default() };
+            let action = BrowseInteractive {
+                browser_actions,
+                return_axtree,
+                ..BrowseInteractive::default()
+            };
             plain(Action::BrowseInteractive(action))
         }
         Tool::WebRead => {

@@ -22,11 +22,11 @@ use staithe_protocol::{
     plugin::{PluginPhase, PluginState},
 };
 
-pub(crate) use self::specs::plain;
 pub use self::{
     call::read_call,
     result::{ToolText, clip, result_of},
 };
+pub(crate) use self::{result::recall_text, specs::plain};
 use crate::model::ToolSpec;
 
 /// What there is to be offered.
@@ -65,11 +65,13 @@ pub struct Called {
 /// A call that was not understood, in words for the model. Nothing was done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misread {
-    #[error("There is no tool `{name}`.{} The tools are: {}.", nearest_words(.nearest), .names.join(", "))]
+    #[error("There is no tool `{name}`.{} The tools are: {}.", nearest_words(.nearest.as_deref()), .names.join(", "))]
     UnknownTool { name: String, nearest: Option<String>, names: Vec<String> },
-    #[error("The arguments of `{tool}` are not a JSON object ({why}). Nothing was done; call it again with valid JSON.")]
+    #[error(
+        "The arguments of `{tool}` are not a JSON object ({why}). Nothing was done; call it again with valid JSON."
+    )]
     NotJson { tool: String, why: String },
-    #[error("`{tool}` needs the argument `{argument}`{}. Nothing was done.", when_words(.when))]
+    #[error("`{tool}` needs the argument `{argument}`{}. Nothing was done.", when_words(.when.as_deref()))]
     Missing { tool: String, argument: String, when: Option<String> },
     #[error("`{tool}` has no argument `{argument}`. Its arguments are: {}. Nothing was done.", .known.join(", "))]
     UnknownArgument { tool: String, argument: String, known: Vec<String> },
@@ -77,12 +79,12 @@ pub enum Misread {
     Wrong { tool: String, argument: String, wanted: String },
 }
 
-fn nearest_words(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default()
+fn nearest_words(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default()
 }
 
-fn when_words(when: &Option<String>) -> String {
-    when.as_ref().map(|when| format!(" {when}")).unwrap_or_default()
+fn when_words(when: Option<&str>) -> String {
+    when.map(|when| format!(" {when}")).unwrap_or_default()
 }
 
 impl Misread {

@@ -22,7 +22,10 @@ pub struct ToolText {
 }
 
 /// Where what was left out of a command's output is.
-const OF_COMMAND: &str = "to see all of it, run the command again with its output in a file, and look at parts of that";
+const OF_COMMAND: &str =
+    "to see all of it, run the command again with its output in a file, and look at parts of that";
+/// Stands where the sandbox itself left out the middle.
+const CUT_BY_RUNNER: &str = "[... Observation truncated due to length ...]";
 const OF_FILE: &str = "view the rest by `view_range`";
 const OF_PAGE: &str = "scroll, or open the part that you need";
 
@@ -53,8 +56,11 @@ pub fn result_of(observation: &Observation, most: usize) -> ToolText {
         Observation::Mcp(mcp) => mcp_text(mcp, most),
         Observation::Delegate(delegate) => {
             let of_outputs = delegate.outputs.get("content").and_then(Value::as_str);
-            let content =
-                if delegate.content.is_empty() { of_outputs.unwrap_or_default() } else { &delegate.content };
+            let content = if delegate.content.is_empty() {
+                of_outputs.unwrap_or_default()
+            } else {
+                &delegate.content
+            };
             (clipped(content, most, None), Vec::new())
         }
         Observation::Recall(recall) => (recall_text(recall, most), Vec::new()),
@@ -104,6 +110,9 @@ fn run_text(run: &RunObservation, most: usize) -> String {
             text.push_str(line);
         }
     };
+    if let Some(total) = run.total_bytes.filter(|_| run.content.contains(CUT_BY_RUNNER)) {
+        line(&format!("[It printed {total} bytes in all; {OF_COMMAND}]"));
+    }
     line(of.suffix.trim());
     line(run.interpreter_details.trim());
     if let Some(dir) = &of.working_dir {
@@ -115,6 +124,7 @@ fn run_text(run: &RunObservation, most: usize) -> String {
     match run.exit_code {
         -1 if of.suffix.is_empty() => line("[The command goes on running]"),
         -1 => {}
+        _ if of.suffix.contains("exit code") => {} // said already
         code => line(&format!("[Command finished with exit code {code}]")),
     }
     text
@@ -153,7 +163,8 @@ fn browse(page: &BrowseObservation, most: usize) -> (String, Vec<Image>) {
         parts.push(format!("[Focused element: {}]", page.focused_element_bid));
     }
     // The runner puts the error before the content, too.
-    let content = page.content.strip_prefix(&page.last_browser_action_error).unwrap_or(&page.content);
+    let content =
+        page.content.strip_prefix(&page.last_browser_action_error).unwrap_or(&page.content);
     let content = if page.error { content.trim_start() } else { &page.content };
     if !content.is_empty() {
         parts.push(clipped(content, most, Some(OF_PAGE)));
@@ -208,24 +219,11 @@ fn task_list(tasks: &[Value]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Instructions and knowledge, in a frame that says whose they are.
-fn recall_text(recall: &RecallObservation, most: usize) -> String {
+/// Instructions and knowledge, in a frame that says whose they are. What the system prompt tells is left out; maybe
+/// nothing is left.
+pub(crate) fn recall_text(recall: &RecallObservation, most: usize) -> String {
     let mut parts = Vec::new();
     if recall.recall_type == RecallType::WorkspaceContext {
-        let facts = [
-            ("Repository", &recall.repo_name),
-            ("Its folder", &recall.repo_directory),
-            ("Its branch", &recall.repo_branch),
-            ("Working directory", &recall.working_dir),
-            ("Date", &recall.date),
-        ];
-        let lines = facts.iter().filter(|(_, value)| !value.is_empty());
-        let hosts = recall.runtime_hosts.iter().map(|(host, port)| format!("Host {host}: port {port}"));
-        let lines: Vec<String> =
-            lines.map(|(name, value)| format!("{name}: {value}")).chain(hosts).collect();
-        if !lines.is_empty() {
-            parts.push(lines.join("\n"));
-        }
         for (name, text) in [
             ("repository_instructions", &recall.repo_instructions),
             ("additional_instructions", &recall.additional_agent_instructions),

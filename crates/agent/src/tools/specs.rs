@@ -218,9 +218,9 @@ pub(super) fn mcp(offer: &Offer) -> Vec<(String, &McpTool)> {
     for tool in offer.mcp.iter().filter(|tool| known.insert(tool.name.as_str())) {
         let plain = plain(&tool.name);
         let numbered = (2_usize..).map(|number| with_prefix(&format!("mcp{number}_"), &plain));
-        let names = [plain.clone(), with_prefix("mcp_", &plain)].into_iter().chain(numbered);
+        let wanted = [plain.clone(), with_prefix("mcp_", &plain)].into_iter().chain(numbered);
         // There are more numbers than tools.
-        if let Some(name) = names.into_iter().find(|name| !taken.contains(name)) {
+        if let Some(name) = wanted.into_iter().find(|name| !taken.contains(name)) {
             taken.insert(name.clone());
             named.push((name, tool));
         }
@@ -296,7 +296,10 @@ mod tests {
             }
             for (name, schema) in properties {
                 assert!(schema["description"].is_string(), "{tool:?} {name}");
-                assert_eq!(schema["enum"].as_array().is_some_and(|e| e[0] == "LOW"), name == "security_risk");
+                assert_eq!(
+                    schema["enum"].as_array().is_some_and(|e| e[0] == "LOW"),
+                    name == "security_risk"
+                );
             }
             assert!(!spec.description.is_empty());
         }

@@ -1,11 +1,7 @@
 //! Events as items of the view. Pure.
 
 use serde_json::Value;
-use staithe_protocol::{
-    Action, Event, EventId, Observation, Source,
-    action::{Finish, Message},
-    event::Body,
-};
+use staithe_protocol::{Action, Event, EventId, Observation, Source, action::Message, event::Body};
 
 use super::{
     Inside, Place, View,
@@ -20,7 +16,8 @@ use crate::{
 impl View {
     /// Takes the next event of the log.
     pub fn take(&mut self, event: &Event) {
-        self.newest = Some(event.id);
+        // What people said to a delegate comes to the one that started it when that ends, with ids of before.
+        self.newest = self.newest.max(Some(event.id));
         let origin = event.tool_call_metadata.as_ref().and_then(Origin::from_value);
         if let Some(inside) = &self.inside {
             if !inside.is_ended_by(event, origin.as_ref()) {
@@ -42,7 +39,12 @@ impl View {
             (action, Some(origin)) if is_agents && origin.call.is_some() => {
                 self.called(event, action, &origin);
             }
-            (Action::Finish(finish), _) if is_agents => self.last_words(event.id, finish, None),
+            (Action::Finish(finish), _) if is_agents => {
+                let texts = [&finish.final_thought, &finish.thought];
+                if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
+                    self.spoken(event.id, text.clone(), Opaque::default(), None);
+                }
+            }
             (action, _) => self.foreign_action(event, action),
         }
     }
@@ -68,7 +70,11 @@ impl View {
                     Item::Turn(turn) => turn.seen,
                     _ => None,
                 });
-                self.last_words(event.id, finish, seen);
+                // Its `thought` is the text of the answer.
+                if !finish.final_thought.is_empty() {
+                    let text = finish.final_thought.clone();
+                    self.spoken(event.id, text, Opaque::default(), seen);
+                }
             }
             _ => {}
         }
@@ -111,9 +117,7 @@ impl View {
     /// Where an answer belongs: before the words that its question did not tell.
     fn place_after(&self, seen: Option<EventId>) -> usize {
         let Some(seen) = seen else { return self.items.len() };
-        let is_later = |item: &&Item| {
-            matches!(item, Item::User(words) if words.kind != Kind::Summary && words.event > seen)
-        };
+        let is_later = |item: &&Item| matches!(item, Item::User(words) if words.kind != Kind::Summary && words.event > seen);
         self.items.len() - self.items.iter().rev().take_while(is_later).count()
     }
 
@@ -123,13 +127,14 @@ impl View {
         if let Some(files) = message.file_urls.as_ref().filter(|files| !files.is_empty()) {
             text = format!("{text}\n[Files: {}]", files.join(", "));
         }
+        let kind = if event.source == Source::User { Kind::Spoken } else { Kind::Told };
         if event.source == Source::Agent {
             let whole = origin.and_then(|origin| origin.whole);
             let seen = whole.as_ref().and_then(|whole| whole.seen);
             let opaque = whole.map(|w| Opaque { model: w.model, value: w.said.opaque });
             self.spoken(event.id, text, opaque.unwrap_or_default(), seen);
         } else {
-            self.told(event.id, Kind::Spoken, text, images);
+            self.told(event.id, kind, text, images);
         }
     }
 
@@ -138,13 +143,6 @@ impl View {
         let at = self.place_after(seen);
         let words = Words { event, kind: Kind::Spoken, text, images: Vec::new() };
         self.insert(at, Item::Agent(words, opaque));
-    }
-
-    fn last_words(&mut self, event: EventId, finish: &Finish, seen: Option<EventId>) {
-        let texts = [&finish.final_thought, &finish.thought];
-        if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
-            self.spoken(event, text.clone(), Opaque::default(), seen);
-        }
     }
 
     /// Puts words that are not the model's.
@@ -193,6 +191,7 @@ impl Inside {
 /// A call made again from its action.
 fn remade(of: &OfCall, action: &Action) -> ToolCall {
     let wire = serde_json::to_value(action).unwrap_or_default();
-    let arguments = wire.get("args").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let arguments =
+        wire.get("args").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     ToolCall { id: of.id.clone(), name: of.tool.clone(), arguments: arguments.to_string() }
 }

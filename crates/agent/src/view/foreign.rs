@@ -6,7 +6,7 @@ use super::{
     View,
     items::{Item, Kind, Opaque, Words},
 };
-use crate::tools::result_of;
+use crate::tools::{recall_text, result_of};
 
 /// What is done with the outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +53,7 @@ impl View {
             _ => return None,
         };
         if !text.is_empty() {
-            let words =
-                Words { event: event.id, kind: Kind::Spoken, text, images: Vec::new() };
+            let words = Words { event: event.id, kind: Kind::Spoken, text, images: Vec::new() };
             self.push(Item::Agent(words, Opaque::default()));
         }
         Some((String::new(), Waits::Result))
@@ -64,14 +63,17 @@ impl View {
         let most = self.settings.most_result;
         let waits = event.cause.and_then(|cause| self.waiting.remove(&cause));
         let told = match (observation, waits) {
-            (Observation::Recall(_), _) => Some(result_of(observation, most)),
+            (Observation::Recall(recall), _) => {
+                return self.told(event.id, Kind::Known, recall_text(recall, most), Vec::new());
+            }
             (Observation::Error(_), Some(Waits::Success(_))) => None,
             (_, Some(Waits::Success(text))) => {
                 return self.told(event.id, Kind::Told, text, Vec::new());
             }
             (observation, Some(Waits::Result)) => {
                 let mut told = result_of(observation, most);
-                let of = if event.source == Source::User { " of command executed by user" } else { "" };
+                let of =
+                    if event.source == Source::User { " of command executed by user" } else { "" };
                 told.text = format!("Observed result{of}:\n{}", told.text);
                 Some(told)
             }

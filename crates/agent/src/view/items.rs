@@ -24,8 +24,10 @@ pub(crate) enum Item {
 pub(crate) enum Kind {
     /// A person's, or the agent's.
     Spoken,
-    /// What happened beside the agent, and what is to be known.
+    /// What happened beside the agent.
     Told,
+    /// Instructions and knowledge, which go on holding.
+    Known,
     /// What stands for forgotten items.
     Summary,
 }
@@ -59,7 +61,7 @@ pub(crate) struct Turn {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    pub call: ToolCall,
+    pub made: ToolCall,
     /// Its action is in the log.
     pub begun: bool,
     pub result: Outcome,
@@ -81,7 +83,7 @@ impl Turn {
         let Answered { text, calls, opaque } = whole.said;
         let mut distinct: Vec<Call> = Vec::with_capacity(calls.len());
         for call in calls {
-            if distinct.iter().all(|known| known.call.id != call.id) {
+            if distinct.iter().all(|known| known.made.id != call.id) {
                 distinct.push(Call::new(call));
             }
         }
@@ -90,7 +92,7 @@ impl Turn {
     }
 
     pub(crate) fn place_of(&self, call_id: &str) -> Option<usize> {
-        self.calls.iter().position(|call| call.call.id == call_id)
+        self.calls.iter().position(|call| call.made.id == call_id)
     }
 
     pub(crate) fn heard(&mut self, event: EventId) {
@@ -110,12 +112,12 @@ impl Call {
                 text => json!({ "not_json": text }).to_string(),
             };
         }
-        Self { call, begun: false, result: Outcome::Open }
+        Self { made: call, begun: false, result: Outcome::Open }
     }
 
     /// In quarters of a token.
     pub(crate) fn weight(&self) -> u64 {
-        let call = weigh::text(&self.call.arguments) + weigh::text(&self.call.name) + 40;
+        let call = weigh::text(&self.made.arguments) + weigh::text(&self.made.name) + 40;
         match &self.result {
             Outcome::Open => call + 40,
             Outcome::Told { text, images } => call + weigh::text(text) + weigh::images(images),

@@ -120,7 +120,12 @@ impl View {
         let mut view = Self::new(settings);
         view.newest = Some(action);
         let text = format!("TASK: {task}");
-        view.push(Item::User(Words { event: action, kind: Kind::Spoken, text, images: Vec::new() }));
+        view.push(Item::User(Words {
+            event: action,
+            kind: Kind::Spoken,
+            text,
+            images: Vec::new(),
+        }));
         view
     }
 
@@ -224,7 +229,8 @@ impl View {
         let start = condensation.forgotten_events_start_id.as_ref().and_then(number);
         let end = condensation.forgotten_events_end_id.as_ref().and_then(number);
         let is_forgotten = |id: &EventId| {
-            ids.contains(id) || start.zip(end).is_some_and(|(start, end)| (start..=end).contains(id))
+            ids.contains(id)
+                || start.zip(end).is_some_and(|(start, end)| (start..=end).contains(id))
         };
         let mut places = Vec::with_capacity(self.items.len());
         let mut kept = Vec::with_capacity(self.items.len());
@@ -314,7 +320,7 @@ impl View {
         let Some(call) = turn.calls.get_mut(place.call) else { return };
         self.weight -= call.weight();
         if let Outcome::Told { text, images } = &mut call.result {
-            change(&call.call.name, text, images);
+            change(&call.made.name, text, images);
         }
         self.weight += call.weight();
     }

@@ -12,8 +12,7 @@ use crate::model::{Answered, Image, Said, ToolCall};
 /// Stands before a talk that begins with the agent.
 const BEGINNING: &str = "[The beginning of this talk is not told.]";
 /// Stands behind words of the agent that nobody answered.
-const NO_WORD: &str =
-    "[There is no new message. Go on with the task; if it is done or can't go on, say so by `finish`.]";
+const NO_WORD: &str = "[There is no new message. Go on with the task; if it is done or can't go on, say so by `finish`.]";
 /// Of a call that was begun.
 const UNKNOWN: &str = "[There is no result: the call was interrupted. It may have been carried out, in part or not at all; look before you do it again.]";
 /// Of a call that was not.
@@ -97,14 +96,14 @@ impl Talk<'_> {
                 Outcome::Open => (NOT_BEGUN, [].as_slice()),
                 Outcome::Told { text, images } => (text.as_str(), images.as_slice()),
             };
-            let id = self.id(&call.call.id);
+            let id = self.id(&call.made.id);
             results.push(Said::Tool {
                 call_id: id.clone(),
-                name: call.call.name.clone(),
+                name: call.made.name.clone(),
                 text: if text.is_empty() { NOTHING } else { text }.to_owned(),
                 images: self.images(images),
             });
-            calls.push(ToolCall { id, ..call.call.clone() });
+            calls.push(ToolCall { id, ..call.made.clone() });
         }
         // What is opaque belongs to the answer as it was.
         let is_as_it_was = calls.len() == turn.calls.len();

@@ -58,7 +58,10 @@ fn a_result_that_is_missing_is_told_as_unknown_until_it_comes() {
     log.user("stop");
     let said = log.short();
     check(&log.said()).unwrap();
-    assert!(said[2].starts_with("r1c0: [There is no result: the call was interrupted."), "{said:?}");
+    assert!(
+        said[2].starts_with("r1c0: [There is no result: the call was interrupted."),
+        "{said:?}"
+    );
     assert!(said[3].starts_with("r1c1: [The call was not carried out"), "{said:?}");
     log.result("made", action, &origin);
     log.result("again", action, &origin);
@@ -153,7 +156,11 @@ fn finish_is_told_as_words() {
     let origins = [0, 1].map(|at| log.origin(&answer, at));
     let action = log.action(run("ls"), &origins[0]);
     log.result("ok", action, &origins[0]);
-    log.action(finish("Done."), &origins[1]);
+    let mut done = finish("Done.");
+    if let Action::Finish(finish) = &mut done {
+        finish.thought = "So".into(); // the answer's text, as of every action
+    }
+    log.action(done, &origins[1]);
     let alone = log.answer("Bye", &["finish"]);
     let origin = log.origin(&alone, 0);
     log.user("sure?");
@@ -189,14 +196,16 @@ fn what_people_do_by_hand_is_told() {
     log.put(Source::User, Body::Observation(ran("pulled")), Some(action), None);
     let write = Write { path: "/w/f".into(), ..Write::default() };
     let write = log.put(Source::User, Body::Action(Action::Write(write)), None, None);
-    let wrote = WriteObservation { path: "/w/f".into(), ..WriteObservation::default() };
-    log.put(Source::User, Body::Observation(Observation::Write(wrote)), Some(write), None);
+    let done = WriteObservation { path: "/w/f".into(), ..WriteObservation::default() };
+    log.put(Source::User, Body::Observation(Observation::Write(done)), Some(write), None);
     let hidden = Run { command: "probe".into(), hidden: true, ..Run::default() };
     let hidden = log.put(Source::User, Body::Action(Action::Run(hidden)), None, None);
     log.put(Source::User, Body::Observation(ran("probed")), Some(hidden), None);
     says(
         &log,
-        &["user: go\n\nUser executed the command:\ngit pull\n\nObserved result of command executed by user:\npulled\n[Command finished with exit code 0]\n\nUser changed the file /w/f."],
+        &[
+            "user: go\n\nUser executed the command:\ngit pull\n\nObserved result of command executed by user:\npulled\n[Command finished with exit code 0]\n\nUser changed the file /w/f.",
+        ],
     );
 }
 
@@ -245,6 +254,10 @@ fn what_a_delegate_does_is_in_its_view_alone() {
     log.observe(report("It is there."), Some(action), Some(&origin));
     log.user("thanks");
     says(&log, &["user: go", "agent:  [\"r1c0\"]", "r1c0: It is there.", "user: thanks"]);
+    let newest = log.view.newest();
+    log.next = action + 1;
+    log.user("said before");
+    assert_eq!(log.view.newest(), newest, "what is taken late is no news");
     check(&inner.said()).unwrap();
     assert_eq!(inner.short()[0], "user: TASK: find it\n\nto the delegate");
 }
@@ -270,18 +283,20 @@ fn what_is_opaque_goes_to_its_model_alone_and_pictures_to_those_who_see() {
     assert!(matches!(&log.said()[0], Said::User { images, .. } if images.len() == 1));
     let blind = log.view.said(Asked { pictures: false, ..ASKED });
     check(&blind).unwrap();
-    assert!(matches!(&blind[0], Said::User { text, images } if images.is_empty() && text.contains("see: 1")));
+    assert!(
+        matches!(&blind[0], Said::User { text, images } if images.is_empty() && text.contains("see: 1"))
+    );
 }
 
 #[test]
 fn old_results_are_masked_in_steps_and_never_before_they_were_seen() {
     let mut log = Log::new(settings());
     log.user("go");
-    let long = "x".repeat(400);
+    let text = "x".repeat(400);
     let masked = |log: &Log| log.short().iter().filter(|line| line.contains("left out: ")).count();
     for (steps, expected) in [(6, 0), (7, 3), (8, 3), (9, 3), (10, 6)] {
         while log.answers() < steps {
-            log.step("", &long);
+            log.step("", &text);
         }
         assert_eq!(masked(&log), expected, "after {steps}");
     }
@@ -290,7 +305,7 @@ fn old_results_are_masked_in_steps_and_never_before_they_were_seen() {
     for at in 0..9 {
         let origin = log.origin(&answer, at);
         let action = log.action(run("ls"), &origin);
-        log.result(&long, action, &origin);
+        log.result(&text, action, &origin);
     }
     let said = log.short();
     assert!(said[said.len() - 9..].iter().all(|line| line.ends_with("xxx")), "{said:?}");

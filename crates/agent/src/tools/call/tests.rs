@@ -9,12 +9,7 @@ fn all() -> Offer {
         description: String::new(),
         schema: Value::Null,
     };
-    Offer {
-        python: true,
-        browser: true,
-        delegate: true,
-        mcp: vec![tool("fetch"), tool("think")],
-    }
+    Offer { python: true, browser: true, delegate: true, mcp: vec![tool("fetch"), tool("think")] }
 }
 
 fn call(name: &str, arguments: &str) -> Result<Called, Misread> {
@@ -43,7 +38,12 @@ fn commands_are_read_with_flags_and_limits_in_every_form() {
         (json!({ "command": "y", "is_input": true, "security_risk": "high" }), true, None, Some(2)),
         (json!({ "command": "", "is_input": "False", "timeout": null }), false, None, None),
         (json!({ "command": "make", "timeout": 0.5 }), false, Some(1), None),
-        (json!({ "command": "make", "timeout": "600", "security_risk": "MEDIUM" }), false, Some(600), Some(1)),
+        (
+            json!({ "command": "make", "timeout": "600", "security_risk": "MEDIUM" }),
+            false,
+            Some(600),
+            Some(1),
+        ),
     ] {
         let called = call("execute_bash", &arguments.to_string()).unwrap();
         let Action::Run(run) = &called.action else { panic!("{called:?}") };
@@ -61,13 +61,19 @@ fn the_editor_s_commands_are_in_the_form_of_the_runner() {
     );
     assert_eq!((action.as_str(), &view["impl_source"]), ("read", &json!("oh_aci")));
     assert_eq!((&view["view_range"], &view["path"]), (&json!([1, 20]), &json!("/w/f")));
-    let (_, view) =
-        args("str_replace_editor", &json!({ "command": "view", "path": "/w", "view_range": "[3, -1]" }));
+    let (_, view) = args(
+        "str_replace_editor",
+        &json!({ "command": "view", "path": "/w", "view_range": "[3, -1]" }),
+    );
     assert_eq!(view["view_range"], json!([3, -1]));
     for (arguments, key, value) in [
         (json!({ "command": "create", "file_text": "" }), "file_text", json!("")),
         (json!({ "command": "str_replace", "old_str": "a" }), "new_str", Value::Null),
-        (json!({ "command": "insert", "insert_line": "0", "new_str": "x" }), "insert_line", json!(0)),
+        (
+            json!({ "command": "insert", "insert_line": "0", "new_str": "x" }),
+            "insert_line",
+            json!(0),
+        ),
         (json!({ "command": "undo_edit" }), "command", json!("undo_edit")),
     ] {
         let mut arguments = arguments;
@@ -103,7 +109,10 @@ fn the_other_tools_become_their_actions() {
         ])
     );
     let (action, mcp) = args("fetch", &json!({ "anything": [1] }));
-    assert_eq!((action.as_str(), &mcp["arguments"]), ("call_tool_mcp", &json!({ "anything": [1] })));
+    assert_eq!(
+        (action.as_str(), &mcp["arguments"]),
+        ("call_tool_mcp", &json!({ "anything": [1] }))
+    );
     assert_eq!(args("mcp_think", &json!({})).1["name"], "think");
 }
 
@@ -123,11 +132,19 @@ fn what_is_wrong_with_a_call_is_named() {
         ("str_replace_editor", r#"{"command":"view"}"#, "needs the argument `path`"),
         ("str_replace_editor", r#"{"command":"create","path":"/f"}"#, "`file_text` for `create`"),
         ("str_replace_editor", r#"{"command":"insert","path":"/f","new_str":""}"#, "`insert_line`"),
-        ("str_replace_editor", r#"{"command":"insert","path":"/f","insert_line":1.5}"#, "whole number"),
+        (
+            "str_replace_editor",
+            r#"{"command":"insert","path":"/f","insert_line":1.5}"#,
+            "whole number",
+        ),
         ("str_replace_editor", r#"{"command":"view","path":"/f","view_range":[1]}"#, "[1, 40]"),
         ("task_tracker", r#"{"command":"plan"}"#, "`task_list` for `plan`"),
         ("task_tracker", r#"{"command":"plan","task_list":[{"status":"todo"}]}"#, "`title`"),
-        ("task_tracker", r#"{"command":"plan","task_list":[{"title":"t","status":"x"}]}"#, "`status`"),
+        (
+            "task_tracker",
+            r#"{"command":"plan","task_list":[{"title":"t","status":"x"}]}"#,
+            "`status`",
+        ),
         ("task_tracker", r#"{"command":"drop"}"#, "`view` or `plan`"),
         ("delegate", r#"{"task":" "}"#, "what is to be done"),
         ("request_condensation", r#"{"x":1}"#, "no argument `x`"),

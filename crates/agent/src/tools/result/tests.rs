@@ -29,11 +29,21 @@ fn a_command_is_told_with_its_end_and_its_place() {
         result_of(&run("a.py\n", 0, ""), 100).text,
         "a.py\n[Current working directory: /workspace]\n[Python interpreter: /usr/bin/python3]\n[Command finished with exit code 0]"
     );
-    let still = result_of(&run("", -1, "[The command has no new output after 10 seconds.]"), 100).text;
+    let still =
+        result_of(&run("", -1, "[The command has no new output after 10 seconds.]"), 100).text;
     assert!(still.starts_with("[The command has no new output"), "{still}");
     assert!(!still.contains("exit code"), "{still}");
     assert!(result_of(&run("x", -1, ""), 100).text.contains("goes on running"));
-    let old = told("run", "x", &json!({ "command": "ls", "exit_code": 2, "interpreter_details": "$ " }));
+    let cut = Observation::Run(RunObservation {
+        content: "a\n[... Observation truncated due to length ...]\nb".into(),
+        total_bytes: Some(99_999),
+        ..RunObservation::default()
+    });
+    assert!(result_of(&cut, 1_000).text.contains("99999 bytes in all; to see all of it"));
+    let ended = result_of(&run("x", 3, "[The command completed with exit code 3.]"), 100).text;
+    assert_eq!(ended.matches("exit code").count(), 1, "{ended}");
+    let old =
+        told("run", "x", &json!({ "command": "ls", "exit_code": 2, "interpreter_details": "$ " }));
     assert_eq!(old.text, "x\n$\n[Command finished with exit code 2]");
 }
 
@@ -52,7 +62,8 @@ fn of_long_output_head_and_tail_are_told_and_where_the_rest_is() {
 
 #[test]
 fn faults_and_refusals_say_what_they_are() {
-    let error = Observation::Error(ErrorObservation { content: "no".into(), error_id: String::new() });
+    let error =
+        Observation::Error(ErrorObservation { content: "no".into(), error_id: String::new() });
     assert_eq!(result_of(&error, 9).text, "no\n[Error occurred in processing last action]");
     let rejected = told("user_rejected", "Rejected: too risky.", &json!({}));
     assert_eq!(rejected.text, "Rejected: too risky.\n[Last action has been rejected by the user]");
@@ -127,6 +138,6 @@ fn edits_lists_reports_and_knowledge_are_told_in_words() {
     });
     assert_eq!(
         told("recall", "", &place).text,
-        "Repository: o/r\n\n<repository_instructions>\nRun make.\n</repository_instructions>"
+        "<repository_instructions>\nRun make.\n</repository_instructions>"
     );
 }

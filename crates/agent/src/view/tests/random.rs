@@ -92,7 +92,13 @@ impl Stage {
             return;
         }
         let names: Vec<&str> = tools.iter().map(|_| "execute_bash").collect();
-        let answer = self.log.answer("Say", &names);
+        let mut answer = self.log.answer("Say", &names);
+        if self.log.answers().is_multiple_of(2) {
+            // Some providers begin to count anew with each answer.
+            for (at, call) in answer.calls.iter_mut().enumerate() {
+                call.id = format!("call_{at}");
+            }
+        }
         let seen = self.log.view.newest();
         if late {
             self.user();
@@ -124,7 +130,11 @@ impl Stage {
             Tool::Asks => {
                 let asks = run_with("rm", ConfirmationStatus::AwaitingConfirmation);
                 let id = self.log.action(asks, &origin);
-                self.log.observe(Observation::Null { content: String::new() }, Some(id), Some(&origin));
+                self.log.observe(
+                    Observation::Null { content: String::new() },
+                    Some(id),
+                    Some(&origin),
+                );
                 self.log.action(run_with("rm", ConfirmationStatus::Confirmed), &origin.short())
             }
             Tool::Run => self.log.action(run("ls"), &origin),
@@ -195,7 +205,9 @@ impl Stage {
                 }
             }
             Op::ForgetAny(ids, summary, offset) => self.forget(Condensation {
-                forgotten_event_ids: Some(ids.iter().map(|id| i64::try_from(*id).unwrap()).collect()),
+                forgotten_event_ids: Some(
+                    ids.iter().map(|id| i64::try_from(*id).unwrap()).collect(),
+                ),
                 forgotten_events_start_id: None,
                 forgotten_events_end_id: None,
                 summary: summary.then(|| "So far.".into()),
