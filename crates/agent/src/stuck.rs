@@ -152,11 +152,7 @@ fn keep<T>(row: &mut VecDeque<T>, new: T) {
 }
 
 /// The first of the newest `count`, if they are all the same.
-fn alike<T, K: PartialEq>(
-    row: &VecDeque<T>,
-    count: usize,
-    key: impl Fn(&T) -> K,
-) -> Option<&T> {
+fn alike<T, K: PartialEq>(row: &VecDeque<T>, count: usize, key: impl Fn(&T) -> K) -> Option<&T> {
     let first = row.get(row.len().checked_sub(count)?)?;
     row.iter().rev().take(count).all(|it| key(it) == key(first)).then_some(first)
 }
@@ -227,9 +223,8 @@ mod tests {
 
     #[test]
     fn another_thought_or_another_exit_code_is_not_the_same() {
-        let thinking = |thought: &str| {
-            Action::Run(Run { thought: thought.to_owned(), ..Run::default() })
-        };
+        let thinking =
+            |thought: &str| Action::Run(Run { thought: thought.to_owned(), ..Run::default() });
         let each = |n: i64| (thinking(&n.to_string()), ran("", 0, ""));
         assert_eq!(detector(&(0..6).map(each).collect::<Vec<_>>()).found(), None);
         let each = |n: i64| (run("make"), ran("make", n, ""));

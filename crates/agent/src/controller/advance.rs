@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use staithe_protocol::{
-    AgentState, EventId, Observation, Source,
-    action::ConfirmationStatus,
-    event::Body,
+    AgentState, EventId, Observation, Source, action::ConfirmationStatus, event::Body,
     observation::AgentStateChanged,
 };
 
@@ -49,7 +47,8 @@ impl Controller {
         if !works {
             self.live.heard = None;
             self.live.limit = None;
-            effects.extend(self.live.asking.take().map(|asking| Effect::Hush { call: asking.call }));
+            effects
+                .extend(self.live.asking.take().map(|asking| Effect::Hush { call: asking.call }));
         }
         self.touch(effective, &mut effects);
         if works && self.live.limit.is_none() {
@@ -194,7 +193,8 @@ impl Controller {
         if let Some((_, origin)) = dropped.and_then(super::frame::Answering::next) {
             return Some(answer(None, Some(&origin), not_executed()));
         }
-        let ended = top.ended.as_ref().filter(|_| top.is_through() && self.log.confirming.is_none());
+        let ended =
+            top.ended.as_ref().filter(|_| top.is_through() && self.log.confirming.is_none());
         let parent = self.log.frames().nth(self.log.depth().checked_sub(1)?)?.waiting.as_ref()?;
         let Due::Delegate(agent) = &parent.due else { return None };
         Some(answer(Some(parent.id), parent.origin.as_ref(), words::delegate(agent, ended?)))
@@ -209,7 +209,9 @@ impl Controller {
         let state = match confirming.decision {
             Some(Decision::Rejected(_)) => ConfirmationStatus::Rejected,
             Some(Decision::Confirmed) => ConfirmationStatus::Confirmed,
-            None => return self.tell(AgentState::AwaitingUserConfirmation, "", Some(confirming.id)),
+            None => {
+                return self.tell(AgentState::AwaitingUserConfirmation, "", Some(confirming.id));
+            }
         };
         let action = confirm::with_state(confirming.action.clone(), state);
         Next::append(Append {
@@ -244,11 +246,7 @@ fn is_awake(state: AgentState) -> bool {
 }
 
 /// An observation that is no model's doing.
-pub(super) fn observed(
-    source: Source,
-    cause: Option<EventId>,
-    observation: Observation,
-) -> Append {
+pub(super) fn observed(source: Source, cause: Option<EventId>, observation: Observation) -> Append {
     Append {
         source,
         cause,

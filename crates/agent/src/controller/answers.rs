@@ -98,10 +98,7 @@ impl Controller {
             Err(misread) => {
                 let observation = Observation::error(misread.to_string(), Misread::ERROR_ID);
                 let tool_call_metadata = Some(metadata);
-                return Append {
-                    tool_call_metadata,
-                    ..observed(Source::Agent, None, observation)
-                };
+                return Append { tool_call_metadata, ..observed(Source::Agent, None, observation) };
             }
         };
         let action = confirm::with_thought(action, text);

@@ -18,7 +18,7 @@ use super::{
     frame::{Answering, Due, Ended, Frame},
     spent::Last,
 };
-use crate::{origin::Origin, settings::ViewSettings};
+use crate::{instructions::Told, origin::Origin, settings::ViewSettings};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -103,6 +103,8 @@ pub(super) struct Recalls {
     pub(super) pending: VecDeque<(EventId, String)>,
     /// The workspace was told of.
     pub(super) workspace: bool,
+    /// Knowledge that was told already.
+    pub(super) known: Told,
     /// A recall without its observation.
     pub(super) open: Option<(EventId, RecallType, String)>,
     /// For delegates, which begin without a word of it.
@@ -330,5 +332,6 @@ pub(super) fn is_given_up(state: AgentState) -> bool {
 
 /// Whether a message of a user wakes the agent in this state.
 pub(super) fn is_resting(state: AgentState) -> bool {
-    is_given_up(state) || matches!(state, AgentState::Loading | AgentState::Init | AgentState::Paused)
+    is_given_up(state)
+        || matches!(state, AgentState::Loading | AgentState::Init | AgentState::Paused)
 }

@@ -133,7 +133,9 @@ impl Frame {
     /// A call of the newest answer has its event.
     pub(super) fn called(&mut self, origin: &Origin) {
         let Some(call) = &origin.call else { return };
-        let Some(answer) = self.answer.as_mut().filter(|a| a.id == origin.answer_id) else { return };
+        let Some(answer) = self.answer.as_mut().filter(|a| a.id == origin.answer_id) else {
+            return;
+        };
         if let Some(at) = answer.calls.iter().position(|other| other.id == call.id) {
             answer.done = answer.done.max(at + 1);
         }

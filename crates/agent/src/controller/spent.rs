@@ -90,8 +90,7 @@ impl Last {
     /// What was estimated and what was counted, of an event that tells both.
     pub(super) fn learnt(value: &Value) -> Option<(u64, u64)> {
         let count = |pointer: &str| value.pointer(pointer).and_then(Value::as_u64);
-        let (estimated, counted) =
-            (count("/estimated_tokens")?, count("/costs/0/prompt_tokens")?);
+        let (estimated, counted) = (count("/estimated_tokens")?, count("/costs/0/prompt_tokens")?);
         (estimated > 0 && counted > 0).then_some((estimated, counted))
     }
 }
@@ -139,7 +138,13 @@ mod tests {
         Spent {
             steps: 7,
             cost: 1.25,
-            usage: Usage { input: 900, output: 100, cache_read: 300, cache_write: 100, reasoning: 5 },
+            usage: Usage {
+                input: 900,
+                output: 100,
+                cache_read: 300,
+                cache_write: 100,
+                reasoning: 5,
+            },
             worked: Duration::from_secs(61),
         }
     }

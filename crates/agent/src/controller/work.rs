@@ -46,11 +46,10 @@ impl Controller {
         if let Some((asking, heard)) = self.live.heard.take() {
             return Next::append(self.came(&asking, heard));
         }
-        if let Some((cause, kind, query)) = self.log.recalls.open.clone() {
-            return match &self.live.learned {
-                Some(learned) => Next::append(recall::found(cause, kind, &query, learned)),
-                None => self.learn(),
-            };
+        if let Some(open) = &self.log.recalls.open {
+            let Some(learned) = &self.live.learned else { return self.learn() };
+            let known = &self.log.recalls.known;
+            return Next::append(recall::found(open, learned, known, self.live.facts()));
         }
         if let Some((first, last)) = self.log.top().forget {
             return Next::append(forget(first.0, last.0));
@@ -105,7 +104,8 @@ impl Controller {
             let pending = &self.log.recalls.pending;
             let (id, query) = pending.iter().find(|(id, _)| is_new(*id)).cloned()?;
             let Some(learned) = &self.live.learned else { return Some(self.learn()) };
-            let begun = recall::begin(&query, self.log.recalls.workspace, learned);
+            let recalls = &self.log.recalls;
+            let begun = recall::begin(&query, recalls.workspace, learned, &recalls.known);
             self.live.considered = Some(id);
             if let Some(append) = begun {
                 return Some(Next::append(append));

@@ -10,17 +10,19 @@ use super::{
 
 /// Programs that only show something.
 const HARMLESS: [&str; 53] = [
-    "ls", "cat", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "fd", "wc", "echo", "printf", "pwd", "cd",
-    "pushd", "popd", "which", "type", "file", "stat", "du", "df", "date", "true", "false", ":", "test", "[", "[[",
-    "sort", "uniq", "cut", "tr", "diff", "cmp", "tree", "less", "more", "basename", "dirname", "realpath",
-    "readlink", "sleep", "seq", "jq", "nl", "column", "whoami", "id", "uname", "mkdir", "touch",
+    "ls", "cat", "head", "tail", "grep", "egrep", "fgrep", "rg", "ag", "fd", "wc", "echo",
+    "printf", "pwd", "cd", "pushd", "popd", "which", "type", "file", "stat", "du", "df", "date",
+    "true", "false", ":", "test", "[", "[[", "sort", "uniq", "cut", "tr", "diff", "cmp", "tree",
+    "less", "more", "basename", "dirname", "realpath", "readlink", "sleep", "seq", "jq", "nl",
+    "column", "whoami", "id", "uname", "mkdir", "touch",
 ];
 
 /// Programs that run a project's own code or change its files: their harm stays in the sandbox.
 const LOCAL: [&str; 38] = [
-    "cargo", "rustc", "make", "cmake", "ninja", "go", "npm", "npx", "yarn", "pnpm", "node", "deno", "bun", "python",
-    "python3", "pip", "pip3", "uv", "poetry", "pytest", "tox", "ruby", "bundle", "rake", "java", "javac", "mvn",
-    "gradle", "gcc", "g++", "clang", "tsc", "jest", "ruff", "black", "mypy", "export", "tar",
+    "cargo", "rustc", "make", "cmake", "ninja", "go", "npm", "npx", "yarn", "pnpm", "node", "deno",
+    "bun", "python", "python3", "pip", "pip3", "uv", "poetry", "pytest", "tox", "ruby", "bundle",
+    "rake", "java", "javac", "mvn", "gradle", "gcc", "g++", "clang", "tsc", "jest", "ruff",
+    "black", "mypy", "export", "tar",
 ];
 
 /// Words of the shell before a command.
@@ -55,15 +57,32 @@ const ALWAYS: [(&str, &[&str]); 7] = [
     ("disk", &["fdisk", "parted", "wipefs", "shred", "mount", "umount", "losetup", "mkswap"]),
     ("power", &["shutdown", "reboot", "halt", "poweroff", "init", "telinit"]),
     ("persistence", &["crontab", "at", "systemctl", "launchctl", "update-rc.d"]),
-    ("send_out", &["scp", "sftp", "ftp", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "mail", "sendmail"]),
-    ("infrastructure", &["kubectl", "terraform", "helm", "ansible", "aws", "gcloud", "az", "heroku", "fly"]),
+    (
+        "send_out",
+        &[
+            "scp", "sftp", "ftp", "nc", "ncat", "netcat", "socat", "telnet", "ssh", "mail",
+            "sendmail",
+        ],
+    ),
+    (
+        "infrastructure",
+        &["kubectl", "terraform", "helm", "ansible", "aws", "gcloud", "az", "heroku", "fly"],
+    ),
     ("network", &["iptables", "nft", "ufw", "route", "ifconfig"]),
 ];
 
 /// Commands that put something before the public: program, and words that follow.
 const PUBLISH: [(&str, &str); 11] = [
-    ("npm", "publish"), ("yarn", "publish"), ("pnpm", "publish"), ("cargo", "publish"), ("twine", "upload"),
-    ("gem", "push"), ("docker", "push"), ("poetry", "publish"), ("uv", "publish"), ("mvn", "deploy"),
+    ("npm", "publish"),
+    ("yarn", "publish"),
+    ("pnpm", "publish"),
+    ("cargo", "publish"),
+    ("twine", "upload"),
+    ("gem", "push"),
+    ("docker", "push"),
+    ("poetry", "publish"),
+    ("uv", "publish"),
+    ("mvn", "deploy"),
     ("gh", "release"),
 ];
 
@@ -75,9 +94,17 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
     let mut fetched = false;
     for (at, simple) in commands.iter().enumerate() {
         let inner = commands[at.saturating_sub(simple.within)..at].iter();
-        let fetcher = |other: &Simple| FETCHERS.contains(&program(&strip(&other.words)).as_str());
-        fetched = (simple.piped && fetched) || inner.clone().any(fetcher);
-        let one = Command { simple, words: strip(&simple.words), fetched, place, folder: folder.as_deref(), depth };
+        let is_download =
+            |other: &Simple| FETCHERS.contains(&program(&strip(&other.words)).as_str());
+        fetched = (simple.piped && fetched) || inner.clone().any(is_download);
+        let one = Command {
+            simple,
+            words: strip(&simple.words),
+            fetched,
+            place,
+            folder: folder.as_deref(),
+            depth,
+        };
         let found = one.assess();
         whole.level = match (whole.level, found.level) {
             (Some(Level::High), _) | (_, Some(Level::High)) => Some(Level::High),
@@ -89,11 +116,13 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
         }
         whole.rules.extend(found.rules);
         whole.kinds.extend(found.kinds);
-        fetched |= fetcher(simple);
+        fetched |= is_download(simple);
         if one.name() == "cd" {
-            folder = one.words.get(1).filter(|word| !word.uncertain).and_then(|word| {
-                Place::resolved(&word.text, folder.as_deref())
-            });
+            folder = one
+                .words
+                .get(1)
+                .filter(|word| !word.uncertain)
+                .and_then(|word| Place::resolved(&word.text, folder.as_deref()));
         }
     }
     if line.split_whitespace().collect::<String>().contains(":(){:|:") {
@@ -245,8 +274,8 @@ impl Command<'_> {
         match name {
             "" => self.words.is_empty().then_some(Level::Low),
             "git" => self.git(),
-            "rm" | "cp" | "mv" | "ln" | "chmod" | "chown" | "tee" | "install" | "rmdir" | "curl"
-            | "wget" | "apt" | "apt-get" | "apk" | "kill" | "pkill" | "killall" => {
+            "rm" | "cp" | "mv" | "ln" | "chmod" | "chown" | "tee" | "install" | "rmdir"
+            | "curl" | "wget" | "apt" | "apt-get" | "apk" | "kill" | "pkill" | "killall" => {
                 Some(Level::Medium)
             }
             "find" => {
@@ -263,7 +292,16 @@ impl Command<'_> {
 
     fn git(&self) -> Option<Level> {
         const SHOWS: [&str; 10] = [
-            "status", "log", "diff", "show", "branch", "blame", "ls-files", "rev-parse", "remote", "describe",
+            "status",
+            "log",
+            "diff",
+            "show",
+            "branch",
+            "blame",
+            "ls-files",
+            "rev-parse",
+            "remote",
+            "describe",
         ];
         let what = self.operands().next()?;
         Some(if SHOWS.contains(&what.text.as_str()) { Level::Low } else { Level::Medium })
@@ -275,7 +313,9 @@ impl Command<'_> {
         let always = ALWAYS.iter().filter(|(_, names)| names.contains(&name.as_str()));
         let mut met: BTreeSet<&'static str> = always.map(|(rule, _)| *rule).collect();
         let before = self.simple.words.len() - self.words.len();
-        let privileged = self.simple.words[..before].iter().any(|word| matches!(base(&word.text), "sudo" | "doas"));
+        let privileged = self.simple.words[..before]
+            .iter()
+            .any(|word| matches!(base(&word.text), "sudo" | "doas"));
         let checks: [(&'static str, bool); 13] = [
             ("privileges", privileged),
             ("delete_outside", self.deletes_outside(&name)),
@@ -311,7 +351,8 @@ impl Command<'_> {
 
     fn writes_disk(&self, name: &str) -> bool {
         let device = |text: &str| {
-            text.starts_with("/dev/") && !matches!(text, "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty")
+            text.starts_with("/dev/")
+                && !matches!(text, "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty")
         };
         name.starts_with("mkfs")
             || (name == "dd"
@@ -324,7 +365,9 @@ impl Command<'_> {
     fn runs_what_was_fetched(&self, name: &str) -> bool {
         let runs = SHELLS.contains(&name) || name == "eval" || name == "source" || name == ".";
         // An interpreter with a script of its own only reads what comes in.
-        let reads = INTERPRETERS.contains(&name) && self.operands().next().is_none() && !self.has(&["-c", "-e", "-m"]);
+        let reads = INTERPRETERS.contains(&name)
+            && self.operands().next().is_none()
+            && !self.has(&["-c", "-e", "-m"]);
         self.fetched && (runs || reads)
     }
 
@@ -345,20 +388,26 @@ impl Command<'_> {
         let recursive = self.option("R", "--recursive");
         match name {
             "chmod" => recursive || self.has(&["777", "a+rwx", "+s", "u+s", "4755"]),
-            "chown" | "chgrp" => recursive || self.operands().skip(1).any(|word| self.outside(word)),
+            "chown" | "chgrp" => {
+                recursive || self.operands().skip(1).any(|word| self.outside(word))
+            }
             _ => false,
         }
     }
 
     fn writes_outside(&self, name: &str) -> bool {
         let target = match name {
-            "cp" | "mv" | "ln" | "install" => self.operands().last().is_some_and(|word| self.outside(word)),
+            "cp" | "mv" | "ln" | "install" => {
+                self.operands().last().is_some_and(|word| self.outside(word))
+            }
             "tee" | "truncate" => self.operands().any(|word| self.outside(word)),
-            "sed" if self.option("i", "--in-place") => self.operands().skip(1).any(|word| self.outside(word)),
+            "sed" if self.option("i", "--in-place") => {
+                self.operands().skip(1).any(|word| self.outside(word))
+            }
             "dd" => self.arguments().iter().any(|word| {
-                word.text.strip_prefix("of=").is_some_and(|to| {
-                    word.uncertain || self.place.is_outside(to, self.folder)
-                })
+                word.text
+                    .strip_prefix("of=")
+                    .is_some_and(|to| word.uncertain || self.place.is_outside(to, self.folder))
             }),
             _ => false,
         };
@@ -372,7 +421,9 @@ impl Command<'_> {
         };
         let here = self.operands().any(local);
         let begins = |prefixes: &[&str]| {
-            self.arguments().iter().any(|word| prefixes.iter().any(|prefix| word.text.starts_with(prefix)))
+            self.arguments()
+                .iter()
+                .any(|word| prefixes.iter().any(|prefix| word.text.starts_with(prefix)))
         };
         match name {
             "curl" if !here => {

@@ -85,7 +85,9 @@ pub fn assess(action: &Action, workspace: &str) -> Assessed {
         Action::BrowseInteractive(browse) if browse.browser_actions.contains("upload_file") => {
             Assessed::high("send_out", "browser")
         }
-        Action::Browse(_) | Action::BrowseInteractive(_) => Assessed::plain(Some(Level::Medium), "browser"),
+        Action::Browse(_) | Action::BrowseInteractive(_) => {
+            Assessed::plain(Some(Level::Medium), "browser")
+        }
         Action::CallToolMcp(call) => Assessed::plain(None, &format!("mcp:{}", call.name)),
         Action::Delegate(_) => Assessed::plain(Some(Level::Low), "delegate"),
         _ => Assessed::plain(Some(Level::Low), action.name()),
@@ -111,8 +113,15 @@ fn file(path: &str, place: &Place) -> Assessed {
 /// Python is not read, but for the shell commands in it and for what speaks for itself.
 fn python(code: &str, place: &Place) -> Assessed {
     const DOUBTFUL: [&str; 9] = [
-        "subprocess", "os.system", "os.remove", "rmtree", "unlink(", "requests.", "urllib",
-        "socket", "exec(",
+        "subprocess",
+        "os.system",
+        "os.remove",
+        "rmtree",
+        "unlink(",
+        "requests.",
+        "urllib",
+        "socket",
+        "exec(",
     ];
     if is_secret(code) {
         return Assessed::high("credentials", "python");

@@ -2,14 +2,31 @@
 
 /// Names in a path behind which secrets lie.
 const SECRET: [&str; 18] = [
-    ".ssh/", "id_rsa", "id_ed25519", "id_ecdsa", ".aws/", ".netrc", ".git-credentials", ".npmrc",
-    ".pypirc", ".kube/config", ".docker/config.json", ".gnupg", "/etc/shadow", "/etc/sudoers",
-    "/environ", ".config/gcloud", ".cargo/credentials", "credentials.json",
+    ".ssh/",
+    "id_rsa",
+    "id_ed25519",
+    "id_ecdsa",
+    ".aws/",
+    ".netrc",
+    ".git-credentials",
+    ".npmrc",
+    ".pypirc",
+    ".kube/config",
+    ".docker/config.json",
+    ".gnupg",
+    "/etc/shadow",
+    "/etc/sudoers",
+    "/environ",
+    ".config/gcloud",
+    ".cargo/credentials",
+    "credentials.json",
 ];
 
 /// Whether a text names a place of secrets.
 pub(super) fn is_secret(text: &str) -> bool {
-    SECRET.iter().any(|name| text.contains(name)) || text.rsplit('/').next() == Some(".ssh") || is_dotenv(text)
+    SECRET.iter().any(|name| text.contains(name))
+        || text.rsplit('/').next() == Some(".ssh")
+        || is_dotenv(text)
 }
 
 /// `.env`, but not `.env.example`.

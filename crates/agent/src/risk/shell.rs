@@ -220,7 +220,12 @@ impl Reader {
                 self.at += 1;
                 self.single(open);
             }
-            (_, Some(next)) if next == '{' || next == '_' || next.is_alphanumeric() || "?!#@*$".contains(next) => {
+            (_, Some(next))
+                if next == '{'
+                    || next == '_'
+                    || next.is_alphanumeric()
+                    || "?!#@*$".contains(next) =>
+            {
                 open.push('$');
             }
             _ => {

@@ -3,14 +3,10 @@
 use serde_json::{Map, Value};
 use staithe_protocol::{
     Action, AgentState, Event, EventId, Source,
-    action::{
-        ChangeAgentState, ConfirmationScope, ConfirmationStatus, LoopRecovery, Message,
-    },
+    action::{ChangeAgentState, ConfirmationScope, ConfirmationStatus, LoopRecovery, Message},
 };
 
-use super::{
-    Confirming, Decision, Log, MOST_PENDING, Owed, Recalls, is_given_up, is_resting,
-};
+use super::{Confirming, Decision, Log, MOST_PENDING, Owed, Recalls, is_given_up, is_resting};
 use crate::{
     controller::{
         admit::is_legal,
@@ -211,7 +207,14 @@ impl Log {
                 let kinds = event.tool_call_metadata.as_ref().map(confirm::kinds_of);
                 let dropped = is_given_up(self.effective()) || self.top().ended.is_some();
                 self.confirming = Some(Confirming {
-                    id, action, timeout, origin, kinds: kinds.unwrap_or_default(), told: false, decision: None, dropped,
+                    id,
+                    action,
+                    timeout,
+                    origin,
+                    kinds: kinds.unwrap_or_default(),
+                    told: false,
+                    decision: None,
+                    dropped,
                 });
                 return;
             }
@@ -222,7 +225,8 @@ impl Log {
                 };
                 self.top_mut().drop_rest();
                 let content = confirm::rejected(&reason);
-                let due = Due::Own(Box::new(staithe_protocol::Observation::UserRejected { content }));
+                let due =
+                    Due::Own(Box::new(staithe_protocol::Observation::UserRejected { content }));
                 self.top_mut().waiting = Some(Waiting { id, origin, due });
                 self.rejected_because = Some(reason);
                 return;

@@ -17,7 +17,12 @@ fn asking(confirm: Confirm) -> AgentSettings {
     AgentSettings { confirm, ..settings() }
 }
 
-fn decide(world: &mut World, agent_state: AgentState, thought: &str, scope: Option<ConfirmationScope>) {
+fn decide(
+    world: &mut World,
+    agent_state: AgentState,
+    thought: &str,
+    scope: Option<ConfirmationScope>,
+) {
     let thought = thought.to_owned();
     let change = ChangeAgentState { agent_state, thought, scope };
     world.submit(Action::ChangeAgentState(change)).unwrap();
@@ -54,7 +59,11 @@ fn with_a_reason_the_agent_goes_on_and_sees_it() {
     world.check(
         from,
         &[
-            "u -> user_rejected", "user_rejected", "a run!", "a user_rejected =", "running",
+            "u -> user_rejected",
+            "user_rejected",
+            "a run!",
+            "a user_rejected =",
+            "running",
             "a error ERROR_ACTION_NOT_EXECUTED_STOPPED",
         ],
     );
@@ -125,7 +134,12 @@ fn every_tool_with_an_effect_is_asked_about() {
     ] {
         let answer = world.calls(&[(name, arguments)]);
         world.answer(answer);
-        assert_eq!(world.state(), AgentState::AwaitingUserConfirmation, "{name}: {:?}", world.last_error());
+        assert_eq!(
+            world.state(),
+            AgentState::AwaitingUserConfirmation,
+            "{name}: {:?}",
+            world.last_error()
+        );
         decide(&mut world, AgentState::UserRejected, "no", None);
         assert_eq!(world.state(), AgentState::Running, "{name}");
     }
@@ -152,10 +166,8 @@ fn a_decision_that_a_crash_cut_is_carried_out_once() {
     let mut world = World::at_work(asking(Confirm::Always));
     let answer = world.bash(&["a"]);
     world.answer(answer);
-    let confirmed = ChangeAgentState {
-        agent_state: AgentState::UserConfirmed,
-        ..ChangeAgentState::default()
-    };
+    let confirmed =
+        ChangeAgentState { agent_state: AgentState::UserConfirmed, ..ChangeAgentState::default() };
     world.submit(Action::ChangeAgentState(confirmed)).unwrap();
     world.crash();
     world.settle();

@@ -3,11 +3,7 @@
 use staithe_protocol::AgentState;
 
 use super::world::{World, settings};
-use crate::{
-    controller::Controller,
-    settings::AgentSettings,
-    view::Asked,
-};
+use crate::{controller::Controller, settings::AgentSettings, view::Asked};
 
 /// All that decides what comes next and has to be known from the log alone; what the models are told, too.
 pub(super) fn known(controller: &Controller) -> Vec<String> {

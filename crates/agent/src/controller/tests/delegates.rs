@@ -1,10 +1,7 @@
 //! An agent that works for another.
 
 use serde_json::json;
-use staithe_protocol::{
-    AgentState, Observation,
-    event::Body,
-};
+use staithe_protocol::{AgentState, Observation, event::Body};
 
 use super::world::{World, settings};
 use crate::{
@@ -73,7 +70,11 @@ fn a_delegate_that_fails_or_takes_too_long_is_the_parent_s_to_deal_with() {
     let answer = world.bash(&["echo 3"]);
     world.answer(answer);
     world.done();
-    assert_eq!(world.told(0).last(), Some(&"a delegate =".to_owned()), "three are as many as it may");
+    assert_eq!(
+        world.told(0).last(),
+        Some(&"a delegate =".to_owned()),
+        "three are as many as it may"
+    );
 }
 
 #[test]

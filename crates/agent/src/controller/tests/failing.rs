@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use staithe_protocol::{
-    Action, AgentState, Observation,
-    action::LoopRecovery,
-    event::Body,
-};
+use staithe_protocol::{Action, AgentState, Observation, action::LoopRecovery, event::Body};
 
 use super::world::{World, settings};
 use crate::{
@@ -33,10 +29,20 @@ fn a_passing_failure_is_tried_again_visibly_and_given_up_in_the_end() {
     world.fail(FailureKind::Unavailable);
     world.check(
         from,
-        &["e model_retry =", "e model_retry =", "e error ERROR_LLM_SERVICE_UNAVAILABLE", "error model.unavailable"],
+        &[
+            "e model_retry =",
+            "e model_retry =",
+            "e error ERROR_LLM_SERVICE_UNAVAILABLE",
+            "error model.unavailable",
+        ],
     );
-    let Body::Observation(Observation::ModelRetry(first)) = &world.log[from].body else { panic!("a retry") };
-    assert_eq!((first.attempt, first.most, first.wait_ms, first.code.as_str()), (1, 2, 1000, "model.unavailable"));
+    let Body::Observation(Observation::ModelRetry(first)) = &world.log[from].body else {
+        panic!("a retry")
+    };
+    assert_eq!(
+        (first.attempt, first.most, first.wait_ms, first.code.as_str()),
+        (1, 2, 1000, "model.unavailable")
+    );
     world.change(AgentState::Running);
     world.settle();
     world.fail(FailureKind::Unavailable);
@@ -48,7 +54,11 @@ fn a_rate_limit_has_a_state_of_its_own_and_the_provider_s_time() {
     let mut world = World::at_work(settings());
     let from = world.log.len();
     let message = "slow down".to_owned();
-    world.heard(Err(ModelFailed { kind: FailureKind::RateLimited, message, retry_after: Some(30_000) }));
+    world.heard(Err(ModelFailed {
+        kind: FailureKind::RateLimited,
+        message,
+        retry_after: Some(30_000),
+    }));
     world.settle();
     world.check(from, &["e model_retry =", "rate_limited model.rate_limited"]);
     let (timer, after) = retry(&world);

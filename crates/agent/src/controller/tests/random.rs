@@ -11,9 +11,9 @@ use staithe_protocol::{
     event::Body,
 };
 
-use super::world::{World, change, settings, user_run};
+use super::world::{World, change, instructions, settings, user_run};
 use crate::{
-    controller::{Knowledge, Learned, Purpose, Timer, fold::is_resting},
+    controller::{Purpose, Timer, fold::is_resting},
     model::{Answer, FailureKind, ModelFailed},
     origin::Origin,
     settings::{AgentSettings, Confirm, Limits},
@@ -48,13 +48,28 @@ fn event() -> impl Strategy<Value = Event> {
         AwaitingUserInput, Finished, Init, Paused, Running, Stopped, UserConfirmed, UserRejected,
     };
     let state = prop::sample::select(vec![
-        Running, Running, Paused, Paused, Stopped, AwaitingUserInput, UserConfirmed, UserConfirmed,
-        UserRejected, Init, Finished,
+        Running,
+        Running,
+        Paused,
+        Paused,
+        Stopped,
+        AwaitingUserInput,
+        UserConfirmed,
+        UserConfirmed,
+        UserRejected,
+        Init,
+        Finished,
     ]);
     let scope = prop::sample::select(vec![ConfirmationScope::Once, ConfirmationScope::Kind]);
     let kind = prop::sample::select(vec![
-        FailureKind::BadKey, FailureKind::NoCredit, FailureKind::RateLimited, FailureKind::ContextTooLong,
-        FailureKind::Refused, FailureKind::UnknownModel, FailureKind::BadQuestion, FailureKind::Unavailable,
+        FailureKind::BadKey,
+        FailureKind::NoCredit,
+        FailureKind::RateLimited,
+        FailureKind::ContextTooLong,
+        FailureKind::Refused,
+        FailureKind::UnknownModel,
+        FailureKind::BadQuestion,
+        FailureKind::Unavailable,
     ]);
     prop_oneof![
         20 => Just(Event::Commit),
@@ -80,7 +95,9 @@ fn call(which: u8) -> (&'static str, Value) {
     match which {
         0 | 1 => ("execute_bash", json!({ "command": "ls", "security_risk": "LOW" })),
         2 => ("execute_bash", json!({ "command": "sudo make", "security_risk": "HIGH" })),
-        3 => ("execute_bash", json!({ "command": format!("echo {which}"), "security_risk": "LOW" })),
+        3 => {
+            ("execute_bash", json!({ "command": format!("echo {which}"), "security_risk": "LOW" }))
+        }
         4 => ("think", json!({ "thought": "hm" })),
         5 => ("task_tracker", json!({ "command": "view" })),
         6 => ("no_such_tool", json!({})),
@@ -252,12 +269,7 @@ proptest! {
         events in prop::collection::vec(event(), 0..120),
     ) {
         let mut world = World::new(settings);
-        world.learned = Learned {
-            knowledge: vec![Knowledge {
-                name: "k".to_owned(), triggers: vec!["word".to_owned()], content: "c".to_owned(),
-            }],
-            ..Learned::default()
-        };
+        world.learned = instructions("Be kind", &[("k", "word")]);
         for event in &events {
             happen(&mut world, event);
             can_go_on(&world)?;

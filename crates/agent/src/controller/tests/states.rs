@@ -126,10 +126,11 @@ fn changes_that_can_t_be_are_denied_and_those_that_came_too_late_are_told_so() {
     let admit = |world: &World, state| {
         world.controller.admit(&change(state), staithe_protocol::Source::User)
     };
-    let denied =
-        |from, to| Err(Denied::IllegalTransition { from, to });
+    let denied = |from, to| Err(Denied::IllegalTransition { from, to });
     let running = AgentState::Running;
-    for to in [AgentState::Finished, AgentState::Error, AgentState::UserConfirmed, AgentState::Loading] {
+    for to in
+        [AgentState::Finished, AgentState::Error, AgentState::UserConfirmed, AgentState::Loading]
+    {
         assert_eq!(admit(&world, to), denied(running, to));
     }
     assert_eq!(admit(&world, running), Ok(()), "nothing changes");
@@ -182,9 +183,7 @@ fn equipment_that_changes_is_offered_from_the_next_question_on() {
 #[test]
 fn an_agreement_that_nobody_asked_for_changes_nothing() {
     let mut world = World::at_work(settings());
-    let confirmed = ChangeAgentState {
-        agent_state: AgentState::UserConfirmed,
-        ..ChangeAgentState::default()
-    };
+    let confirmed =
+        ChangeAgentState { agent_state: AgentState::UserConfirmed, ..ChangeAgentState::default() };
     assert_eq!(world.submit(Action::ChangeAgentState(confirmed)), None);
 }

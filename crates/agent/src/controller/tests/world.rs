@@ -15,9 +15,10 @@ use staithe_protocol::{
 
 use crate::{
     controller::{
-        Append, Call, Configured, Controller, Effect, Equipment, Learned, ModelFacts, Purpose, Timer,
+        Append, Call, Configured, Controller, Effect, Equipment, ModelFacts, Purpose, Timer,
         confirm,
     },
+    instructions::{Found, Instructions},
     model::{Answer, FailureKind, ModelFailed, Question, ToolCall, Usage},
     origin::Origin,
     prompt::Facts,
@@ -73,7 +74,7 @@ pub(super) struct World {
     pub(super) timers: Vec<(Timer, Duration)>,
     pub(super) learning: bool,
     /// What is learned when it is asked for.
-    pub(super) learned: Learned,
+    pub(super) learned: Instructions,
     answers: u64,
     ever_released: BTreeSet<EventId>,
 }
@@ -101,7 +102,7 @@ impl World {
             interrupts: 0,
             timers: Vec::new(),
             learning: false,
-            learned: Learned::default(),
+            learned: Instructions::default(),
             answers: 0,
             ever_released: BTreeSet::new(),
         };
@@ -261,7 +262,9 @@ impl World {
     }
 
     pub(super) fn bash(&mut self, commands: &[&str]) -> Answer {
-        let call = |command: &&str| ("execute_bash", json!({ "command": *command, "security_risk": "LOW" }));
+        let call = |command: &&str| {
+            ("execute_bash", json!({ "command": *command, "security_risk": "LOW" }))
+        };
         self.calls(&commands.iter().map(call).collect::<Vec<_>>())
     }
 
@@ -411,4 +414,15 @@ fn brief(event: &Event) -> String {
         Body::Observation(observation) => format!("{} =", observation.name()),
     };
     format!("{who} {what}")
+}
+
+/// Instructions that always hold, and knowledge by its name and its trigger.
+pub(super) fn instructions(always: &str, knowledge: &[(&str, &str)]) -> Instructions {
+    let file = |path: String, text: String| Found { path, text, cut: false };
+    let mut files = vec![file("/workspace/AGENTS.md".to_owned(), always.to_owned())];
+    files.extend(knowledge.iter().map(|(name, trigger)| {
+        let text = format!("---\ntriggers:\n- {trigger}\n---\nabout {name}");
+        file(format!("/workspace/.openhands/microagents/{name}.md"), text)
+    }));
+    Instructions::read(&files)
 }
