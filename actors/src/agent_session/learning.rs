@@ -91,11 +91,7 @@ impl Handler<Learned> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, Learned(instructions): Learned, ctx: &mut <Self as Actor>::Context) {
-        let learned = staithe_agent::controller::Learned {
-            workspace: instructions.workspace(&self.equipment.facts),
-            knowledge: instructions.knowledge(),
-        };
-        let effects = self.controller.learned(learned, self.now());
+        let effects = self.controller.learned(instructions, self.now());
         self.obey(effects, ctx);
     }
 }

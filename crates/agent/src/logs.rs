@@ -148,7 +148,7 @@ pub(crate) fn delegate() -> Action {
     Action::Delegate(Delegate {
         agent: "CodeActAgent".to_owned(),
         inputs: serde_json::Map::new(),
-        thought: String::new(),
+        ..Delegate::default()
     })
 }
 

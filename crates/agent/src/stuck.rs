@@ -132,7 +132,11 @@ impl Detector {
         }
         let turns: Vec<_> = self.done.iter().map(|done| (done.action, done.result)).collect();
         match turns.as_slice() {
-            [a, b, c, d, e, f] if a == c && c == e && b == d && d == f && a != b => {
+            [one, other, rest @ ..]
+                if turns.len() == LONGEST
+                    && one != other
+                    && rest.chunks(2).all(|pair| pair[0] == *one && pair[1] == *other) =>
+            {
                 self.done.front().map(|first| (Rule::Alternates, first.id))
             }
             _ => None,

@@ -22,15 +22,15 @@ use crate::origin::Origin;
 
 /// What comes next.
 pub(super) enum Next {
-    Append(Append),
+    Append(Box<Append>),
     Effect(Effect),
     /// Something else has to come first, or nothing is to be done.
     Nothing,
 }
 
-impl From<Option<Append>> for Next {
-    fn from(append: Option<Append>) -> Self {
-        append.map_or(Self::Nothing, Self::Append)
+impl Next {
+    pub(super) fn append(append: Append) -> Self {
+        Self::Append(Box::new(append))
     }
 }
 
@@ -63,7 +63,7 @@ impl Controller {
             match self.next() {
                 Next::Append(append) => {
                     self.live.on_its_way = Some(Awaited::of(&append));
-                    effects.push(Effect::Append(Box::new(append)));
+                    effects.push(Effect::Append(append));
                 }
                 Next::Effect(effect) => effects.push(effect),
                 Next::Nothing => {}
@@ -101,7 +101,7 @@ impl Controller {
                     Observation::error(why.clone(), "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR")
                 }
             };
-            return Next::Append(observed(owed.source, Some(owed.id), observation));
+            return Next::append(observed(owed.source, Some(owed.id), observation));
         }
         if effective == AgentState::Loading && self.live.equipment.sandbox {
             return self.tell(AgentState::Init, "", None);
@@ -113,7 +113,7 @@ impl Controller {
             return self.tell(AgentState::Paused, "crash", None);
         }
         if let Some(append) = self.duty() {
-            return Next::Append(append);
+            return Next::append(append);
         }
         let said = self.log.unanswered.or(self.live.wake);
         if let Some(said) = said.filter(|_| is_awake(effective)) {
@@ -122,7 +122,7 @@ impl Controller {
                 Ok(_) => self.tell(AgentState::Running, "", Some(said)),
                 Err(why) => {
                     let observation = Observation::error(why.clone(), failures::NOT_CONFIGURED);
-                    Next::Append(observed(Source::Environment, Some(said), observation))
+                    Next::append(observed(Source::Environment, Some(said), observation))
                 }
             };
         }
@@ -157,7 +157,7 @@ impl Controller {
         if self.live.clock.is_open() {
             append.llm_metrics = Some(self.metrics(&Last::default()));
         }
-        Next::Append(append)
+        Next::append(append)
     }
 
     /// What was spent, for the event that comes next.
@@ -214,7 +214,7 @@ impl Controller {
             }
         };
         let action = confirm::with_state(confirming.action.clone(), state);
-        Next::Append(Append {
+        Next::append(Append {
             source: Source::Agent,
             cause: None,
             body: Body::Action(action),

@@ -33,19 +33,19 @@ const MOST_CONDENSED: u32 = 2;
 
 impl Controller {
     /// The first event of what came of a question.
-    pub(super) fn came(&mut self, asking: Asking, heard: Result<Answer, ModelFailed>) -> Append {
+    pub(super) fn came(&mut self, asking: &Asking, heard: Result<Answer, ModelFailed>) -> Append {
         match heard {
             Ok(answer) => {
-                let last = self.last(&asking, &answer);
+                let last = self.last(asking, &answer);
                 match asking.purpose {
-                    Purpose::Step => self.answered(&asking, answer, &last),
+                    Purpose::Step => self.answered(asking, answer, &last),
                     Purpose::Condense => {
                         let text = answer.text.trim();
-                        self.condensed(&asking, (!text.is_empty()).then_some(text), &last)
+                        self.condensed(asking, (!text.is_empty()).then_some(text), &last)
                     }
                 }
             }
-            Err(failed) => self.failed(&asking, &failed),
+            Err(failed) => self.failed(asking, &failed),
         }
     }
 
@@ -92,22 +92,25 @@ impl Controller {
 
     /// A call as the event with which it begins, or ends.
     pub(super) fn carry_out(&self, call: &ToolCall, origin: &Origin, text: &str) -> Append {
-        let tool_call_metadata = Some(origin.to_value());
+        let metadata = origin.to_value();
         let Called { action, timeout, risk } = match read_call(call, &self.offer()) {
             Ok(called) => called,
             Err(misread) => {
                 let observation = Observation::error(misread.to_string(), Misread::ERROR_ID);
+                let tool_call_metadata = Some(metadata);
                 return Append { tool_call_metadata, ..observed(Source::Agent, None, observation) };
             }
         };
         let action = confirm::with_thought(action, text);
         let policy = self.configured.settings.confirm;
         let workspace = &self.live.facts().working_dir;
-        let (asked, risk) = confirm::judge(&action, risk, policy, &self.log.approved, workspace);
-        let mut action = confirm::with_risk(action, risk);
-        if asked {
-            action = confirm::with_state(action, ConfirmationStatus::AwaitingConfirmation);
+        let judged = confirm::judge(&action, risk, policy, &self.log.approved, workspace);
+        let action = confirm::with_risk(action, judged.risk);
+        if !judged.asked {
+            return Append { timeout, tool_call_metadata: Some(metadata), ..action_of(action) };
         }
+        let tool_call_metadata = Some(confirm::with_reasons(metadata, &judged));
+        let action = confirm::with_state(action, ConfirmationStatus::AwaitingConfirmation);
         Append { timeout, tool_call_metadata, ..action_of(action) }
     }
 

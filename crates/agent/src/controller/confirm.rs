@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
 use staithe_protocol::{Action, action::ConfirmationStatus};
 
 use crate::{
@@ -9,34 +10,53 @@ use crate::{
     settings::Confirm,
 };
 
-/// Whether a person is asked, and the risk that the action is marked with: the higher of what the model and the rules
-/// say.
+/// What is thought of an action.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// A person is asked.
+    pub(super) asked: bool,
+    /// The higher of what the model and the rules say.
+    pub(super) risk: Option<Level>,
+    /// What an agreement to all of its kind is about.
+    pub(super) kinds: BTreeSet<String>,
+    /// The rules of high risk that it meets.
+    pub(super) rules: BTreeSet<&'static str>,
+}
+
+/// Judges an action of which the model says this risk.
 pub(super) fn judge(
     action: &Action,
     told: Option<i64>,
     policy: Confirm,
     approved: &BTreeSet<String>,
     workspace: &str,
-) -> (bool, Option<Level>) {
-    let Assessed { level, kinds, .. } = risk::assess(action, workspace);
+) -> Judged {
+    let Assessed { level, kinds, rules } = risk::assess(action, workspace);
     let risk = level.max(told.and_then(Level::of_number));
-    if !has_effect(action) {
-        return (false, risk);
-    }
     let looks = matches!(action, Action::Read(_)) && risk != Some(Level::High);
-    let asked = match policy {
+    let needed = match policy {
         Confirm::Never => false,
         Confirm::Risky => matches!(risk, None | Some(Level::High)),
         Confirm::Always => !looks,
     };
     let agreed = !kinds.is_empty() && kinds.is_subset(approved);
-    (asked && !agreed, risk)
+    Judged { asked: has_effect(action) && needed && !agreed, risk, kinds, rules }
 }
 
-/// What an agreement to all of its kind is about. The workspace does not matter to it: what is outside of one is a
-/// rule of its own, and is then judged anew each time.
-pub(super) fn kinds(action: &Action) -> BTreeSet<String> {
-    risk::assess(action, "/workspace").kinds
+/// Adds to an event's metadata why a person is asked: `confirmation` `{kinds, rules}`. What is agreed to for a kind is
+/// read from there.
+pub(super) fn with_reasons(mut metadata: Value, judged: &Judged) -> Value {
+    if let Some(metadata) = metadata.as_object_mut() {
+        let reasons = json!({ "kinds": judged.kinds, "rules": judged.rules });
+        metadata.insert("confirmation".to_owned(), reasons);
+    }
+    metadata
+}
+
+/// The kinds of an action that a person was asked about.
+pub(super) fn kinds_of(metadata: &Value) -> BTreeSet<String> {
+    let kinds = metadata.pointer("/confirmation/kinds").and_then(Value::as_array);
+    kinds.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn has_effect(action: &Action) -> bool {
@@ -130,7 +150,7 @@ mod tests {
     }
 
     fn asks(action: &Action, told: Option<i64>, policy: Confirm) -> bool {
-        judge(action, told, policy, &BTreeSet::new(), "/workspace").0
+        judge(action, told, policy, &BTreeSet::new(), "/workspace").asked
     }
 
     #[test]
@@ -165,9 +185,14 @@ mod tests {
 
     #[test]
     fn an_agreement_to_a_kind_covers_what_is_like_it_and_nothing_beside() {
-        let agreed = kinds(&run("sudo apt-get install x"));
-        let asks =
-            |command: &str| judge(&run(command), None, Confirm::Risky, &agreed, "/workspace").0;
+        let judged = |command: &str, agreed: &BTreeSet<String>| {
+            judge(&run(command), None, Confirm::Risky, agreed, "/workspace")
+        };
+        let first = judged("sudo apt-get install x", &BTreeSet::new());
+        let metadata = with_reasons(json!({}), &first);
+        let agreed = kinds_of(&metadata);
+        assert_eq!(metadata["confirmation"]["rules"], json!(["privileges"]));
+        let asks = |command: &str| judged(command, &agreed).asked;
         assert!(!asks("sudo apt-get update"), "the same rule");
         assert!(asks("sudo ls; rm -rf /"), "another rule beside it");
         assert!(asks("sudo $X"), "like nothing: {agreed:?}");

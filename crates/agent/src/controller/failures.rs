@@ -86,7 +86,7 @@ pub(super) fn words(failed: &ModelFailed) -> String {
 
 /// How long to wait before this try, counted from 1. What the provider asks for counts, up to an hour.
 pub(super) fn wait(retries: &Retries, attempt: u32, asked: Option<u64>) -> Duration {
-    const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+    const LONGEST_ASKED: Duration = Duration::from_hours(1);
     let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = retries.first.as_secs_f64() * retries.factor.powi(exponent);
     let own = Duration::try_from_secs_f64(seconds).unwrap_or(retries.longest).min(retries.longest);

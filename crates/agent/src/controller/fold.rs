@@ -9,14 +9,16 @@ mod observations;
 use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::Value;
-use staithe_protocol::{Action, AgentState, Body, Event, EventId, Source, action::RecallType};
+use staithe_protocol::{
+    Action, AgentState, Body, Event, EventId, Observation, Source, action::RecallType,
+};
 
 use super::{
     Spent,
     frame::{Answering, Due, Ended, Frame},
     spent::Last,
 };
-use crate::{origin::Origin, settings::ViewSettings};
+use crate::{instructions::Told, origin::Origin, settings::ViewSettings};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ pub(super) struct Confirming {
     pub(super) timeout: Option<u64>,
     /// Without the whole answer.
     pub(super) origin: Option<Origin>,
+    /// What an agreement to all of its kind is about.
+    pub(super) kinds: BTreeSet<String>,
     /// It has its null observation.
     pub(super) told: bool,
     pub(super) decision: Option<Decision>,
@@ -99,6 +103,8 @@ pub(super) struct Recalls {
     pub(super) pending: VecDeque<(EventId, String)>,
     /// The workspace was told of.
     pub(super) workspace: bool,
+    /// Knowledge that was told already.
+    pub(super) known: Told,
     /// A recall without its observation.
     pub(super) open: Option<(EventId, RecallType, String)>,
     /// For delegates, which begin without a word of it.
@@ -188,7 +194,9 @@ impl Log {
                     self.begun(origin);
                     self.refused(event.id, origin, observation);
                 }
-                self.left(event.cause);
+                if !matches!(observation, Observation::AgentStateChanged(_)) {
+                    self.left(event.cause);
+                }
                 self.show(event);
                 self.observation(event, observation);
             }
@@ -238,12 +246,7 @@ impl Log {
     }
 
     /// A call that came to nothing has its event.
-    fn refused(
-        &mut self,
-        id: EventId,
-        origin: &Origin,
-        observation: &staithe_protocol::Observation,
-    ) {
+    fn refused(&mut self, id: EventId, origin: &Origin, observation: &Observation) {
         let top = self.top_mut();
         let call = origin.call.as_ref().and_then(|of| {
             let answer = top.answer.as_ref()?;
@@ -269,12 +272,12 @@ impl Log {
     }
 
     /// A state follows from an event.
-    fn want(&mut self, state: AgentState, reason: &str, cause: EventId) {
+    fn want(&mut self, state: AgentState, reason: &str, cause: impl Into<Option<EventId>>) {
         if self.effective() == state {
             return;
         }
         self.entered(state);
-        self.wanted.push_back(Wanted { state, reason: reason.to_owned(), cause: Some(cause) });
+        self.wanted.push_back(Wanted { state, reason: reason.to_owned(), cause: cause.into() });
     }
 
     /// The agent comes to rest by itself, unless somebody spoke meanwhile.

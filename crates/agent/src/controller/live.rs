@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use staithe_protocol::{AgentState, Event, EventId, Observation, Source, event::Body};
 
-use super::{Append, Call, Equipment, Learned, Purpose, Spent, Timer};
+use super::{Append, Call, Equipment, Purpose, Spent, Timer};
 use crate::{
     condense::Plan,
+    instructions::Instructions,
     model::{Answer, ModelFailed},
     origin::Origin,
     prompt,
@@ -16,7 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) equipment: Equipment,
-    pub(super) learned: Option<Learned>,
+    pub(super) learned: Option<Instructions>,
     /// Instructions were asked for.
     pub(super) learning: bool,
     /// The append that is on its way to the log.

@@ -35,11 +35,7 @@ mod work;
 
 use std::time::Duration;
 
-use staithe_protocol::{
-    Action, AgentState, Event, EventId, Source,
-    event::Body,
-    observation::{MicroagentKnowledge, RecallObservation},
-};
+use staithe_protocol::{Action, AgentState, Event, EventId, Source, event::Body};
 
 pub use self::effects::{Append, Call, Denied, Effect, Purpose, Spent, Timer};
 use self::{
@@ -48,6 +44,7 @@ use self::{
     live::Live,
 };
 use crate::{
+    instructions::Instructions,
     model::{Answer, ModelFailed},
     prompt,
     settings::{AgentSettings, Price},
@@ -85,39 +82,6 @@ pub struct Equipment {
     pub offer: Offer,
     /// `working_dir` is the workspace, an absolute path: what is written outside of it is a risk.
     pub facts: prompt::Facts,
-}
-
-/// The workspace's instructions.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Learned {
-    /// What is always told. Its kind, content and knowledge are set by the controller.
-    pub workspace: RecallObservation,
-    pub knowledge: Vec<Knowledge>,
-}
-
-/// What is told when a user's message has one of its words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Knowledge {
-    pub name: String,
-    pub triggers: Vec<String>,
-    pub content: String,
-}
-
-impl Learned {
-    /// What a message calls up, each by the first of its words that is in it.
-    fn triggered(&self, message: &str) -> Vec<MicroagentKnowledge> {
-        let message = message.to_lowercase();
-        let called = |it: &Knowledge| {
-            let is_in = |word: &&String| !word.is_empty() && message.contains(&word.to_lowercase());
-            let trigger = it.triggers.iter().find(is_in)?.clone();
-            Some(MicroagentKnowledge {
-                name: it.name.clone(),
-                trigger,
-                content: it.content.clone(),
-            })
-        };
-        self.knowledge.iter().filter_map(called).collect()
-    }
 }
 
 /// See the module. Times are measured from any origin, the same for all of one life.
@@ -221,8 +185,8 @@ impl Controller {
     }
 
     /// What [`Effect::Learn`] asked for. Told unasked, it takes the place of what was known.
-    pub fn learned(&mut self, learned: Learned, now: Duration) -> Vec<Effect> {
-        self.live.learned = Some(learned);
+    pub fn learned(&mut self, instructions: Instructions, now: Duration) -> Vec<Effect> {
+        self.live.learned = Some(instructions);
         self.live.learning = false;
         self.advance(now)
     }
@@ -271,7 +235,8 @@ impl Controller {
     /// last [`restore`](Self::restore), and keep them from the executor until [`Effect::Release`].
     pub fn held(&self) -> Vec<EventId> {
         let held = self.log.frames().filter_map(|frame| frame.waiting.as_ref());
-        let held = held.filter(|waiting| matches!(waiting.due, Due::Runner { held: true, .. }));
+        // What the controller answers itself is among them: an action that a person rejected.
+        let held = held.filter(|waiting| !matches!(waiting.due, Due::Runner { held: false, .. }));
         let asked = self.log.confirming.as_ref().map(|confirming| confirming.id);
         held.map(|waiting| waiting.id).chain(asked).collect()
     }

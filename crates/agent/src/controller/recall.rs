@@ -7,36 +7,46 @@ use staithe_protocol::{
     observation::RecallObservation,
 };
 
-use super::{Append, Learned};
+use super::Append;
+use crate::{
+    instructions::{Instructions, Told},
+    prompt::Facts,
+};
 
-/// Begins a look-up; none if this message calls up nothing.
-pub(super) fn begin(query: &str, workspace: bool, learned: &Learned) -> Option<Append> {
-    let recall_type = if workspace { RecallType::Knowledge } else { RecallType::WorkspaceContext };
-    if workspace && learned.triggered(query).is_empty() {
+/// Begins a look-up; none if this message calls up nothing. `begun`: the workspace was told of.
+pub(super) fn begin(
+    query: &str,
+    begun: bool,
+    instructions: &Instructions,
+    told: &Told,
+) -> Option<Append> {
+    let recall_type = if begun { RecallType::Knowledge } else { RecallType::WorkspaceContext };
+    if begun && instructions.called_by(query, told).is_none() {
         return None;
     }
     let recall = Recall { recall_type, query: query.to_owned(), ..Recall::default() };
     Some(append(None, Body::Action(Action::Recall(recall))))
 }
 
-/// What was found.
-pub(super) fn found(cause: EventId, kind: RecallType, query: &str, learned: &Learned) -> Append {
-    let triggered = RecallObservation {
-        content: "Added microagent knowledge".to_owned(),
-        recall_type: RecallType::Knowledge,
-        microagent_knowledge: learned.triggered(query),
-        ..RecallObservation::default()
-    };
+/// What was found by the look-up that is this event.
+pub(super) fn found(
+    (cause, kind, query): &(EventId, RecallType, String),
+    instructions: &Instructions,
+    told: &Told,
+    facts: &Facts,
+) -> Append {
+    let called = instructions.called_by(query, told).unwrap_or_default();
     let observation = match kind {
-        RecallType::Knowledge => triggered,
+        RecallType::Knowledge => {
+            let content = "Added microagent knowledge".to_owned();
+            RecallObservation { content, recall_type: RecallType::Knowledge, ..called }
+        }
         RecallType::WorkspaceContext => RecallObservation {
-            content: "Added workspace context".to_owned(),
-            recall_type: RecallType::WorkspaceContext,
-            microagent_knowledge: triggered.microagent_knowledge,
-            ..learned.workspace.clone()
+            microagent_knowledge: called.microagent_knowledge,
+            ..instructions.workspace(facts)
         },
     };
-    append(Some(cause), Body::Observation(Observation::Recall(observation)))
+    append(Some(*cause), Body::Observation(Observation::Recall(observation)))
 }
 
 fn append(cause: Option<EventId>, body: Body) -> Append {

@@ -177,9 +177,9 @@ mod tests {
         assert_eq!(reached(&limits(8, 1.25, 0), &now, &none), Some("limit.cost"));
         assert_eq!(reached(&limits(8, 1.3, 1000), &now, &none), Some("limit.tokens"));
         assert_eq!(reached(&limits(7, 1.25, 1000), &now, &now), None, "granted again");
-        let time = Limits { time: Duration::from_secs(60), ..Limits::default() };
+        let time = Limits { time: Duration::from_mins(1), ..Limits::default() };
         assert_eq!(left(&time, &now, &none), Some(Duration::ZERO));
-        assert_eq!(left(&time, &now, &now), Some(Duration::from_secs(60)));
+        assert_eq!(left(&time, &now, &now), Some(Duration::from_mins(1)));
         assert_eq!(left(&limits(0, 0.0, 0), &now, &none), None);
     }
 }

@@ -1,1 +1,12 @@
-//! t
+//! The controller in a world of its own: by example, and against all that may happen.
+
+mod confirming;
+mod crashes;
+mod delegates;
+mod failing;
+mod flat;
+mod limits;
+mod random;
+mod states;
+mod steps;
+mod world;

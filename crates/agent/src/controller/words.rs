@@ -1,7 +1,5 @@
 //! What the controller says itself, to the model and to people. Pure.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value};
 use staithe_protocol::{
     Observation,
@@ -24,13 +22,14 @@ pub(super) fn tasks(command: &str, tasks: &[Value]) -> Observation {
         (_, true) => "The task list is empty. Use the command `plan` to make one.".to_owned(),
         _ => "The task list:".to_owned(),
     };
-    for (number, task) in (1..).zip(tasks).filter(|_| command != "plan") {
+    let shown = if command == "plan" { &[] } else { tasks };
+    for (number, task) in (1..).zip(shown) {
         let text = |name: &str| task.get(name).and_then(Value::as_str).unwrap_or_default();
-        // Writing to a text can't fail.
-        let _: std::fmt::Result =
-            write!(content, "\n{number}. [{}] {}", text("status"), text("title"));
+        let line = format!("\n{number}. [{}] {}", text("status"), text("title"));
+        content.push_str(&line);
         if !text("notes").is_empty() {
-            let _: std::fmt::Result = write!(content, " ({})", text("notes"));
+            let notes = format!(" ({})", text("notes"));
+            content.push_str(&notes);
         }
     }
     let (command, task_list) = (command.to_owned(), tasks.to_vec());

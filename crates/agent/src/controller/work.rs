@@ -44,20 +44,19 @@ impl Controller {
             return Next::Nothing;
         }
         if let Some((asking, heard)) = self.live.heard.take() {
-            return Next::Append(self.came(asking, heard));
+            return Next::append(self.came(&asking, heard));
         }
-        if let Some((cause, kind, query)) = self.log.recalls.open.clone() {
-            return match &self.live.learned {
-                Some(learned) => Next::Append(recall::found(cause, kind, &query, learned)),
-                None => self.learn(),
-            };
+        if let Some(open) = &self.log.recalls.open {
+            let Some(learned) = &self.live.learned else { return self.learn() };
+            let known = &self.log.recalls.known;
+            return Next::append(recall::found(open, learned, known, self.live.facts()));
         }
         if let Some((first, last)) = self.log.top().forget {
-            return Next::Append(forget(first.0, last.0));
+            return Next::append(forget(first.0, last.0));
         }
         let next = self.log.top().answer.as_ref().and_then(super::frame::Answering::next);
         if let Some((call, origin)) = next.map(|(call, origin)| (call.clone(), origin)) {
-            return Next::Append(self.carry_out(&call, &origin, ""));
+            return Next::append(self.carry_out(&call, &origin, ""));
         }
         self.before_asking().unwrap_or_else(|| self.ask())
     }
@@ -66,7 +65,7 @@ impl Controller {
     fn before_asking(&mut self) -> Option<Next> {
         if let Err(why) = &self.configured.model {
             let why = why.clone();
-            return Some(Next::Append(self.fail(&why, failures::NOT_CONFIGURED, &Last::default())));
+            return Some(Next::append(self.fail(&why, failures::NOT_CONFIGURED, &Last::default())));
         }
         if let Some(next) = self.look_up() {
             return Some(next);
@@ -77,7 +76,7 @@ impl Controller {
                  or tell the agent what to do instead.",
                 rule.words()
             );
-            return Some(Next::Append(self.fail(&why, failures::STUCK, &Last::default())));
+            return Some(Next::append(self.fail(&why, failures::STUCK, &Last::default())));
         }
         let limits = self.configured.settings.limits;
         if let Some(reason) = spent::reached(&limits, &self.spent(), &self.log.base) {
@@ -85,7 +84,7 @@ impl Controller {
         }
         if self.log.depth() > 0 && limits.steps > 0 && self.log.top().steps >= limits.steps {
             let why = format!("It took {} steps, which is as many as it may.", limits.steps);
-            return Some(Next::Append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
+            return Some(Next::append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
         }
         self.wait()
     }
@@ -105,10 +104,11 @@ impl Controller {
             let pending = &self.log.recalls.pending;
             let (id, query) = pending.iter().find(|(id, _)| is_new(*id)).cloned()?;
             let Some(learned) = &self.live.learned else { return Some(self.learn()) };
-            let begun = recall::begin(&query, self.log.recalls.workspace, learned);
+            let recalls = &self.log.recalls;
+            let begun = recall::begin(&query, recalls.workspace, learned, &recalls.known);
             self.live.considered = Some(id);
             if let Some(append) = begun {
-                return Some(Next::Append(append));
+                return Some(Next::append(append));
             }
         }
     }
@@ -122,7 +122,9 @@ impl Controller {
 
     fn beside(&self) -> Beside {
         let offer = self.offer();
-        let system = prompt::system(self.live.facts(), &offer);
+        let is_delegate = self.log.depth() > 0;
+        let facts = prompt::Facts { is_delegate, ..self.live.facts().clone() };
+        let system = prompt::system(&facts, &offer);
         let tools = offer.specs();
         let of = |tool: &crate::model::ToolSpec| {
             tool.name.len() + tool.description.len() + tool.parameters.to_string().len()
@@ -134,7 +136,7 @@ impl Controller {
     fn ask(&mut self) -> Next {
         let beside = self.beside();
         if !self.log.system_told {
-            return Next::Append(system(&beside));
+            return Next::append(system(&beside));
         }
         if let Some(plan) = self.plan(&beside) {
             let question = plan.question();

@@ -129,16 +129,6 @@ impl Instructions {
         all
     }
 
-    /// Knowledge that words call up, for the controller.
-    pub fn knowledge(&self) -> Vec<crate::controller::Knowledge> {
-        let told = |it: &Knowledge| crate::controller::Knowledge {
-            name: it.name.clone(),
-            triggers: it.triggers.iter().map(|(word, _)| word.clone()).collect(),
-            content: it.content.clone(),
-        };
-        self.knowledge.iter().map(told).collect()
-    }
-
     /// What is not used, for people.
     pub fn faults(&self) -> &[Fault] {
         &self.faults

@@ -94,8 +94,9 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
     let mut fetched = false;
     for (at, simple) in commands.iter().enumerate() {
         let inner = commands[at.saturating_sub(simple.within)..at].iter();
-        let fetches = |other: &Simple| FETCHERS.contains(&program(&strip(&other.words)).as_str());
-        fetched = (simple.piped && fetched) || inner.clone().any(fetches);
+        let is_download =
+            |other: &Simple| FETCHERS.contains(&program(&strip(&other.words)).as_str());
+        fetched = (simple.piped && fetched) || inner.clone().any(is_download);
         let one = Command {
             simple,
             words: strip(&simple.words),
@@ -105,18 +106,17 @@ pub(super) fn assess(line: &str, place: &Place, depth: usize) -> Assessed {
             depth,
         };
         let found = one.assess();
-        let known = found.level.is_some();
         whole.level = match (whole.level, found.level) {
             (Some(Level::High), _) | (_, Some(Level::High)) => Some(Level::High),
             (Some(a), Some(b)) => Some(a.max(b)),
             _ => None,
         };
-        if found.kinds.is_empty() && !known {
+        if found.kinds.is_empty() {
             whole.kinds.insert(UNLIKE.to_owned());
         }
         whole.rules.extend(found.rules);
         whole.kinds.extend(found.kinds);
-        fetched |= fetches(simple);
+        fetched |= is_download(simple);
         if one.name() == "cd" {
             folder = one
                 .words
@@ -243,10 +243,10 @@ impl Command<'_> {
             return inner;
         }
         let level = if rules.is_empty() { self.level(&name) } else { Some(Level::High) };
-        let kinds: BTreeSet<String> = if !rules.is_empty() {
-            rules.iter().map(|rule| format!("run:{rule}")).collect()
-        } else if name.is_empty() && !self.words.is_empty() {
+        let kinds: BTreeSet<String> = if name.is_empty() && !self.words.is_empty() {
             BTreeSet::new()
+        } else if !rules.is_empty() {
+            rules.iter().map(|rule| format!("run:{rule}")).collect()
         } else {
             BTreeSet::from([format!("run:{name}")])
         };
@@ -274,7 +274,8 @@ impl Command<'_> {
         match name {
             "" => self.words.is_empty().then_some(Level::Low),
             "git" => self.git(),
-            "rm" | "cp" | "mv" | "ln" | "chmod" | "chown" | "tee" | "install" | "rmdir" => {
+            "rm" | "cp" | "mv" | "ln" | "chmod" | "chown" | "tee" | "install" | "rmdir"
+            | "curl" | "wget" | "apt" | "apt-get" | "apk" | "kill" | "pkill" | "killall" => {
                 Some(Level::Medium)
             }
             "find" => {
@@ -282,9 +283,6 @@ impl Command<'_> {
                 Some(if acts { Level::Medium } else { Level::Low })
             }
             "sed" => Some(if self.option("i", "--in-place") { Level::Medium } else { Level::Low }),
-            "curl" | "wget" | "apt" | "apt-get" | "apk" | "kill" | "pkill" | "killall" => {
-                Some(Level::Medium)
-            }
             "for" | "case" | "in" | "function" => Some(Level::Low),
             name if HARMLESS.contains(&name) => Some(Level::Low),
             name if LOCAL.contains(&name) => Some(Level::Medium),

@@ -82,11 +82,12 @@ pub fn assess(action: &Action, workspace: &str) -> Assessed {
         Action::Browse(browse) if browse.url.starts_with("file:") => {
             Assessed::high("local_page", "browser")
         }
-        Action::Browse(_) => Assessed::plain(Some(Level::Medium), "browser"),
         Action::BrowseInteractive(browse) if browse.browser_actions.contains("upload_file") => {
             Assessed::high("send_out", "browser")
         }
-        Action::BrowseInteractive(_) => Assessed::plain(Some(Level::Medium), "browser"),
+        Action::Browse(_) | Action::BrowseInteractive(_) => {
+            Assessed::plain(Some(Level::Medium), "browser")
+        }
         Action::CallToolMcp(call) => Assessed::plain(None, &format!("mcp:{}", call.name)),
         Action::Delegate(_) => Assessed::plain(Some(Level::Low), "delegate"),
         _ => Assessed::plain(Some(Level::Low), action.name()),

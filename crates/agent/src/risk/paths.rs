@@ -24,7 +24,9 @@ const SECRET: [&str; 18] = [
 
 /// Whether a text names a place of secrets.
 pub(super) fn is_secret(text: &str) -> bool {
-    SECRET.iter().any(|name| text.contains(name)) || text.ends_with(".ssh") || is_dotenv(text)
+    SECRET.iter().any(|name| text.contains(name))
+        || text.rsplit('/').next() == Some(".ssh")
+        || is_dotenv(text)
 }
 
 /// `.env`, but not `.env.example`.

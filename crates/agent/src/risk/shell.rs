@@ -325,7 +325,7 @@ mod tests {
             let words: Vec<_> = simple.words.iter().map(|word| word.text.as_str()).collect();
             let pipe = if simple.piped { "| " } else { "" };
             let writes: String =
-                simple.writes.iter().map(|word| format!(" > {}", word.text)).collect();
+                simple.writes.iter().flat_map(|word| [" > ", &word.text]).collect();
             format!("{pipe}{}{writes}", words.join("·"))
         };
         let commands: Vec<_> = parsed.commands.iter().map(words).collect();

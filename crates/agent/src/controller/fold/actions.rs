@@ -102,7 +102,7 @@ impl Log {
     fn decide(&mut self, decision: Decision, scope: Option<ConfirmationScope>) {
         let Some(confirming) = &mut self.confirming else { return };
         if scope == Some(ConfirmationScope::Kind) {
-            self.approved.extend(confirm::kinds(&confirming.action));
+            self.approved.extend(confirming.kinds.iter().cloned());
         }
         confirming.decision = Some(decision);
     }
@@ -204,12 +204,14 @@ impl Log {
             ConfirmationStatus::AwaitingConfirmation => {
                 self.top_mut().stuck.action(id, action);
                 let (action, timeout) = (action.clone(), event.timeout);
+                let kinds = event.tool_call_metadata.as_ref().map(confirm::kinds_of);
                 let dropped = is_given_up(self.effective()) || self.top().ended.is_some();
                 self.confirming = Some(Confirming {
                     id,
                     action,
                     timeout,
                     origin,
+                    kinds: kinds.unwrap_or_default(),
                     told: false,
                     decision: None,
                     dropped,
@@ -234,7 +236,8 @@ impl Log {
         if self.confirming.take().is_none() {
             self.top_mut().stuck.action(id, action);
         } else if self.effective() == AgentState::UserConfirmed {
-            self.want(AgentState::Running, "", id);
+            // Without a cause: whoever looks for the action's observation would find this.
+            self.want(AgentState::Running, "", None);
         }
         self.carried_out(id, action, origin);
     }

@@ -21,6 +21,7 @@ impl Log {
         if let Some(cause) = event.cause {
             self.answered(cause, event, observation);
         }
+        self.recalls.known.take(observation);
         match observation {
             Observation::ModelRetry(retry) => self.retried(event.id, retry),
             Observation::Error(error)

@@ -1,0 +1,320 @@
+//! Against all that may happen, in any order: there is always something that can come next, no result of a call is
+//! lost or told twice, nothing runs twice or without agreement, and the log tells all that has to be known.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use staithe_protocol::{
+    Action, AgentState, Observation, Source,
+    action::{ChangeAgentState, ConfirmationScope, LoopRecovery},
+    event::Body,
+};
+
+use super::world::{World, change, instructions, settings, user_run};
+use crate::{
+    controller::{Purpose, Timer, fold::is_resting},
+    model::{Answer, FailureKind, ModelFailed},
+    origin::Origin,
+    settings::{AgentSettings, Confirm, Limits},
+};
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Event {
+    /// The append on its way is in the log.
+    Commit,
+    /// All of them are.
+    Settle,
+    Answer(Vec<u8>),
+    Words(bool),
+    Fail(FailureKind),
+    /// One of the actions that run is done.
+    Observe(usize),
+    Say(bool),
+    Change(AgentState, bool, ConfirmationScope),
+    Run,
+    Recover(i64),
+    Condense,
+    Elapse,
+    Pass(u64),
+    Learn,
+    /// With what was on its way in the log, or not.
+    Crash(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    use AgentState::{
+        AwaitingUserInput, Finished, Init, Paused, Running, Stopped, UserConfirmed, UserRejected,
+    };
+    let state = prop::sample::select(vec![
+        Running,
+        Running,
+        Paused,
+        Paused,
+        Stopped,
+        AwaitingUserInput,
+        UserConfirmed,
+        UserConfirmed,
+        UserRejected,
+        Init,
+        Finished,
+    ]);
+    let scope = prop::sample::select(vec![ConfirmationScope::Once, ConfirmationScope::Kind]);
+    let kind = prop::sample::select(vec![
+        FailureKind::BadKey,
+        FailureKind::NoCredit,
+        FailureKind::RateLimited,
+        FailureKind::ContextTooLong,
+        FailureKind::Refused,
+        FailureKind::UnknownModel,
+        FailureKind::BadQuestion,
+        FailureKind::Unavailable,
+    ]);
+    prop_oneof![
+        20 => Just(Event::Commit),
+        8 => Just(Event::Settle),
+        12 => prop::collection::vec(0..14_u8, 1..4).prop_map(Event::Answer),
+        3 => any::<bool>().prop_map(Event::Words),
+        2 => kind.prop_map(Event::Fail),
+        8 => (0..3_usize).prop_map(Event::Observe),
+        4 => any::<bool>().prop_map(Event::Say),
+        9 => (state, any::<bool>(), scope).prop_map(|(to, why, scope)| Event::Change(to, why, scope)),
+        1 => Just(Event::Run),
+        1 => (0..5_i64).prop_map(Event::Recover),
+        1 => Just(Event::Condense),
+        4 => Just(Event::Elapse),
+        1 => (0..100_u64).prop_map(Event::Pass),
+        4 => Just(Event::Learn),
+        2 => any::<bool>().prop_map(Event::Crash),
+    ]
+}
+
+/// One of the calls that a model may make.
+fn call(which: u8) -> (&'static str, Value) {
+    match which {
+        0 | 1 => ("execute_bash", json!({ "command": "ls", "security_risk": "LOW" })),
+        2 => ("execute_bash", json!({ "command": "sudo make", "security_risk": "HIGH" })),
+        3 => {
+            ("execute_bash", json!({ "command": format!("echo {which}"), "security_risk": "LOW" }))
+        }
+        4 => ("think", json!({ "thought": "hm" })),
+        5 => ("task_tracker", json!({ "command": "view" })),
+        6 => ("no_such_tool", json!({})),
+        7 => ("execute_bash", json!("not an object")),
+        8 => ("delegate", json!({ "task": "t" })),
+        9 => ("request_condensation", json!({})),
+        10 | 11 => ("finish", json!({ "message": "done" })),
+        12 => ("execute_ipython_cell", json!({ "code": "1", "security_risk": "LOW" })),
+        _ => ("execute_bash", json!({ "command": "rm -rf /", "security_risk": "LOW" })),
+    }
+}
+
+fn happen(world: &mut World, event: &Event) {
+    match event {
+        Event::Commit => {
+            world.commit();
+        }
+        Event::Settle => world.settle(),
+        Event::Answer(calls) if world.asked.is_some() => {
+            let condenses = world.asked.as_ref().is_some_and(|(.., it)| *it == Purpose::Condense);
+            let calls: Vec<_> = calls.iter().map(|which| call(*which)).collect();
+            let answer = if condenses { world.text("A summary") } else { world.calls(&calls) };
+            world.heard(Ok(answer));
+        }
+        Event::Words(some) if world.asked.is_some() => {
+            let answer = world.text(if *some { "Here" } else { "" });
+            world.heard(Ok(answer));
+        }
+        Event::Fail(kind) if world.asked.is_some() => {
+            let message = "it failed".to_owned();
+            world.heard(Err(ModelFailed { kind: *kind, message, retry_after: Some(5) }));
+        }
+        Event::Observe(which) if !world.running.is_empty() => {
+            let id = world.running[which % world.running.len()];
+            world.observe(id);
+        }
+        Event::Say(calls_up) => {
+            world.say(if *calls_up { "the word" } else { "hello" });
+        }
+        Event::Change(to, why, scope) => {
+            let thought = if *why { "because".to_owned() } else { String::new() };
+            let scope = Some(*scope);
+            let change = ChangeAgentState { agent_state: *to, thought, scope };
+            world.submit(Action::ChangeAgentState(change));
+        }
+        Event::Run => {
+            world.submit(user_run());
+        }
+        Event::Recover(option) => {
+            world.submit(Action::LoopRecovery(LoopRecovery { option: *option }));
+        }
+        Event::Condense => {
+            world.submit(Action::CondensationRequest);
+        }
+        Event::Elapse => {
+            if let Some((timer, after)) = world.timers.first().copied() {
+                world.now += after;
+                world.elapse(timer);
+            }
+        }
+        Event::Pass(seconds) => world.now += Duration::from_secs(*seconds),
+        Event::Learn => {
+            world.learn();
+        }
+        Event::Crash(durable) => {
+            if let Some(append) = world.appends.pop_front().filter(|_| *durable) {
+                // It is in the log, and nobody was told.
+                let id = u64::try_from(world.log.len()).unwrap();
+                let event = append.at(staithe_protocol::EventId(id), String::new());
+                world.log.push(event.clone());
+                world.controller.restore(&event); // as the next life will know it
+            }
+            world.crash();
+        }
+        Event::Answer(_) | Event::Words(_) | Event::Fail(_) | Event::Observe(_) => {}
+    }
+}
+
+/// Something can come that has not: or the agent rests, and a message wakes it.
+fn can_go_on(world: &World) -> Result<(), TestCaseError> {
+    let comes = !world.appends.is_empty()
+        || world.asked.is_some()
+        || !world.running.is_empty()
+        || world.learning
+        || world.timers.iter().any(|(timer, _)| matches!(timer, Timer::Retry(_)));
+    let state = world.controller.log.effective();
+    let rests = is_resting(state) || state == AgentState::AwaitingUserConfirmation;
+    prop_assert!(
+        comes || rests,
+        "{state:?} waits for nothing: {:#?}\n{:#?}",
+        world.told(world.log.len().saturating_sub(20)),
+        world.controller.log.top().waiting
+    );
+    prop_assert!(comes || !world.controller.is_busy(), "busy without an end");
+    Ok(())
+}
+
+/// Each call of each answer in the log: how many results it has.
+fn results(world: &World) -> BTreeMap<String, usize> {
+    let mut results = BTreeMap::new();
+    let origin = |metadata: &Value| Origin::from_value(metadata);
+    for event in &world.log {
+        let Some(origin) = event.tool_call_metadata.as_ref().and_then(origin) else { continue };
+        let first = event.source == Source::Agent && event.cause.is_none();
+        if let Some(whole) = origin.whole.filter(|_| first) {
+            for call in whole.said.calls {
+                results.entry(call.id).or_insert(0);
+            }
+        }
+        let Some(call) = origin.call else { continue };
+        let is_result = match &event.body {
+            Body::Action(action) => matches!(action, Action::Finish(_)),
+            Body::Observation(observation) => !matches!(observation, Observation::Null { .. }),
+        };
+        if is_result {
+            *results.entry(call.id).or_insert(0) += 1;
+        }
+    }
+    results
+}
+
+/// All that runs ends, a person stops the agent, and each call has its one result.
+fn ends_well(world: &mut World) -> Result<(), TestCaseError> {
+    world.settle();
+    world.submit(change(AgentState::Stopped));
+    for _ in 0..50 {
+        world.settle();
+        let Some(id) = world.running.first().copied() else { break };
+        world.observe(id);
+    }
+    world.settle();
+    prop_assert!(!world.controller.is_busy(), "{:#?}", world.told(0));
+    prop_assert_eq!(world.controller.held(), vec![]);
+    for (call, count) in results(world) {
+        prop_assert_eq!(count, 1, "{} in {:#?}", call, world.told(0));
+    }
+    // And it can be woken.
+    world.say("Once more");
+    world.settle();
+    prop_assert_eq!(world.state(), AgentState::Running, "{:#?}", world.told(0));
+    prop_assert!(world.asked.is_some());
+    prop_assert_eq!(world.controller.log.depth(), 0);
+    Ok(())
+}
+
+fn any_settings() -> impl Strategy<Value = AgentSettings> {
+    let confirm = prop::sample::select(vec![Confirm::Never, Confirm::Risky, Confirm::Always]);
+    (confirm, any::<bool>(), 0..8_u64, 0..60_u64, 6..40_usize).prop_map(
+        |(confirm, go_on_after_crash, steps, seconds, most_turns)| {
+            let time = Duration::from_secs(seconds);
+            let mut settings = AgentSettings {
+                confirm,
+                go_on_after_crash,
+                limits: Limits { steps, time, ..Limits::default() },
+                ..settings()
+            };
+            settings.view.most_turns = most_turns;
+            settings
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_there_is_a_next_step_and_no_result_is_lost(
+        settings in any_settings(),
+        events in prop::collection::vec(event(), 0..120),
+    ) {
+        let mut world = World::new(settings);
+        world.learned = instructions("Be kind", &[("k", "word")]);
+        for event in &events {
+            happen(&mut world, event);
+            can_go_on(&world)?;
+            for (call, count) in results(&world) {
+                prop_assert!(count <= 1, "{call} has {count} results in {:#?}", world.told(0));
+            }
+        }
+        ends_well(&mut world)?;
+    }
+
+    /// A model that works and people who only watch: the task comes to its end.
+    #[test]
+    fn a_model_that_finishes_gets_there(
+        answers in prop::collection::vec(prop::collection::vec(0..10_u8, 1..4), 0..12),
+    ) {
+        let mut world = World::at_work(settings());
+        for (at, calls) in answers.iter().enumerate() {
+            if world.asked.is_none() || world.state() != AgentState::Running {
+                break;
+            }
+            let condenses = world.asked.as_ref().is_some_and(|(.., it)| *it == Purpose::Condense);
+            let answer: Answer = if condenses {
+                world.text("A summary")
+            } else {
+                let mut calls: Vec<_> = calls.iter().map(|which| call(*which)).collect();
+                calls.push(("execute_bash", json!({ "command": format!("echo {at}"), "security_risk": "LOW" })));
+                world.calls(&calls)
+            };
+            world.answer(answer);
+            while let Some(id) = world.running.first().copied() {
+                world.observe(id);
+                world.settle();
+            }
+        }
+        for _ in 0..8 {
+            while let Some(id) = world.running.first().copied() {
+                world.observe(id);
+                world.settle();
+            }
+            if world.asked.is_none() {
+                break;
+            }
+            let finish = world.finish();
+            world.answer(finish);
+        }
+        prop_assert_eq!(world.state(), AgentState::Finished, "{:#?}", world.told(0));
+    }
+}
