@@ -121,7 +121,9 @@ mod tests {
 
     fn seen(frames: &[&str]) -> Seen {
         let mut seen = Seen::default();
-        frames.iter().for_each(|frame| seen.see(frame));
+        for frame in frames {
+            seen.see(frame);
+        }
         seen
     }
 

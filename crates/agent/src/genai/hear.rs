@@ -1,6 +1,8 @@
 //! What comes, piece by piece, as an answer.
 
-use ::genai::chat::{ChatStreamEvent, ContentPart, StopReason, StreamEnd, ToolCall as Chunk};
+use ::genai::chat::{
+    ChatStreamEvent, ContentPart, MessageContent, StopReason, StreamEnd, ToolCall as Chunk,
+};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -54,24 +56,15 @@ impl Hearing {
             value => (value.to_string(), false),
         };
         // Some give several calls one id: only what goes on is the same one.
-        let same = |call: &&mut Call| {
+        let same = |call: &Call| {
             grows && call.id == chunk.call_id && arguments.starts_with(&call.arguments)
         };
-        let call = match self.calls.iter_mut().rev().find(same) {
-            Some(call) => call,
-            None => {
-                let (id, name) = (chunk.call_id.clone(), String::new());
-                self.calls.push(Call {
-                    id,
-                    name,
-                    arguments: String::new(),
-                    signature: None,
-                    told: false,
-                });
-                let last = self.calls.len() - 1;
-                &mut self.calls[last]
-            }
-        };
+        let at = self.calls.iter().rposition(same).unwrap_or(self.calls.len());
+        if at == self.calls.len() {
+            let (id, name, arguments) = (chunk.call_id.clone(), String::new(), String::new());
+            self.calls.push(Call { id, name, arguments, signature: None, told: false });
+        }
+        let call = &mut self.calls[at];
         call.arguments = arguments;
         call.signature = signature.or_else(|| call.signature.take());
         if !chunk.fn_name.is_empty() {
@@ -132,7 +125,7 @@ impl Hearing {
         let mut parts: Vec<Value> = Vec::new();
         let of_calls: Vec<&str> = calls.iter().filter_map(|(_, it)| it.as_deref()).collect();
         let content = self.end.as_ref().and_then(|end| end.captured_content.as_ref());
-        for part in content.into_iter().flat_map(|content| content.parts()) {
+        for part in content.into_iter().flat_map(MessageContent::parts) {
             match part {
                 ContentPart::ThoughtSignature(signature)
                     if !of_calls.contains(&signature.as_str()) =>
