@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     fail::{self, Secret, failed},
-    frames::Seen,
+    frames::{Delta, Seen},
 };
 use crate::model::{Answer, FailureKind, ModelFailed, Piece, ToolCall, Usage};
 
@@ -19,6 +19,8 @@ pub(super) struct Hearing {
     reasoning: String,
     calls: Vec<Call>,
     end: Option<StreamEnd>,
+    /// Calls of the frames that were told.
+    begun: usize,
 }
 
 struct Call {
@@ -28,6 +30,13 @@ struct Call {
     arguments: String,
     signature: Option<String>,
     told: bool,
+}
+
+impl Call {
+    fn of(delta: &Delta) -> Self {
+        let Delta { id, name, arguments, .. } = delta.clone();
+        Self { id, name, arguments, signature: None, told: true }
+    }
 }
 
 impl Hearing {
@@ -45,6 +54,18 @@ impl Hearing {
             ChatStreamEvent::End(end) => self.end = Some(end),
             _ => {}
         }
+    }
+
+    /// Calls that the frames have, which are better than what genai makes of them.
+    pub(super) fn begin(&mut self, names: Vec<String>, heard: &mut (dyn FnMut(Piece) + Send)) {
+        self.begun += names.len();
+        for name in names {
+            heard(Piece::Call(name));
+        }
+    }
+
+    pub(super) fn begun(&self) -> usize {
+        self.begun
     }
 
     /// A chunk of a call has all of its arguments so far, as a text; or it is whole, as an object.
@@ -78,13 +99,16 @@ impl Hearing {
 
     /// The whole of it, if it is whole.
     pub(super) fn answer(
-        self,
+        mut self,
         seen: &Seen,
         model: &str,
         secret: &Secret<'_>,
     ) -> Result<Answer, ModelFailed> {
         let cut = check(seen, secret)?;
         let usage = self.usage(seen);
+        if !seen.calls.is_empty() {
+            self.calls = seen.calls.iter().map(Call::of).collect();
+        }
         let calls = self.calls();
         let opaque = self.opaque(model, &calls);
         let tool_calls = calls.into_iter().map(|(call, _)| call).collect();
