@@ -21,7 +21,7 @@ use std::sync::Arc;
 use ::genai::{
     Client, ModelIden, ServiceTarget,
     adapter::AdapterKind,
-    chat::{ChatOptions, ReasoningEffort},
+    chat::{ChatOptions, ChatStreamEvent, ReasoningEffort},
     resolver::{AuthData, Endpoint},
 };
 use futures_util::{StreamExt, future::BoxFuture};
@@ -100,7 +100,7 @@ impl GenaiModel {
         let settings = &self.settings;
         let mut options = ChatOptions::default()
             .with_capture_usage(true)
-            .with_capture_tool_calls(true)
+            .with_capture_tool_calls(settings.provider != Provider::Openai)
             .with_stream_header_timeout(settings.silence)
             .with_stream_read_timeout(settings.silence)
             .with_raw_frame_sink_arc(frames.clone());
@@ -171,8 +171,13 @@ impl GenaiModel {
                 let said = hear::refusal(&frames.seen(), &secret);
                 said.unwrap_or_else(|| fail::of(&error, &self.settings, &secret))
             })?;
-            hearing.hear(event, heard);
             frames.check()?;
+            // In OpenAI's form the frames themselves have the calls.
+            let calls = matches!(event, ChatStreamEvent::ToolCallChunk(_));
+            if !(calls && self.settings.provider == Provider::Openai) {
+                hearing.hear(event, heard);
+            }
+            hearing.begin(frames.begun_after(hearing.begun()), heard);
         }
         hearing.answer(&frames.seen(), &self.model_name(), &secret)
     }

@@ -44,7 +44,7 @@ mod testing {
             reasoning: None,
             caching: true,
             price: None,
-            silence: Duration::from_secs(60),
+            silence: Duration::from_mins(1),
         }
     }
 }

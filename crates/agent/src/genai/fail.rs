@@ -63,10 +63,11 @@ pub(super) fn of(error: &Error, settings: &ModelSettings, secret: &Secret<'_>) -
         Error::WebStream { error, .. } => of_stream(error.as_ref(), settings.silence, secret),
         Error::HttpError { .. } => of_stream(error, settings.silence, secret),
         Error::ChatResponse { body, .. } => of_body(body, secret),
-        Error::StreamParse { .. } | Error::JsonValueExt(_) | Error::SerdeJson(_) => {
-            failed(FailureKind::Unavailable, "the model's answer can't be understood")
-        }
-        Error::InvalidJsonResponseElement { .. } | Error::NoChatResponse { .. } => {
+        Error::StreamParse { .. }
+        | Error::JsonValueExt(_)
+        | Error::SerdeJson(_)
+        | Error::InvalidJsonResponseElement { .. }
+        | Error::NoChatResponse { .. } => {
             failed(FailureKind::Unavailable, "the model's answer can't be understood")
         }
         _ => failed(FailureKind::BadQuestion, "the question can't be put in the provider's form"),

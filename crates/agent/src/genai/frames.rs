@@ -11,6 +11,8 @@ use crate::model::{FailureKind, ModelFailed};
 
 /// Bytes of an answer at most. What is longer is no answer for an agent.
 const MOST_BYTES: usize = 32 << 20;
+/// Calls of one answer at most.
+const MOST_CALLS: usize = 128;
 /// Of what is no frame, for people.
 const MOST_GARBAGE: usize = 300;
 
@@ -30,8 +32,21 @@ pub(super) struct Seen {
     pub(super) thinking_tokens: u64,
     /// OpenAI's usage, should genai not come to tell it.
     pub(super) usage: Option<Value>,
+    /// Calls in OpenAI's form. genai makes room for as many as a frame's index says, loses arguments that are no
+    /// text, and takes two calls without a place for one.
+    pub(super) calls: Vec<Delta>,
     bytes: usize,
     garbage: String,
+}
+
+/// A call as far as it came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Delta {
+    place: Option<u64>,
+    pub(super) id: String,
+    pub(super) name: String,
+    /// As the model wrote it.
+    pub(super) arguments: String,
 }
 
 impl Frames {
@@ -43,13 +58,19 @@ impl Frames {
         self.lock().clone()
     }
 
+    /// Names of calls that began after so many others.
+    pub(super) fn begun_after(&self, others: usize) -> Vec<String> {
+        let seen = self.lock();
+        let begun = seen.calls.iter().skip(others).map(|call| call.name.clone());
+        begun.take_while(|name| !name.is_empty()).collect()
+    }
+
     /// Fails when there is too much.
     pub(super) fn check(&self) -> Result<(), ModelFailed> {
-        if self.lock().bytes > MOST_BYTES {
-            return Err(failed(
-                FailureKind::Unavailable,
-                "the model's answer is longer than 32 MiB",
-            ));
+        let seen = self.lock();
+        if seen.bytes > MOST_BYTES || seen.calls.len() > MOST_CALLS {
+            let what = "the model's answer is longer than 32 MiB, or has more than 128 calls";
+            return Err(failed(FailureKind::Unavailable, what));
         }
         Ok(())
     }
@@ -74,6 +95,7 @@ impl Seen {
             self.garbage.extend(data.chars().take(room));
             return;
         };
+        self.see_calls(&value);
         let text = |pointer: &str| {
             value.pointer(pointer).and_then(Value::as_str).filter(|it| !it.is_empty())
         };
@@ -109,6 +131,38 @@ impl Seen {
         }
     }
 
+    fn see_calls(&mut self, frame: &Value) {
+        let deltas = frame.pointer("/choices/0/delta/tool_calls").and_then(Value::as_array);
+        for delta in deltas.into_iter().flatten() {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (place, id) = (delta["index"].as_u64(), text(&delta["id"]));
+            let same = |call: &Delta| match (call.place, place) {
+                (Some(one), Some(other)) => one == other,
+                // Without a place a call goes on until another id comes.
+                _ => id.is_empty() || call.id == id,
+            };
+            let at = self.calls.iter().rposition(same).unwrap_or(self.calls.len());
+            if at > MOST_CALLS {
+                return;
+            }
+            if at == self.calls.len() {
+                self.calls.push(Delta { place, ..Delta::default() });
+            }
+            let call = &mut self.calls[at];
+            if call.id.is_empty() {
+                call.id = id;
+            }
+            if call.name.is_empty() {
+                call.name = text(&delta["function"]["name"]);
+            }
+            match &delta["function"]["arguments"] {
+                Value::Null => {}
+                Value::String(more) => call.arguments.push_str(more),
+                whole => call.arguments.push_str(&whole.to_string()),
+            }
+        }
+    }
+
     /// What came instead of frames, for people.
     pub(super) fn garbage(&self) -> &str {
         &self.garbage
@@ -121,7 +175,9 @@ mod tests {
 
     fn seen(frames: &[&str]) -> Seen {
         let mut seen = Seen::default();
-        frames.iter().for_each(|frame| seen.see(frame));
+        for frame in frames {
+            seen.see(frame);
+        }
         seen
     }
 
@@ -153,6 +209,53 @@ mod tests {
             seen(&[r#"{"id":"a"}"#, r#"{"id":"b","error":"x"}"#, r#"{"error":{"message":"y"}}"#]);
         assert_eq!(seen.id.as_deref(), Some("a"));
         assert_eq!(seen.error.map(|error| error["error"].clone()), Some("x".into()));
+    }
+
+    fn delta(call: &Value) -> String {
+        serde_json::json!({"choices": [{"delta": {"tool_calls": [call]}}]}).to_string()
+    }
+
+    fn calls(deltas: &[Value]) -> Vec<(String, String, String)> {
+        let frames: Vec<String> = deltas.iter().map(delta).collect();
+        let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+        seen(&frames).calls.into_iter().map(|it| (it.id, it.name, it.arguments)).collect()
+    }
+
+    #[test]
+    fn calls_are_put_together_by_their_places_or_their_ids() {
+        use serde_json::json;
+        let call = |id: &str, name: &str, arguments: &str| {
+            (id.to_owned(), name.to_owned(), arguments.to_owned())
+        };
+        let by_place = calls(&[
+            json!({"index": 1, "id": "a", "function": {"name": "run", "arguments": ""}}),
+            json!({"index": 7, "id": "a", "function": {"name": "run", "arguments": "{\"b\""}}),
+            json!({"index": 1, "function": {"arguments": "{}"}}),
+            json!({"index": 7, "function": {"arguments": ":1}"}}),
+        ]);
+        assert_eq!(by_place, [call("a", "run", "{}"), call("a", "run", "{\"b\":1}")]);
+        let without = calls(&[
+            json!({"id": "a", "function": {"name": "run", "arguments": {"x": 1}}}),
+            json!({"id": "b", "function": {"name": "run", "arguments": "{"}}),
+            json!({"function": {"arguments": "}"}}),
+        ]);
+        assert_eq!(without, [call("a", "run", "{\"x\":1}"), call("b", "run", "{}")]);
+    }
+
+    #[test]
+    fn calls_are_not_without_end() {
+        let frames = Frames::default();
+        for place in 0..MOST_CALLS as u64 {
+            let call =
+                serde_json::json!({"index": place * 30_000_000, "function": {"name": "run"}});
+            frames.lock().see(&delta(&call));
+        }
+        assert_eq!((frames.check(), frames.begun_after(MOST_CALLS - 1).len()), (Ok(()), 1));
+        for place in 1..9 {
+            frames.lock().see(&delta(&serde_json::json!({"index": place, "function": {}})));
+        }
+        assert_eq!(frames.check().map_err(|failed| failed.kind), Err(FailureKind::Unavailable));
+        assert_eq!(frames.seen().calls.len(), MOST_CALLS + 1);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What comes, piece by piece, as an answer.
 
-use ::genai::chat::{ChatStreamEvent, ContentPart, StopReason, StreamEnd, ToolCall as Chunk};
+use ::genai::chat::{
+    ChatStreamEvent, ContentPart, MessageContent, StopReason, StreamEnd, ToolCall as Chunk,
+};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
     fail::{self, Secret, failed},
-    frames::Seen,
+    frames::{Delta, Seen},
 };
 use crate::model::{Answer, FailureKind, ModelFailed, Piece, ToolCall, Usage};
 
@@ -17,6 +19,8 @@ pub(super) struct Hearing {
     reasoning: String,
     calls: Vec<Call>,
     end: Option<StreamEnd>,
+    /// Calls of the frames that were told.
+    begun: usize,
 }
 
 struct Call {
@@ -26,6 +30,13 @@ struct Call {
     arguments: String,
     signature: Option<String>,
     told: bool,
+}
+
+impl Call {
+    fn of(delta: &Delta) -> Self {
+        let Delta { id, name, arguments, .. } = delta.clone();
+        Self { id, name, arguments, signature: None, told: true }
+    }
 }
 
 impl Hearing {
@@ -45,6 +56,18 @@ impl Hearing {
         }
     }
 
+    /// Calls that the frames have, which are better than what genai makes of them.
+    pub(super) fn begin(&mut self, names: Vec<String>, heard: &mut (dyn FnMut(Piece) + Send)) {
+        self.begun += names.len();
+        for name in names {
+            heard(Piece::Call(name));
+        }
+    }
+
+    pub(super) fn begun(&self) -> usize {
+        self.begun
+    }
+
     /// A chunk of a call has all of its arguments so far, as a text; or it is whole, as an object.
     fn call(&mut self, chunk: Chunk, heard: &mut (dyn FnMut(Piece) + Send)) {
         let signature = chunk.thought_signatures.and_then(|them| them.into_iter().next());
@@ -54,24 +77,15 @@ impl Hearing {
             value => (value.to_string(), false),
         };
         // Some give several calls one id: only what goes on is the same one.
-        let same = |call: &&mut Call| {
+        let same = |call: &Call| {
             grows && call.id == chunk.call_id && arguments.starts_with(&call.arguments)
         };
-        let call = match self.calls.iter_mut().rev().find(same) {
-            Some(call) => call,
-            None => {
-                let (id, name) = (chunk.call_id.clone(), String::new());
-                self.calls.push(Call {
-                    id,
-                    name,
-                    arguments: String::new(),
-                    signature: None,
-                    told: false,
-                });
-                let last = self.calls.len() - 1;
-                &mut self.calls[last]
-            }
-        };
+        let at = self.calls.iter().rposition(same).unwrap_or(self.calls.len());
+        if at == self.calls.len() {
+            let (id, name, arguments) = (chunk.call_id.clone(), String::new(), String::new());
+            self.calls.push(Call { id, name, arguments, signature: None, told: false });
+        }
+        let call = &mut self.calls[at];
         call.arguments = arguments;
         call.signature = signature.or_else(|| call.signature.take());
         if !chunk.fn_name.is_empty() {
@@ -85,13 +99,16 @@ impl Hearing {
 
     /// The whole of it, if it is whole.
     pub(super) fn answer(
-        self,
+        mut self,
         seen: &Seen,
         model: &str,
         secret: &Secret<'_>,
     ) -> Result<Answer, ModelFailed> {
         let cut = check(seen, secret)?;
         let usage = self.usage(seen);
+        if !seen.calls.is_empty() {
+            self.calls = seen.calls.iter().map(Call::of).collect();
+        }
         let calls = self.calls();
         let opaque = self.opaque(model, &calls);
         let tool_calls = calls.into_iter().map(|(call, _)| call).collect();
@@ -132,7 +149,7 @@ impl Hearing {
         let mut parts: Vec<Value> = Vec::new();
         let of_calls: Vec<&str> = calls.iter().filter_map(|(_, it)| it.as_deref()).collect();
         let content = self.end.as_ref().and_then(|end| end.captured_content.as_ref());
-        for part in content.into_iter().flat_map(|content| content.parts()) {
+        for part in content.into_iter().flat_map(MessageContent::parts) {
             match part {
                 ContentPart::ThoughtSignature(signature)
                     if !of_calls.contains(&signature.as_str()) =>

@@ -67,13 +67,10 @@ pub(super) fn endpoint(provider: Provider, base_url: &str) -> Result<String, Mod
         Provider::Anthropic | Provider::Gemini => last.starts_with("v1"),
         Provider::Ollama => true,
     };
-    let parts = [path.as_str(), if complete { "" } else { version }];
-    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    url.set_path(&parts.iter().map(|part| format!("/{part}")).collect::<String>());
-    if !url.path().ends_with('/') {
-        let path = format!("{}/", url.path());
-        url.set_path(&path);
-    }
+    let more = if complete { "" } else { version };
+    let parts = [path.as_str(), more].into_iter().filter(|part| !part.is_empty());
+    let path: Vec<&str> = parts.chain([""]).collect();
+    url.set_path(&path.join("/"));
     // Only OpenAI's form can carry a query (`api-version=…`) before the path.
     if provider != Provider::Openai {
         url.set_query(None);

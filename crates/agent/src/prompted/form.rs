@@ -9,8 +9,6 @@
 //! A value of several lines stands between line breaks of its own. One that has such a tag in it is written with a
 //! backslash in the tag (`<\/parameter>`), one more for each that is there.
 
-use std::fmt::Write;
-
 use serde_json::{Map, Value};
 
 use crate::model::ToolSpec;
@@ -40,9 +38,13 @@ pub(super) fn is_name(c: char) -> bool {
 pub fn describe(tools: &[ToolSpec]) -> String {
     let mut text = String::from("\n\nYou have access to the following functions:\n");
     for tool in tools {
-        // Writing to a string can't fail.
-        let _: Result<(), std::fmt::Error> =
-            write!(text, "\n---- FUNCTION {} ----\nDescription: {}\n", tool.name, tool.description);
+        text.extend([
+            "\n---- FUNCTION ",
+            &tool.name,
+            " ----\nDescription: ",
+            &tool.description,
+            "\n",
+        ]);
         text.push_str(&parameters(&tool.parameters));
     }
     text.push_str(
@@ -73,7 +75,7 @@ fn parameters(schema: &Value) -> String {
             Some(allowed) => format!(" One of {}.", Value::from(allowed.clone())),
             None => String::new(),
         };
-        text.push_str(&format!("- {name} ({kind}, {need}): {what}{allowed}\n"));
+        text.extend(["- ", name, " (", kind, ", ", need, "): ", what, &allowed, "\n"]);
     }
     text
 }
@@ -87,7 +89,7 @@ pub fn render(name: &str, arguments: &str) -> String {
                 text.push_str(&parameter(name, value));
             }
         }
-        Err(_) => text.push_str(&format!("{}\n", mask(arguments))),
+        Err(_) => text.extend([&mask(arguments), "\n"]),
     }
     text.push_str("</function>");
     text

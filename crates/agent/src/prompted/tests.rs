@@ -41,7 +41,7 @@ fn ask(pieces: &[&'static str], question: &Question) -> (Answer, Vec<Piece>, Que
     (answer, heard, asked)
 }
 
-fn tool(properties: Value, required: &[&str]) -> ToolSpec {
+fn tool(properties: &Value, required: &[&str]) -> ToolSpec {
     ToolSpec {
         name: "edit".to_owned(),
         description: "Edits a file.".to_owned(),
@@ -57,7 +57,7 @@ fn edit() -> ToolSpec {
         "how": {"type": "string", "enum": ["a", "b"]},
         "loud": {"type": "boolean"},
     });
-    tool(properties, &["path"])
+    tool(&properties, &["path"])
 }
 
 fn question() -> Question {
@@ -285,7 +285,7 @@ proptest! {
     fn any_arguments_survive(arguments in prop::collection::btree_map("[a-z_]{1,8}", value(), 0..5), before in "[^<]{0,20}") {
         let properties: Map<String, Value> =
             arguments.iter().map(|(name, value)| (name.clone(), json!({"type": kind(value)}))).collect();
-        let tools = [tool(Value::Object(properties), &[])];
+        let tools = [tool(&Value::Object(properties), &[])];
         let arguments = json!(arguments);
         let text = format!("{before}{}", render("edit", &arguments.to_string()));
         for text in [text.as_str(), text.strip_suffix("</function>").unwrap()] {

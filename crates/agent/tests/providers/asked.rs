@@ -18,7 +18,7 @@ use super::common::{ALL, IMAGE, KEY, ask, call, question, result, settings, told
 async fn seen(settings: impl Fn(&FakeModel) -> ModelSettings, question: &Question) -> Asked {
     let server = FakeModel::start().await;
     server.script([Step::text("x")]);
-    ask(&settings(&server), question).await.0.unwrap();
+    ask(&settings(&server), question).await.0.expect("an answer");
     server.asked().remove(0)
 }
 

@@ -108,6 +108,20 @@ async fn arguments_that_are_no_json_are_told_as_they_are_and_can_be_told_again()
 }
 
 #[tokio::test]
+async fn calls_with_odd_places_cost_no_memory_and_lose_nothing() {
+    let server = FakeModel::start().await;
+    let function = json!({"name": "run", "arguments": {"command": "ls"}});
+    let call = json!({"index": u32::MAX, "id": "c1", "type": "function", "function": function});
+    let frame = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+    server.script([Step { insert: Some((1, frame)), ..Step::text("so") }]);
+    let asked = question(vec![user("Hi")]);
+    let (answer, pieces) = ask(&settings(&server, Provider::Openai), &asked).await;
+    let calls = answer.unwrap().calls;
+    assert_eq!(calls, [super::common::call("c1", "run", r#"{"command":"ls"}"#)]);
+    assert_eq!(pieces[0], Piece::Call("run".to_owned()));
+}
+
+#[tokio::test]
 async fn a_call_without_arguments_has_an_empty_object() {
     for provider in [Provider::Openai, Provider::Anthropic] {
         let server = FakeModel::start().await;

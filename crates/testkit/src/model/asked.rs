@@ -97,7 +97,7 @@ fn gather<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
             for (name, field) in fields {
                 match field {
                     Value::String(text) if matches!(name.as_str(), "text" | "content") => {
-                        texts.push(text)
+                        texts.push(text);
                     }
                     Value::String(_) => {}
                     field => gather(field, texts),

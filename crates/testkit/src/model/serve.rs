@@ -107,7 +107,7 @@ async fn serve(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Answer, 
         frames.insert((*at).min(frames.len()), shape.frame(frame));
     }
     let content_type = shape.content_type();
-    Ok(head(200, content_type).body(streamed(inner, step, frames)).expect("a response"))
+    Ok(head(200, content_type).body(streamed(inner, &step, frames)).expect("a response"))
 }
 
 /// Until somebody releases it.
@@ -148,7 +148,7 @@ enum Sent {
 }
 
 /// The frames one by one, in pieces, held and cut where the script says.
-fn streamed(inner: Arc<Inner>, step: Step, frames: Vec<String>) -> UnsyncBoxBody<Bytes, Cut> {
+fn streamed(inner: Arc<Inner>, step: &Step, frames: Vec<String>) -> UnsyncBoxBody<Bytes, Cut> {
     let mut queue = Vec::new();
     let count = frames.len();
     for (at, frame) in frames.into_iter().map(Some).chain([None]).enumerate() {
