@@ -99,9 +99,8 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
     let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);
     let secrets = Secrets::new(config.secrets());
-    let book = Book::open(&config, &data_dir, secrets.clone(), adapter()?)?;
-    let book = Arc::new(book);
-    say_model(&book);
+    let book = Arc::new(Book::open(&config, &data_dir, secrets.clone(), adapter()?)?);
+    book.say_default();
     let mut settings = actor_settings(&config, owner, engine.kind(), secrets.clone(), book.clone());
     settings.sandbox.services.ports.withheld.extend(&reachable);
     settings.sandbox.services.ports.owned_only = !reachable.is_empty();
@@ -340,16 +339,6 @@ fn adapter() -> anyhow::Result<Box<Adapter>> {
     }))
 }
 
-/// Which model a session uses that asks for none, in the log.
-fn say_model(book: &Book) {
-    match book.default_for("") {
-        Some(model) => tracing::info!(model, "the default model"),
-        None => tracing::info!(
-            "no model has a key: set one in the page, or OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY"
-        ),
-    }
-}
-
 fn actor_settings(
     config: &Config,
     owner: String,
@@ -409,14 +398,7 @@ fn actor_settings(
         models,
         git: settings::GitSettings {
             clone_timeout: config.git.clone_timeout.0,
-            credentials: config
-                .git
-                .tokens
-                .iter()
-                .map(|(host, token)| {
-                    (host.clone(), routes::sessions::as_credential(token.expose_secret()))
-                })
-                .collect(),
+            credentials: config.git.credentials(),
         },
     }
 }

@@ -192,10 +192,10 @@ impl StreamMask {
         let (mut told, mut still) = (0, 0);
         for (place, range) in covered(&self.held, &words.plain, self.hidden).into_iter().enumerate()
         {
-            if range.start >= open {
+            let goes_on = place == 0 && self.hidden > 0;
+            if range.start >= open && !goes_on {
                 break;
             }
-            let goes_on = place == 0 && self.hidden > 0;
             if !goes_on {
                 shown.push_str(&self.held[told..range.start]);
                 shown.push_str(HIDDEN);

@@ -46,11 +46,11 @@ impl NoModel {
 
 /// No models at all.
 #[derive(Clone, Copy, Debug)]
-pub struct None;
+pub struct NoModels;
 
-impl Models for None {
+impl Models for NoModels {
     fn default_for(&self, _: &str) -> Option<String> {
-        Option::None
+        None
     }
 
     fn condenser_of(&self, name: &str) -> String {

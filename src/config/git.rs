@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use staithe_protocol::{runner::Credential, secret::Secret};
 
 use super::units::Span;
 
@@ -15,7 +16,21 @@ pub struct Git {
     pub tokens: BTreeMap<String, SecretString>,
 }
 
+/// `token` or `user:token`. Those who give tokens out take any name beside one.
+pub fn as_credential(text: &str) -> Credential {
+    let (user, token) = text.split_once(':').unwrap_or(("x-access-token", text));
+    Credential { user: user.to_owned(), token: Secret::new(token) }
+}
+
 impl Git {
+    /// What opens repositories, by host.
+    pub fn credentials(&self) -> BTreeMap<String, Credential> {
+        let one = |(host, token): (&String, &SecretString)| {
+            (host.clone(), as_credential(token.expose_secret()))
+        };
+        self.tokens.iter().map(one).collect()
+    }
+
     /// What must not appear anywhere: with a user's name before it, the token alone too.
     pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
         self.tokens.values().flat_map(|secret| {

@@ -192,11 +192,7 @@ fn of_group(name: &str, group: &Group) -> Vec<String> {
     if let Err(fault) = group.configured_key() {
         check(false, "key_file", &fault);
     }
-    check(
-        group.temperature <= 2.0 && (group.temperature >= 0.0 || group.temperature == -1.0),
-        "temperature",
-        "0 to 2, or -1",
-    );
+    check((-1.0..=2.0).contains(&group.temperature), "temperature", "0 to 2, or -1");
     check(
         ["", "low", "medium", "high"].contains(&group.reasoning.as_str()),
         "reasoning",

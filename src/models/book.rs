@@ -127,6 +127,16 @@ impl Book {
         })
     }
 
+    /// Which model a session uses that asks for none, in the log.
+    pub fn say_default(&self) {
+        match self.default_for("") {
+            Some(model) => tracing::info!(model, "sessions have a default model"),
+            None => tracing::info!(
+                "no model has a key: set one in the page, or OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY"
+            ),
+        }
+    }
+
     /// All groups, as a user with this subject sees them.
     pub fn views(&self, owner: &str) -> Vec<ModelView> {
         let usual = self.default_for(owner);

@@ -19,13 +19,12 @@ use staithe_protocol::{
     api::{self, SessionBody, SessionCreated, SessionList},
     frames::Role,
     runner::Credential,
-    secret::Secret,
 };
 
 use super::{agent, body};
 use crate::{
     auth::{Identity, Need},
-    config::image::fits,
+    config::{git::as_credential, image::fits},
     error::ApiError,
     front::{Front, session_id},
 };
@@ -176,12 +175,6 @@ fn credential(
         return Err(invalid("session.invalid_git_token", detail));
     }
     Ok(Some(as_credential(text)))
-}
-
-/// `token` or `user:token`. Those who give tokens out take any name beside one.
-pub fn as_credential(text: &str) -> Credential {
-    let (user, token) = text.split_once(':').unwrap_or(("x-access-token", text));
-    Credential { user: user.to_owned(), token: Secret::new(token) }
 }
 
 /// A URL that is safe between single quotes and carries no credentials, which would be in the log.

@@ -1,13 +1,12 @@
 //! A session's events in the reference's form of trajectories, as a stream: a page of events is in memory at a time.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use actix_web::{HttpResponse, http::header, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Map, Value};
 use staithe_actors::Feed;
-use staithe_store::StoreFailed;
 
 use crate::{
     auth::{Identity, Need},
@@ -49,7 +48,7 @@ pub async fn get(
         part: Part::Head,
     };
     let pieces = stream::try_unfold(reading, |mut reading| async move {
-        Ok::<_, StoreFailed>(reading.next().await?.map(|piece| (piece, reading)))
+        Ok::<_, io::Error>(reading.next().await?.map(|piece| (piece, reading)))
     });
     Ok(HttpResponse::Ok()
         .content_type("application/json")
@@ -75,7 +74,7 @@ enum Part {
 }
 
 impl Reading {
-    async fn next(&mut self) -> Result<Option<Bytes>, StoreFailed> {
+    async fn next(&mut self) -> Result<Option<Bytes>, io::Error> {
         match self.part {
             Part::Head => {
                 self.part = Part::First;
@@ -86,7 +85,8 @@ impl Reading {
         }
         if self.page.is_empty() && self.at < self.head {
             let left = usize::try_from(self.head - self.at).unwrap_or(usize::MAX);
-            let (events, reached) = self.feed.events(self.at, PAGE.min(left)).await?;
+            let read = self.feed.events(self.at, PAGE.min(left)).await;
+            let (events, reached) = read.map_err(io::Error::other)?;
             self.at = reached;
             self.page = events.into();
         }

@@ -325,7 +325,7 @@ fn settings() -> Settings {
             go_on_after_crash: false,
             most_delegates: 0,
         },
-        models: std::sync::Arc::new(staithe_actors::models::None),
+        models: std::sync::Arc::new(staithe_actors::models::NoModels),
         git: staithe_actors::settings::GitSettings {
             clone_timeout: Duration::from_mins(1),
             credentials: BTreeMap::new(),
