@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use staithe_agent::settings::AgentSettings;
 use staithe_protocol::{runner::Credential, services::Services};
 
-use crate::{agent_session::chosen::Chosen, models::Models, record::SessionRecord, secrets::Secrets};
+use crate::{
+    agent_session::chosen::Chosen, models::Models, record::SessionRecord, secrets::Secrets,
+};
 
 /// Everything the actors need to know.
 #[derive(Clone, Debug)]

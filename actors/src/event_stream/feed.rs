@@ -261,10 +261,7 @@ impl Feed {
         lock(&self.partials).answered(by);
     }
 
-    pub(super) fn publish_partial(
-        &self,
-        partial: PublishPartial,
-    ) {
+    pub(super) fn publish_partial(&self, partial: PublishPartial) {
         let PublishPartial { cause, kind, offset, text, skipped } = partial;
         let encode = |seq| {
             let frame = ServerFrame::Partial { cause, kind, seq, text, offset, skipped };

@@ -281,7 +281,8 @@ mod tests {
     fn output_of_an_observed_command_is_left_out_for_who_has_the_observation() {
         let mut partials = Partials::default();
         for _ in 0..3 {
-            partials.push(Some(EventId(4)), PartialKind::Output, |seq| Bytes::from(seq.to_string()));
+            partials
+                .push(Some(EventId(4)), PartialKind::Output, |seq| Bytes::from(seq.to_string()));
         }
         partials.observed(EventId(4), EventId(5));
         assert_eq!(partials.from(0, 5, 10), (Vec::new(), 3));

@@ -36,7 +36,8 @@ use crate::{
 use feed::{Feed, Subscription};
 use log::EventLog;
 use messages::{
-    AnswersTaken, Append, AppendFailed, Appended, FindReference, PublishPartial, Reference, Subscribe,
+    AnswersTaken, Append, AppendFailed, Appended, FindReference, PublishPartial, Reference,
+    Subscribe,
 };
 use outputs::{Outputs, Piece};
 

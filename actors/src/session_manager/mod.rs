@@ -107,7 +107,7 @@ impl SessionManager {
     pub async fn load(
         store: Arc<dyn Store>,
         engine: Arc<dyn Engine>,
-            maker: Option<Arc<dyn ImageMaker>>,
+        maker: Option<Arc<dyn ImageMaker>>,
         settings: Settings,
     ) -> Result<(Self, Registry), StoreFailed> {
         let registry = Registry::default();

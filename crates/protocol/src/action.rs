@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 pub use self::{
     args::{
         AddTask, Browse, BrowseInteractive, CallToolMcp, ChangeAgentState, Condensation,
-        ConfirmationScope, ConfirmationStatus, Delegate, Edit, Finish, LoopRecovery, Message, ModifyTask, Read,
-        Recall, RecallType, Reject, Run, RunIpython, System, TaskTracking, Think, Write,
+        ConfirmationScope, ConfirmationStatus, Delegate, Edit, Finish, LoopRecovery, Message,
+        ModifyTask, Read, Recall, RecallType, Reject, Run, RunIpython, System, TaskTracking, Think,
+        Write,
     },
     client::{ActionRejected, ClientAction},
 };

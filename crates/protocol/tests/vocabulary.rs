@@ -215,8 +215,11 @@ fn an_agent_s_state_has_one_word() {
     for state in ["loading", "init", "awaiting_user_confirmation", "rate_limited"] {
         let agent_state: AgentState = serde_json::from_value(json!(state)).unwrap();
         assert_eq!(agent_state.as_str(), state);
-        let action =
-            Action::ChangeAgentState(ChangeAgentState { agent_state, thought: String::new(), scope: None });
+        let action = Action::ChangeAgentState(ChangeAgentState {
+            agent_state,
+            thought: String::new(),
+            scope: None,
+        });
         assert_eq!(action.message(), format!("Agent state changed to {state}"));
     }
 }

@@ -37,5 +37,7 @@ pub(super) fn retry(retry: &ModelRetry) -> String {
     };
     // Tenths of a second are all that a person wants to know.
     let (seconds, tenth) = (wait_ms / 1000, wait_ms % 1000 / 100);
-    format!("The model {why} ({code}); it is asked again in {seconds}.{tenth} s, try {attempt} of {most}")
+    format!(
+        "The model {why} ({code}); it is asked again in {seconds}.{tenth} s, try {attempt} of {most}"
+    )
 }
