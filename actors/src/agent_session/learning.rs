@@ -4,7 +4,7 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WeakAddr, WrapFuture,
 };
 use staithe_agent::instructions::{self, Found, Instructions, MOST_FILE, MOST_FILES, Place};
-use staithe_protocol::files::{EntryType, FileDone, FileOp};
+use staithe_protocol::files::{Encoding, EntryType, FileDone, FileOp};
 
 use super::AgentSession;
 use crate::{
@@ -66,8 +66,7 @@ impl Reader {
         let most = u64::try_from(MOST_FILE).unwrap_or(u64::MAX);
         let op = FileOp::Read { path: self.inside(&path), offset: None, length: Some(most) };
         let done = self.ask(op).await?;
-        let text =
-            done.content.filter(|_| done.encoding.unwrap_or_default() == Default::default())?;
+        let text = done.content.filter(|_| done.encoding.unwrap_or_default() == Encoding::Utf8)?;
         let cut = done.size.is_some_and(|size| size > most);
         Some(Found { path, text, cut })
     }
@@ -80,7 +79,9 @@ impl Reader {
             versions: false,
         };
         let entries = self.ask(op).await.and_then(|done| done.entries).unwrap_or_default();
-        let is_one = |kind: EntryType, path: &str| kind == EntryType::File && path.ends_with(".md");
+        let is_one = |kind: EntryType, path: &str| {
+            kind == EntryType::File && path.strip_suffix(".md").is_some()
+        };
         let mut names: Vec<_> = entries
             .into_iter()
             .filter(|entry| is_one(entry.kind, &entry.path))

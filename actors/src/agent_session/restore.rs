@@ -14,10 +14,10 @@ pub struct Restored {
 
 impl Restored {
     /// Takes the next event of the log.
-    pub fn take(&mut self, event: Event) {
+    pub fn take(&mut self, event: &Event) {
         match &event.body {
             Body::Action(action) => {
-                self.unanswered.insert(event.id, Pending::of(&event, action.clone()));
+                self.unanswered.insert(event.id, Pending::of(event, action.clone()));
             }
             Body::Observation(_) => {
                 if let Some(cause) = event.cause {
@@ -61,7 +61,7 @@ mod tests {
         let mut restored = Restored::default();
         let done = Body::Observation(Observation::Run(RunObservation::default()));
         for event in [run(3), run(1), run(2), event(4, Some(1), done)] {
-            restored.take(event);
+            restored.take(&event);
         }
         let unanswered = restored.finish();
         let ids: Vec<_> = unanswered.iter().map(|it| (it.id.0, it.timeout)).collect();

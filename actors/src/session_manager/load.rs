@@ -82,7 +82,7 @@ pub(crate) async fn history(
         for stored in page {
             if let Some(event) = understood::<Event>(id, stored.id, &stored.body) {
                 history.controller.restore(&event);
-                restored.take(event);
+                restored.take(&event);
             }
         }
     }

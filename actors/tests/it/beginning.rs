@@ -25,8 +25,8 @@ fn task(clone: bool) -> FirstTask {
     FirstTask { clone: clone.then_some(repository), message: Some("do it".into()) }
 }
 
-fn credential() -> Option<Credential> {
-    Some(Credential { user: "ann".into(), token: Secret::new(TOKEN) })
+fn credential() -> Credential {
+    Credential { user: "ann".into(), token: Secret::new(TOKEN) }
 }
 
 fn is_message(event: &Value) -> bool {
@@ -50,7 +50,7 @@ async fn begun(session: &One) -> Vec<Value> {
 #[actix::test]
 async fn the_repository_is_cloned_before_the_first_message_is_taken() {
     let stage = Stage::new().await;
-    let session = stage.create_with(task(true), credential()).await;
+    let session = stage.create_with(task(true), Some(credential())).await;
     let events = begun(&session).await;
     let state = |event: &Value| event["extras"]["state"].as_str().map(str::to_owned);
     let told: Vec<_> = events
@@ -61,7 +61,7 @@ async fn the_repository_is_cloned_before_the_first_message_is_taken() {
     assert_eq!(told, ["cloning", "cloned", "message"]);
     let asked = stage.machine.runner().cloned();
     assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].credential, credential());
+    assert_eq!(asked[0].credential, Some(credential()));
     let kept = stage.store.kept(session.id).to_string();
     assert!(!kept.contains(TOKEN) && !serde_json::to_string(&events).unwrap().contains(TOKEN));
     // Whatever repeats it from now on is hidden.
@@ -74,7 +74,7 @@ async fn the_repository_is_cloned_before_the_first_message_is_taken() {
 async fn a_crash_on_the_way_loses_no_message_and_says_none_twice() {
     let (store, machine) = (Breakable::new(), Machine::new());
     let stage = Stage::over(&store, &machine).await;
-    let session = stage.create_with(task(true), credential()).await;
+    let session = stage.create_with(task(true), Some(credential())).await;
     let id = session.id;
     stage.end(&[&session]).await;
     for _ in 0..2 {

@@ -13,7 +13,7 @@ use staithe_protocol::{
     Action, AgentState, EventId, Observation, Phase, PhaseView, SessionId, StartStep,
     action::Run,
     files::{Encoding, Entry, EntryType, FileCode, FileDenied, FileDone, FileOp, LineEdit},
-    frames::{ClientFrame, Role, ServerFrame, ServerName},
+    frames::{ClientFrame, PartialKind, Role, ServerFrame, ServerName},
     observation::RunObservation,
     runner::{Answer, Call, CallFailed, FromRunner, Hello, Limits, ServerInfo, ToRunner},
     terminal::{Driving, TerminalCommand, TerminalExit, TerminalInfo, TerminalNews, TerminalSize},
