@@ -85,12 +85,7 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let control = bind(config.server.listen, "server.listen")?;
     let sandbox = bind(config.server.sandbox_listen, "server.sandbox_listen")?;
     let store = SqliteStore::open(&data_dir).context("the store can't be opened")?;
-    let keys = Keys::load(
-        &data_dir,
-        &config.core.jwt_secret,
-        config.auth.access_token.clone(),
-        config.auth.operator_token.clone(),
-    )?;
+    let keys = keys(&config, &data_dir)?;
     let owner = owner_of(&data_dir)?;
     let engine = engine(&config, &data_dir, &owner).await?;
     let view = engine_view(&*engine);
@@ -150,6 +145,11 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     tokio::task::spawn_blocking(move || store.shutdown()).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+fn keys(config: &Config, data_dir: &Path) -> anyhow::Result<Keys> {
+    let (access, operator) = (&config.auth.access_token, &config.auth.operator_token);
+    Ok(Keys::load(data_dir, &config.core.jwt_secret, access.clone(), operator.clone())?)
 }
 
 fn engine_view(engine: &dyn Engine) -> EngineView {

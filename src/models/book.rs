@@ -107,13 +107,14 @@ impl Book {
         }
         let vault = Vault::open(data_dir, config.core.master_key.clone())?;
         for (holder, name, kept) in vault.all() {
-            match kept.key {
-                Some(key) => hide(&secrets, &holder, key.expose_secret()),
-                None => tracing::warn!(
+            if let Some(key) = kept.key {
+                hide(&secrets, &holder, key.expose_secret());
+            } else {
+                tracing::warn!(
                     ?holder,
                     model = name,
                     "a stored key can't be opened: the master key is another one"
-                ),
+                );
             }
         }
         Ok(Self {
@@ -129,11 +130,12 @@ impl Book {
 
     /// Which model a session uses that asks for none, in the log.
     pub fn say_default(&self) {
-        match self.default_for("") {
-            Some(model) => tracing::info!(model, "sessions have a default model"),
-            None => tracing::info!(
+        if let Some(model) = self.default_for("") {
+            tracing::info!(model, "sessions have a default model");
+        } else {
+            tracing::info!(
                 "no model has a key: set one in the page, or OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY"
-            ),
+            );
         }
     }
 

@@ -30,7 +30,7 @@ const MOST_KEY: usize = 4096;
 /// A body that holds a key, in bytes.
 const MOST_BODY: usize = 16 * 1024;
 /// How long a checked model may take.
-const CHECK_LIMIT: Duration = Duration::from_secs(60);
+const CHECK_LIMIT: Duration = Duration::from_mins(1);
 
 /// `GET /api/models`
 pub async fn list(front: web::Data<Front>, identity: Identity) -> HttpResponse {
