@@ -289,8 +289,8 @@ async fn what_is_run_of_an_image_with_the_owners_label_is_no_sandbox() {
     let found = engine.find(&stage.all()).await.unwrap();
     assert_eq!(found.iter().map(|it| &it.id).collect::<Vec<_>>(), [&id], "{found:?}");
     engine.sweep(&stage.owner, &BTreeSet::new()).await.unwrap();
-    let state = docker(&["inspect", "--format", "{{.State.Running}}", by_hand.trim()]);
-    assert_eq!(state.trim(), "true");
+    let running = docker(&["inspect", "--format", "{{.State.Running}}", by_hand.trim()]);
+    assert_eq!(running.trim(), "true");
     docker(&["rm", "--force", by_hand.trim()]);
     docker(&["rmi", &image]);
     engine.remove(&id, true).await.unwrap();
