@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext};
 use staithe_actors::{
-    Feed,
+    Feed, Secrets,
     event_stream::{EventStream, Origin, messages::Append},
     mail,
     session::Session,
@@ -87,7 +87,7 @@ async fn through_the_actor() -> Duration {
             feed: Feed::new(session, shared.clone(), None),
             head: None,
             references: Vec::new(),
-            secrets: Arc::new([]),
+            mask: Secrets::default().mask("bench"),
         };
         let notice = DeathNotice::new(ChildKind::EventStream, Generation(0), nobody.clone());
         let stream = EventStream::new(origin, notice).start();
@@ -99,6 +99,7 @@ async fn through_the_actor() -> Duration {
                     body: Body::Action(action()),
                     timeout: None,
                     tool_call_metadata: None,
+                    llm_metrics: None,
                     reference: None,
                 };
                 mail::ask(&stream, append).await.expect("the stream lives").expect("it is durable");
