@@ -13,6 +13,7 @@ mod asking;
 pub mod choice;
 pub mod chosen;
 mod following;
+pub mod found;
 mod learning;
 pub mod messages;
 pub mod restore;
@@ -48,6 +49,7 @@ use crate::{
 use asking::Asking;
 use choice::{AgentChoice, AgentView, Defaults, Used};
 use chosen::Chosen;
+use found::Found;
 use messages::{
     AgentStateNews, GetAgent, IsBusy, RuntimeDown, RuntimeUp, SetAgent, Submit, SubmitDenied,
     SubmitFailed,
@@ -68,6 +70,7 @@ pub struct AgentSession {
     /// Submissions on their way to the log: they are acted on in its order.
     turns: Turns<Pending>,
     chosen: Chosen,
+    found: Found,
     equipment: Equipment,
     asking: Option<Asking>,
     /// Pieces of an answer were shown, and nothing that came of it was read in the log yet.
@@ -92,6 +95,8 @@ pub struct Origin {
     pub head: Option<EventId>,
     /// Actions without an observation, in order.
     pub unanswered: Vec<Pending>,
+    /// What the log says of what there is to work with.
+    pub found: Found,
     /// The runner that may know them.
     pub epoch: Option<String>,
     /// Whose session it is, and what people chose for it.
@@ -118,6 +123,7 @@ impl AgentSession {
             held: held.into_iter().map(|pending| (pending.id, pending)).collect(),
             turns: Turns::default(),
             chosen,
+            found: origin.found,
             equipment: Equipment::default(),
             asking: None,
             shown: false,
@@ -160,8 +166,7 @@ impl AgentSession {
         {
             mail::tell(&session, AgentStateNews(changed.agent_state));
         }
-        if let Body::Observation(Observation::PluginChanged(plugin)) = &event.body {
-            self.equipment.offer.plugin_changed(plugin);
+        if self.found.take(event) {
             self.equip(ctx);
         }
         let effects = self.controller.appended(event, self.now());
@@ -170,7 +175,10 @@ impl AgentSession {
 
     fn equip(&mut self, ctx: &mut Context<Self>) {
         let today = jiff::Zoned::now().date().to_string();
-        self.equipment.facts.date = Some(today);
+        let Equipment { offer, facts, .. } = &mut self.equipment;
+        offer.clone_from(&self.found.offer);
+        facts.date = Some(today);
+        facts.repository = self.found.repository(&facts.working_dir);
         let effects = self.controller.equipped(self.equipment.clone(), self.now());
         self.obey(effects, ctx);
     }

@@ -1,20 +1,22 @@
-//! What of the log has no observation yet. Pure.
+//! What of the log has no observation yet, and what it says of what there is to work with. Pure.
 
 use std::collections::BTreeMap;
 
 use staithe_protocol::{Body, Event, EventId};
 
-use super::state::Pending;
+use super::{found::Found, state::Pending};
 
 /// Collects, event by event, what a new [`AgentSession`](super::AgentSession) starts from.
 #[derive(Debug, Default)]
 pub struct Restored {
     unanswered: BTreeMap<EventId, Pending>,
+    found: Found,
 }
 
 impl Restored {
     /// Takes the next event of the log.
     pub fn take(&mut self, event: &Event) {
+        self.found.take(event);
         match &event.body {
             Body::Action(action) => {
                 self.unanswered.insert(event.id, Pending::of(event, action.clone()));
@@ -27,9 +29,9 @@ impl Restored {
         }
     }
 
-    /// The actions without an observation, in order.
-    pub fn finish(self) -> Vec<Pending> {
-        self.unanswered.into_values().collect()
+    /// The actions without an observation, in order, and what was found.
+    pub fn finish(self) -> (Vec<Pending>, Found) {
+        (self.unanswered.into_values().collect(), self.found)
     }
 }
 
@@ -63,7 +65,7 @@ mod tests {
         for event in [run(3), run(1), run(2), event(4, Some(1), done)] {
             restored.take(&event);
         }
-        let unanswered = restored.finish();
+        let (unanswered, _) = restored.finish();
         let ids: Vec<_> = unanswered.iter().map(|it| (it.id.0, it.timeout)).collect();
         assert_eq!(ids, [(2, Some(7)), (3, Some(7))]);
     }

@@ -62,6 +62,7 @@ impl Session {
             controller: history.controller,
             head: history.head,
             unanswered: history.unanswered,
+            found: history.found,
             epoch: self.record.epoch.clone(),
             owner: self.record.owner.clone(),
             choice: self.record.agent.clone(),

@@ -8,7 +8,7 @@ use staithe_protocol::{Event, EventId, SessionId};
 use staithe_store::{Store, StoreFailed};
 
 use crate::{
-    agent_session::{chosen::Chosen, restore::Restored, state::Pending},
+    agent_session::{chosen::Chosen, found::Found, restore::Restored, state::Pending},
     event_stream::hash_reference,
     record::SessionRecord,
     session_manager::messages::OpenFailed,
@@ -32,13 +32,14 @@ pub struct History {
     pub(crate) head: Option<EventId>,
     pub(crate) controller: Box<Controller>,
     pub(crate) unanswered: Vec<Pending>,
+    pub(crate) found: Found,
 }
 
 impl History {
     /// Of a log without events.
     pub(crate) fn new(chosen: &Chosen) -> Self {
         let controller = Box::new(Controller::new(chosen.configured.clone()));
-        Self { head: None, controller, unanswered: Vec::new() }
+        Self { head: None, controller, unanswered: Vec::new(), found: Found::default() }
     }
 }
 
@@ -86,6 +87,6 @@ pub(crate) async fn history(
             }
         }
     }
-    history.unanswered = restored.finish();
+    (history.unanswered, history.found) = restored.finish();
     Ok(history)
 }

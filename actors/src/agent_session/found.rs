@@ -1,0 +1,80 @@
+//! What the log says of what there is to work with: plugins, and the repository that was cloned. Pure.
+
+use staithe_agent::{prompt::Repository, tools::Offer};
+use staithe_protocol::{Body, Event, Observation, observation::RepositoryObservation};
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Tools by the plugins that were told last.
+    pub offer: Offer,
+    /// Its directory is one within the workspace.
+    repository: Option<Repository>,
+}
+
+impl Found {
+    /// Takes the next event of the log; whether it says anything of this.
+    pub fn take(&mut self, event: &Event) -> bool {
+        match &event.body {
+            Body::Observation(Observation::PluginChanged(plugin)) => {
+                self.offer.plugin_changed(plugin);
+                true
+            }
+            Body::Observation(Observation::Repository(told)) if !told.folder.is_empty() => {
+                self.repository = Some(cloned(told));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The repository, in a workspace at this place.
+    pub fn repository(&self, workspace: &str) -> Option<Repository> {
+        let found = self.repository.clone()?;
+        let directory = format!("{}/{}", workspace.trim_end_matches('/'), found.directory);
+        Some(Repository { directory, ..found })
+    }
+}
+
+/// `https://host/owner/name.git` is told as `owner/name`.
+fn cloned(told: &RepositoryObservation) -> Repository {
+    let path = told.url.trim_end_matches('/').trim_end_matches(".git");
+    let mut parts: Vec<_> = path.rsplit(['/', ':']).take(2).collect();
+    parts.reverse();
+    let name = parts.join("/");
+    Repository { name, directory: told.folder.clone(), branch: told.branch.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use staithe_protocol::{EventId, Source};
+
+    use super::*;
+
+    fn event(observation: Observation) -> Event {
+        Event {
+            id: EventId(0),
+            timestamp: String::new(),
+            source: Source::Environment,
+            cause: None,
+            body: Body::Observation(observation),
+            tool_call_metadata: None,
+            llm_metrics: None,
+            timeout: None,
+        }
+    }
+
+    #[test]
+    fn a_repository_is_known_once_it_is_there() {
+        let mut found = Found::default();
+        let url = "https://git.example/ann/boats.git".to_owned();
+        let begun = RepositoryObservation { url, ..RepositoryObservation::default() };
+        assert!(!found.take(&event(Observation::Repository(begun.clone()))));
+        assert_eq!(found.repository("/workspace"), None);
+        let there = RepositoryObservation { folder: "boats".to_owned(), ..begun };
+        assert!(found.take(&event(Observation::Repository(there))));
+        let repository = found.repository("/workspace").unwrap();
+        assert_eq!(repository.name, "ann/boats");
+        assert_eq!(repository.directory, "/workspace/boats");
+    }
+}
