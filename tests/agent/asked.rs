@@ -63,8 +63,9 @@ async fn the_workspace_s_instructions_and_what_a_word_calls_up_reach_the_model()
     let agents = "Use tabs in this repository.";
     let boats = "---\nname: boats\ntriggers:\n- harbour\n---\nBoats lie at the staithe.\n";
     for (path, text) in [("AGENTS.md", agents), (".openhands/microagents/boats.md", boats)] {
-        let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
-        play.client.run(path, &format!("mkdir -p {folder}; printf '{}' > {path}", text.replace('\n', "\\n"))).await;
+        let path = format!("/api/sessions/{}/files/{path}?create_parents=1", play.id);
+        let (status, _, body) = stage.server.put(&path, &[("if-none-match", "*")], text.into()).await;
+        assert!(status < 300, "{status}: {}", String::from_utf8_lossy(&body));
     }
     play.model.script([Step::text("Which?"), finish()]);
     play.say("Tidy up").await;
@@ -73,8 +74,8 @@ async fn the_workspace_s_instructions_and_what_a_word_calls_up_reach_the_model()
     play.see("[finished]").await;
     let asked = play.model.asked();
     let (first, second) = (asked[0].body.to_string(), asked[1].body.to_string());
-    assert!(first.contains(agents) && !first.contains("Boats lie"), "{first}");
-    assert!(second.contains(agents) && second.contains("Boats lie"), "{second}");
+    assert!(first.contains(agents) && !first.contains("Boats lie"), "{:#?}", asked[0].turns());
+    assert!(second.contains(agents) && second.contains("Boats lie"), "{:#?}", asked[1].turns());
     let recalled: Vec<_> =
         play.events.iter().filter(|event| event["observation"] == "recall").collect();
     assert_eq!(recalled.len(), 2, "{recalled:#?}");

@@ -66,13 +66,16 @@ async fn a_failure_that_lasts_says_what_to_do_and_the_work_goes_on_after_it() {
              u change_agent_state running | [running] | a finish | [finished]",
             "[error model.bad_question]",
         ),
-        lasting(
-            "too long, with nothing to condense",
-            refusal(400, "context_length_exceeded", words),
-            "BEGIN | ! ERROR_LLM_CONTEXT_TOO_LONG | [error model.context_too_long] | \
-             u change_agent_state running | [running] | a finish | [finished]",
-            "[error model.context_too_long]",
-        ),
+        Scene {
+            steps: (0..2).map(|_| refusal(400, "context_length_exceeded", words)).chain([finish()]).collect(),
+            ..lasting(
+                "too long, however it is condensed",
+                Step::default(),
+                "BEGIN | a condensation | ! ERROR_LLM_CONTEXT_TOO_LONG | [error model.context_too_long] | \
+                 u change_agent_state running | [running] | a finish | [finished]",
+                "[error model.context_too_long]",
+            )
+        },
     ];
     play(scenes, QUICK).await;
 }
@@ -197,12 +200,12 @@ async fn answers_that_are_not_as_they_should_be() {
             steps: (0..4).map(|_| bash("echo same")).chain([finish()]).collect(),
             acts: vec![
                 Say("Do it"),
-                See("! ERROR_AGENT_STUCK"),
+                See("[error stuck.repeats]"),
                 Do(r#"{"action":"loop_recovery","args":{"option":1}}"#),
                 See("[finished]"),
             ],
             log: "BEGIN | a run echo same | = run 0 | a run echo same | = run 0 | a run echo same | = run 0 | \
-                  a run echo same | = run 0 | ! ERROR_AGENT_STUCK | [error stuck.repeating_action_observation] | \
+                  a run echo same | = run 0 | ! ERROR_AGENT_STUCK | [error stuck.repeats] | \
                   u loop_recovery | [running] | a condensation | a finish | [finished]",
             ..Scene::default()
         },

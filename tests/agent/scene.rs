@@ -44,6 +44,8 @@ pub(crate) enum Act {
     Set(&'static str),
     /// An event with this note comes.
     See(&'static str),
+    /// Each call of the model has its result.
+    Settled,
     /// This is shown beside the events.
     Shown(&'static str),
     /// The model was asked so often.
@@ -164,6 +166,11 @@ async fn perform(play: &mut Play<'_>, act: &Act) {
         }
         Act::See(note) => {
             play.see(note).await;
+        }
+        Act::Settled => {
+            while !unpaired(&play.events).is_empty() {
+                assert!(play.next(PROMPT).await.is_some(), "{}: {:?}", play.name, unpaired(&play.events));
+            }
         }
         Act::Shown(text) => play.shown(text).await,
         Act::Asked(count) => {

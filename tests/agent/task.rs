@@ -75,7 +75,7 @@ async fn a_failing_test_is_mended_and_every_event_is_as_it_was_before() {
     second_tab_agrees(&play, asked["id"].as_i64().unwrap()).await;
     play.see("[finished]").await;
 
-    let result = play.client.run("check", "sh test.sh; git status --short").await;
+    let result = play.client.run("check", "sh test.sh; git -c color.ui=never status --short").await;
     assert_eq!(result["content"], "passed\n M sum.sh");
     assert_eq!((play.model.left(), unpaired(&play.events)), (0, Vec::new()));
     compare(&lines(&stage, &play, &workspace).await);
