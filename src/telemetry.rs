@@ -2,7 +2,10 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::config::{Log, LogFormat};
 
@@ -15,8 +18,10 @@ pub fn init(log: &Log) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match log.format {
-        LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        LogFormat::Text => subscriber.finish().with(filter_fn(is_discreet)).init(),
+        LogFormat::Json => {
+            subscriber.json().flatten_event(true).finish().with(filter_fn(is_discreet)).init();
+        }
     }
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -25,4 +30,10 @@ pub fn init(log: &Log) -> anyhow::Result<()> {
         default(panic);
     }));
     Ok(())
+}
+
+/// Whatever the filter says: libraries tell below `info` what goes through them, such as the output of commands before
+/// secrets are hidden in it.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || metadata.target().starts_with("staithe")
 }
