@@ -46,7 +46,7 @@ export class AgentPanel {
     if (!used) return;
     this.#told = used;
     if (!this.#dialog) return;
-    const facts = [["steps", number(used.steps)], ["cost", dollars(used.cost)], ["input", number(used.input)], ["output", number(used.output)]];
+    const facts = [["steps", number(used.steps)], ["cost", used.cost > 0 || used.steps === 0 ? dollars(used.cost) : t("panel.unknown")], ["input", number(used.input)], ["output", number(used.output)]];
     this.#used.replaceChildren(...facts.flatMap(([name, text]) => [h("dt", {}, t(`panel.used_${name}`)), h("dd", { data: { used: name } }, text ?? "")]));
   }
 

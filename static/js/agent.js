@@ -10,6 +10,20 @@ import { tokens } from "./talk.js";
 /** US dollars, to the cent, or to what there is of one. @param {number} cost */
 export const dollars = (cost) => new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency: "USD", maximumFractionDigits: cost < 0.1 ? 4 : 2 }).format(cost);
 
+/** A price that isn't known costs nothing: it isn't told. @param {{ steps: number, cost: number, input: number, output: number }} used */
+function usedText({ steps, cost, input, output }) {
+  const values = { count: steps, tokens: tokens(input + output) };
+  return cost > 0 ? t("agent.used_cost", { ...values, cost: dollars(cost) }) : t("agent.used", values);
+}
+
+/** What is alike, for an agreement to all of it: `run:echo`, `run:permissions`, `edit`. @param {string} kind */
+function kindText(kind) {
+  const [tool = "", ...rest] = kind.split(":");
+  const what = rest.join(":");
+  if (!what) return word("kind", tool);
+  return word("rule", what) === what ? t("consent.kind", { tool: word("kind", tool), what }) : word("rule", what);
+}
+
 /** What the events tell of the agent, in order. */
 export class Story {
   state = "";
@@ -100,7 +114,7 @@ export class AgentBar {
     setText($("agent-why"), [why, advice].filter(Boolean).join(" "));
     if (changed && speak && (why || ["running", "finished", "awaiting_user_input", "error"].includes(state))) announce([t("agent.label", { state: word("agent", state) }), why, advice].filter(Boolean).join(". "));
     this.#showButtons(may, now, state, reason);
-    setText($("agent-used"), used ? t("agent.used", { count: used.steps, tokens: tokens(used.input + used.output), cost: dollars(used.cost) }) : "");
+    setText($("agent-used"), used && used.steps > 0 ? usedText(used) : "");
     this.#showConsent();
   }
 
@@ -114,7 +128,7 @@ export class AgentBar {
     const again = state === "rate_limited" || reason.startsWith("model.");
     setText($("agent-go"), t(reason.startsWith("limit.") ? "agent.go_limit" : again ? "agent.go_again" : "agent.resume"));
     // The button that was pressed goes away: whoever works by keyboard is not left nowhere.
-    if (held.startsWith("agent-") && $(held)?.hidden) ["agent-go", "agent-pause"].map((id) => $(id)).find((button) => !button.hidden)?.focus();
+    if (held.startsWith("agent-") && $(held)?.hidden) (["agent-go", "agent-pause"].map((id) => $(id)).find((button) => !button.hidden) ?? $("box")).focus();
   }
 
   #showConsent() {
@@ -149,14 +163,15 @@ class ConsentBox {
     this.all = h("button", { type: "button", id: "confirm-all", hidden: kinds.length === 0, on: { click: () => decide("user_confirmed", { scope: "kind" }) } }, t("consent.all"));
     this.no = h("button", { type: "button", className: "danger", id: "confirm-no", on: { click: () => this.#reject() } }, t("consent.no"));
     this.reason = h("input", { id: "confirm-reason", maxLength: 2000, autocomplete: "off" });
+    this.hint = h("p", { className: "small muted" });
     const why = rules.length > 0 ? rules.map((/** @type {string} */ rule) => word("rule", rule)).join("; ") : t("consent.policy");
     this.element = h("div", { className: "consent", role: "group", tabIndex: -1, "aria-labelledby": "consent-title" },
       h("p", { id: "consent-title" }, h("strong", {}, t("consent.title"))),
       h("p", { className: "small" }, t("consent.why", { why })),
-      kinds.length > 0 ? h("p", { className: "small muted" }, t("consent.kinds", { kinds: kinds.join(", ") })) : null,
+      kinds.length > 0 ? h("p", { className: "small muted" }, t("consent.kinds", { kinds: kinds.map(kindText).join("; ") })) : null,
       h("div", { className: "row" }, this.yes, this.all, this.no),
       h("div", { className: "field" }, h("label", { htmlFor: "confirm-reason", className: "small" }, t("consent.reason")), this.reason),
-      h("p", { className: "small muted" }, t("consent.keys")));
+      this.hint);
     this.element.addEventListener("keydown", (pressed) => this.#key(pressed));
     this.setUsable(usable);
   }
@@ -164,6 +179,7 @@ class ConsentBox {
   /** @param {boolean} usable */
   setUsable(usable) {
     for (const part of [this.yes, this.all, this.no, this.reason]) part.disabled = !usable;
+    setText(this.hint, t(usable ? "consent.keys" : "consent.editors"));
   }
 
   #reject() {
@@ -193,7 +209,7 @@ class ConsentBox {
     const writes = at instanceof HTMLTextAreaElement || at instanceof HTMLInputElement || at instanceof HTMLSelectElement;
     const empty = writes && at.id === "box" && /** @type {HTMLTextAreaElement} */ (at).value === "";
     announce(`${t("consent.title")} ${t("consent.find")}`);
-    if ((!writes || empty) && !document.querySelector("dialog[open]")) this.look();
+    if (!this.yes.disabled && (!writes || empty) && !document.querySelector("dialog[open]")) this.look();
   }
 
   look() {

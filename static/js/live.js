@@ -2,9 +2,12 @@
 
 import { $, h, setText } from "./dom.js";
 import { t, word } from "./i18n.js";
+import { markdown } from "./markdown.js";
 
 /** Characters that are kept of a text that is still coming. */
 const MOST = 100_000;
+/** Up to so many it is set anew with each frame; a longer one is shown as it is until its event is there. */
+const SET = 20_000;
 const encoder = new TextEncoder();
 
 /** One kind of an answer's pieces, put together by where they begin, in bytes. */
@@ -71,7 +74,10 @@ export class Live {
     if (this.#card.hidden || !this.#dirty) return;
     this.#dirty = false;
     setText(this.#title, t(this.#answer.text ? "live.answering" : "live.thinking"));
-    setText(this.#words, this.#answer.text);
+    const { text } = this.#answer;
+    this.#words.classList.toggle("plain", text.length > SET);
+    if (text.length > SET) setText(this.#words, text);
+    else this.#words.replaceChildren(markdown(text));
     setText(this.#thoughts, this.#reasoning.text);
     this.#folded.hidden = !this.#reasoning.text;
     const tools = [...this.#calls.values()].map((tool) => word("tool", tool)).join(", ");

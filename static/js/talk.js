@@ -85,7 +85,7 @@ export function spoken(event, fresh) {
   if (observation === "error") return { kind: "error", body: errorBody(event) };
   if (observation === "model_retry") return { kind: "slim", body: [retry(event, fresh)] };
   if (observation === "repository") return { kind: "slim", body: [repository(extras)] };
-  if (observation === "recall") return { kind: "slim", body: [recalled(extras, content)] };
+  if (observation === "recall") return { kind: extras.repo_instructions || extras.microagent_knowledge?.length ? "slim" : "minor", body: [recalled(extras, content)] };
   if (observation === "loop_detection") return { kind: "slim", body: [content] };
   if (observation === "user_rejected") return { kind: "slim", body: [t("talk.rejected")] };
   if (observation === "think" || observation === "condense") return { kind: "minor", body: [content] };

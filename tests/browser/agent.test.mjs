@@ -85,7 +85,14 @@ test("an agent works live: its words are there before their event, then its card
   assert.equal(await page.locator("#live .reasoning").isVisible(), true, "its reasoning stands apart");
   assert.equal(await page.locator("#live .live-thoughts").isVisible(), false, "and is folded");
   await shoot(page, "agent-streaming");
+  const late = await another(page);
+  await late.locator("#live .live-text", { hasText: "I will list" }).waitFor({ timeout: SLOW });
+  await page.reload();
+  await page.locator("#live .live-text", { hasText: "I will list" }).waitFor({ timeout: SLOW });
+  assert.equal(await page.locator("#live .live-text").innerText(), await late.locator("#live .live-text").innerText(), "nothing twice, nothing left out");
   await model.release();
+  await late.locator("#events .of-agent").first().waitFor({ timeout: SLOW });
+  assertClean(late);
   const shown = card(page, "echo from-the-agent");
   await shown.locator('[data-exit="0"]').waitFor({ timeout: SLOW });
   assert.match((await shown.locator(".out").textContent()) ?? "", /from-the-agent/);
@@ -97,7 +104,7 @@ test("an agent works live: its words are there before their event, then its card
   const end = page.locator(".msg.agent", { hasText: "All is written down" });
   assert.equal(await end.locator("ul li").count(), 2);
   assert.equal(await end.locator("b").count(), 0, "markup in words stays words");
-  assert.match((await page.locator("#agent-used").textContent()) ?? "", /^5 steps · 550 tokens · \$0\.\d+$/);
+  assert.match((await page.locator("#agent-used").textContent()) ?? "", /^5 steps · 550 tokens · \$0\.01$/);
   await assertEachOnce(page, page.url().split("/").at(-1) ?? "");
   await shoot(page, "agent-finished");
   const message = page.locator("#box");
@@ -211,13 +218,29 @@ test("what a person can do about a model that fails is said, and limits go on wi
   assertClean(page);
 });
 
+test("an agent that goes round in circles is stopped, and a person chooses the way out", { timeout: 3 * SLOW }, async () => {
+  await model.say("harbour-loop", [...Array.from({ length: 4 }, () => bash("echo same")), { text: "Out of it." }]);
+  const page = await begin("Loop", "harbour-loop: turn round");
+  await agentIs(page, "error");
+  assert.match((await page.locator("#agent-why").textContent()) ?? "", /it did the same four times/);
+  assert.equal(await page.locator("#agent-go").isVisible(), false);
+  await shoot(page, "agent-loop");
+  await page.locator("#loop-1").click();
+  await page.locator(".msg.agent", { hasText: "Out of it." }).waitFor({ timeout: SLOW });
+  await page.locator("#events .fold summary", { hasText: "memory was condensed" }).click();
+  await page.locator("#events .folded", { hasText: "Nothing is lost: the log has all" }).waitFor();
+  await shoot(page, "agent-condensed");
+  assertClean(page);
+});
+
 test("keys of models are set, checked and removed, and never shown", { timeout: 3 * SLOW }, async () => {
   const key = "sk-secret-of-this-test-4567";
   const page = await openPage(browser, { storageState: signedIn });
   await page.goto(server.url);
   await page.locator("#models").click();
   const row = page.locator('dialog.models [data-model="anthropic"]');
-  await row.getByText("It has no key.").waitFor();
+  await page.locator('dialog.models [data-model="gemini"]').getByText("It has no key.").waitFor();
+  await row.getByText("It needs no key.").waitFor(); // at an address of one's own
   await row.locator("input").fill(key);
   await row.locator("input").press("Enter");
   await row.getByText("ends with 4567").waitFor();
@@ -229,7 +252,7 @@ test("keys of models are set, checked and removed, and never shown", { timeout: 
   assert.ok(!(await page.content()).includes(key));
   await row.getByRole("button", { name: "Remove key" }).click();
   await page.locator('[data-choice="yes"]').click();
-  await row.getByText("It has no key.").waitFor();
+  await row.getByText("It needs no key.").waitFor();
   await page.keyboard.press("Escape");
   assert.equal(await page.evaluate(() => document.activeElement?.id), "models", "the focus is where it was");
   assertClean(page);

@@ -104,7 +104,7 @@ export async function startFakeModel() {
     assert.ok(answer.ok, `${what}: ${answer.status} ${await answer.text()}`);
   };
   const get = async (what) => (await fetch(`${url}/_fake/${what}`)).json();
-  const own = { KEY: "sk-of-the-browser-tests-0123", KEY_ENV: "", BASE_URL: url, MODEL: "gpt-4o" };
+  const own = { KEY: "sk-of-the-browser-tests-0123", KEY_ENV: "", BASE_URL: url, MODEL: "gpt-4o", PRICE__INPUT: "10", PRICE__OUTPUT: "100" };
   const env = Object.fromEntries(Object.entries(own).map(([name, value]) => [`STAITHE__MODELS__OPENAI__${name}`, value]));
   for (const other of ["ANTHROPIC", "GEMINI"]) env[`STAITHE__MODELS__${other}__KEY_ENV`] = "";
   env.STAITHE__MODELS__ANTHROPIC__BASE_URL = url;
