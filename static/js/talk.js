@@ -70,7 +70,7 @@ function recalled({ recall_type = "", repo_name = "", repo_instructions = "", mi
 /** @param {any} args */
 function forgotten({ forgotten_event_ids, forgotten_events_start_id: from, forgotten_events_end_id: to, summary }) {
   const count = Array.isArray(forgotten_event_ids) ? forgotten_event_ids.length : from === null || from === undefined ? 0 : (to ?? from) - from + 1;
-  const body = h("div", { className: "folded" }, h("p", { className: "muted" }, t("talk.nothing_lost")), summary ? markdown(String(summary)) : null);
+  const body = h("div", { className: "folded" }, h("p", { className: "muted" }, t("talk.nothing_lost"), summary ? ` ${t("talk.summary")}` : ""), summary ? markdown(String(summary)) : null);
   return fold(t("talk.condensed", { count }), body);
 }
 

@@ -131,6 +131,52 @@ test("an agent works live: its words are there before their event, then its card
   assertClean(page);
 });
 
+test("what was streamed goes on over a lost connection, once, and is gone when its event came meanwhile", { timeout: 3 * SLOW }, async () => {
+  await model.say("harbour-cut", [{ text: "These words come over two connections, each once. That is all.", chunk: 6, hold_after: 4 }]);
+  const page = await openPage(browser, { storageState: signedIn });
+  /** @type {import("playwright-core").WebSocketRoute[]} */
+  const lines = [];
+  let refuse = false;
+  await page.routeWebSocket(/\/ws\?/, (line) => {
+    if (refuse) return void line.close();
+    lines.push(line);
+    line.connectToServer();
+  });
+  await page.goto(server.url);
+  await page.locator("#new-title").fill("Cut");
+  await page.locator("#new-message").fill("harbour-cut: talk");
+  await page.locator("#new-submit").click();
+  const words = page.locator("#live .live-text", { hasText: /^These words come o$/ });
+  await words.waitFor({ timeout: SLOW });
+  await lines.at(-1)?.close();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await page.locator('#connection[data-state="live"]').waitFor();
+  await words.waitFor();
+  refuse = true;
+  await lines.at(-1)?.close();
+  await page.locator('#connection[data-state="reconnecting"]').waitFor();
+  await model.release();
+  const session = page.url().split("/").at(-1) ?? "";
+  await page.waitForFunction(async (at) => (await (await fetch(at)).json()).agent_state === "awaiting_user_input", `/api/sessions/${session}`, { timeout: SLOW });
+  refuse = false;
+  await page.locator(".msg.agent:not(.live)", { hasText: "each once. That is all." }).waitFor({ timeout: SLOW });
+  await page.locator("#live > li").waitFor({ state: "hidden" });
+  await assertEachOnce(page, session);
+  assertClean(page);
+});
+
+test("a helper works under its own task, and brings back what it found", { timeout: 3 * SLOW }, async () => {
+  await model.say("harbour-errand", [call("delegate", { task: "berth-survey: count the berths" }), finish("There are seven berths.")]);
+  await model.say("berth-survey", [bash("echo seven"), finish("seven")]);
+  const page = await begin("Errand", "harbour-errand: how many berths are there?");
+  await agentIs(page, "finished");
+  const helper = page.locator("#events > .act", { hasText: "Asks a helper" });
+  await helper.locator('[data-outcome="ok"]').waitFor();
+  await page.locator(".msg.agent", { hasText: "There are seven berths." }).waitFor();
+  await shoot(page, "agent-delegate");
+  assertClean(page);
+});
+
 test("a second tab agrees to one step, a reason goes with a rejection, and a kind is agreed to once", { timeout: 4 * SLOW }, async () => {
   await model.say("harbour-ask", [
     bash("touch open.txt && chmod 777 open.txt && echo opened", {}, "HIGH"),
