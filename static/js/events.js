@@ -172,17 +172,24 @@ export class EventList {
     this.#asking.delete(call);
   }
 
+  /** Whether it is a helper's, who works until the agent that asked it has its answer. @param {any} event */
+  #helped({ source }) {
+    return source === "agent" && [...this.#open.values()].some((card) => card.event.action === "delegate");
+  }
+
   /** @param {any} event */
   #add(event) {
     this.#background = null;
     if (event.action !== "run" && !(event.action in TITLES)) {
       const line = plain(event, event.id > this.knownHead);
+      line.classList.toggle("helped", this.#helped(event));
       if (event.observation === "phase_changed" && event.extras?.step) this.#step = new ProgressLine(event, line);
       this.#fragment.append(line);
       if (event.id > this.knownHead && speaks(event)) this.#say(event.args?.content ?? event.args?.final_thought ?? event.content ?? "");
       return;
     }
     const card = new Card(event, this.session);
+    card.element.classList.toggle("helped", this.#helped(event));
     if (card.asks) this.#asking.set(event.tool_call_metadata?.tool_call_id ?? "", card);
     else this.#open.set(event.id, card);
     this.#fragment.append(card.element);

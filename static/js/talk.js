@@ -22,6 +22,12 @@ export function taskList(tasks) {
   }));
 }
 
+/** What an error is, in the page's words or its own. @param {any} event */
+function errorTitle({ content = "", message = "", extras = {} }) {
+  const name = nameOf(extras.error_id ?? "");
+  return name && has(`agent_error.${name}.what`) ? t(`agent_error.${name}.what`) : (content || message).slice(0, 200);
+}
+
 /** What the person can do, in the page's words; what was said, folded. @param {any} event @returns {(Node | string)[]} */
 export function errorBody({ content = "", message = "", extras = {} }) {
   const name = nameOf(extras.error_id ?? "");
@@ -29,7 +35,7 @@ export function errorBody({ content = "", message = "", extras = {} }) {
   if (!name || !has(`agent_error.${name}.what`)) return [said];
   const remedy = t(`agent_error.${name}.remedy`);
   return [
-    h("p", {}, t(`agent_error.${name}.what`)),
+    h("p", {}, errorTitle({ extras })),
     h("p", {}, h("strong", {}, t("fault.remedy")), " ", remedy),
     fold(t("talk.details"), said),
   ];
@@ -82,6 +88,8 @@ function forgotten({ forgotten_event_ids, forgotten_events_start_id: from, forgo
 export function spoken(event, fresh) {
   const { action, observation, source, args = {}, extras = {}, content = "", message = "" } = event;
   if (action) return acted(action, source, args, message);
+  // What the model did wrong is the model's to put right: people only see that it happened.
+  if (observation === "error" && source === "agent") return { kind: "slim", body: [fold(errorTitle(event), content)] };
   if (observation === "error") return { kind: "error", body: errorBody(event) };
   if (observation === "model_retry") return { kind: "slim", body: [retry(event, fresh)] };
   if (observation === "repository") return { kind: "slim", body: [repository(extras)] };

@@ -172,7 +172,8 @@ test("a helper works under its own task, and brings back what it found", { timeo
   await agentIs(page, "finished");
   const helper = page.locator("#events > .act", { hasText: "Asks a helper" });
   await helper.locator('[data-outcome="ok"]').waitFor();
-  await page.locator(".msg.agent", { hasText: "There are seven berths." }).waitFor();
+  assert.equal(await page.locator("#events > .helped").count(), 2, "its command and its end stand apart");
+  await page.locator(".msg.agent:not(.helped)", { hasText: "There are seven berths." }).waitFor();
   await shoot(page, "agent-delegate");
   assertClean(page);
 });
@@ -193,6 +194,9 @@ test("a second tab agrees to one step, a reason goes with a rejection, and a kin
   await asked.locator('[data-risk="2"]').waitFor();
   await shoot(page, "agent-consent");
   const other = await another(page);
+  await other.setViewportSize({ width: 360, height: 740 });
+  await other.locator("#confirm-yes").waitFor();
+  await shoot(other, "agent-consent-narrow");
   await other.locator("#confirm-yes").click();
   for (const tab of [page, other]) {
     await card(tab, "echo opened").locator('[data-exit="0"]').waitFor({ timeout: SLOW });
