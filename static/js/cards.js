@@ -2,8 +2,11 @@
 
 import { sessionPath } from "./api.js";
 import { phaseText, reasonText } from "./badges.js";
+import { agentReason } from "./agent-words.js";
 import { h, setText } from "./dom.js";
 import { clock, dateTime, parseTime, t, word } from "./i18n.js";
+import { markdown } from "./markdown.js";
+import { errorBody, riskBadge, spoken, taskList, workOf } from "./talk.js";
 import { TermText, showOutput } from "./term.js";
 
 const encoder = new TextEncoder();
@@ -31,30 +34,35 @@ function item(event, className, ...children) {
   return h("li", { className, data: { eventId: String(event.id) } }, ...children);
 }
 
-/** A line for what needs no card. @param {any} event @param {string} text @param {boolean} [minor] @param {boolean} [fail] */
+/** A line for what needs no card. @param {any} event @param {string | (Node | string)[]} text @param {boolean} [minor] @param {boolean} [fail] */
 export function slim(event, text, minor = false, fail = false) {
-  return item(event, `slim${minor ? " minor" : ""}${fail ? " fail" : ""}`, time(event), h("span", { className: "what" }, text), raw(event));
+  const parts = typeof text === "string" ? [text] : text;
+  return item(event, `slim${minor ? " minor" : ""}${fail ? " fail" : ""}`, time(event), h("span", { className: "what" }, ...parts), raw(event));
 }
 
-/** @param {any} event @param {string} text @param {string} kind */
-export function message(event, text, kind) {
+/** @param {any} event @param {string} kind @param {(Node | string)[]} body @param {string} [title] */
+function message(event, kind, body, title) {
   const name = kind === "error" ? t("event.error") : who(event);
-  return item(event, `msg ${kind}`, h("div", { className: "line" }, h("strong", {}, name), time(event), h("span", { className: "grow" }), raw(event)), h("div", { className: "body" }, text));
+  const line = h("div", { className: "line" }, h("strong", {}, name), title ? h("span", {}, title) : null, time(event), h("span", { className: "grow" }), raw(event));
+  return item(event, `msg ${kind}`, line, h("div", { className: "body" }, ...body));
 }
 
-/** What is said of an event that has no card. @param {any} event @returns {HTMLLIElement} */
-export function plain(event) {
-  const { action, observation, args = {}, extras = {}, content = "" } = event;
-  if (action === "message") return message(event, args.content ?? event.message ?? "", event.source === "user" ? "user" : "agent");
-  if (action === "finish" || action === "reject") return message(event, args.final_thought || args.thought || event.message || t("event.finished"), "agent");
-  if (action === "think") return message(event, args.thought ?? "", "agent");
-  if (observation === "agent_state_changed") return slim(event, t("event.agent_state", { state: word("agent", extras.agent_state) }), false, extras.agent_state === "error");
+/** What is said of an event that has no card. @param {any} event @param {boolean} fresh whether it happened just now @returns {HTMLLIElement} */
+export function plain(event, fresh) {
+  const { action, observation, extras = {}, content = "" } = event;
+  if (observation === "agent_state_changed") {
+    const line = t("event.agent_state", { state: word("agent", extras.agent_state) });
+    const reason = agentReason(extras.reason ?? "");
+    return slim(event, reason ? `${line} · ${reason}` : line, !reason && ["running", "user_confirmed", "user_rejected"].includes(extras.agent_state), extras.agent_state === "error");
+  }
   if (observation === "phase_changed") return slim(event, phaseLine(extras), Boolean(extras.step && !extras.reason), extras.phase === "failed");
   if (observation === "plugin_changed") {
     const line = t("event.plugin", { name: extras.name ?? "", state: word("plugin_state", extras.state) });
     return slim(event, extras.detail && extras.state === "failed" ? `${line} ${extras.detail}` : line, extras.state !== "failed", extras.state === "failed");
   }
-  if (observation === "error") return message(event, content || event.message || "", "error");
+  const said = spoken(event, fresh);
+  if (said?.kind === "slim" || said?.kind === "minor") return slim(event, said.body, said.kind === "minor", observation === "repository" && extras.state === "failed");
+  if (said) return message(event, said.kind, said.body, said.title);
   const name = action ?? observation ?? "?";
   const text = content || event.message || "";
   return slim(event, text ? `${name}: ${text.slice(0, 300)}` : name, true);
@@ -95,11 +103,13 @@ export class ProgressLine {
 export const TITLES = {
   read: (args) => t("event.read", { path: args.path ?? "" }),
   write: (args) => t("event.write", { path: args.path ?? "" }),
-  edit: (args) => t("event.edit", { path: args.path ?? "" }),
+  edit: (args) => t(args.command === "view" ? "event.read" : args.command === "create" ? "event.write" : "event.edit", { path: args.path ?? "" }),
   browse: (args) => t("event.browse", { url: args.url ?? "" }),
   browse_interactive: (args) => t("event.browse", { url: (args.browser_actions ?? "").slice(0, 200) }),
   run_ipython: () => t("event.ipython"),
-  call_tool_mcp: (args) => args.name ?? "",
+  call_tool_mcp: (args) => t("talk.mcp", { name: args.name ?? "" }),
+  delegate: (args) => t("talk.delegates", { agent: args.agent ?? "" }),
+  task_tracking: (args) => t(args.command === "plan" ? "talk.plans" : "talk.looks_at_plan"),
 };
 
 /** The exit code of a run observation, in both of its forms. @param {any} event @returns {number | null} */
@@ -129,16 +139,41 @@ export class Card {
     this.term = new TermText(this.out);
     this.foot = h("div", { className: "tail" }, h("span", { className: "by" }, who(event)), time(event), raw(event));
     const summary = h("summary", {}, h("span", { className: "cmd" }, this.isInput ? `${t("event.input")} ⌨ ${this.command || "⏎"}` : this.command), this.badge);
-    this.details = h("details", { open: this.isRun }, summary);
-    const said = args.thought || (this.isRun ? "" : (args.code ?? args.content ?? args.new_str ?? ""));
-    if (said) this.details.append(h("div", { className: "tail suffix" }, said));
+    const risk = riskBadge(args);
+    if (risk) summary.insertBefore(risk, this.badge);
+    this.details = h("details", { open: this.isRun || event.action === "task_tracking" }, summary);
+    const work = workOf(event);
+    if (event.source === "agent" && work.length > 0 && this.asks) this.details.open = true;
+    this.work = h("div", { className: "works" }, ...work);
+    if (work.length > 0) this.details.append(this.work);
     this.details.append(this.out, this.foot);
-    this.element = item(event, `${this.isRun ? "runcard" : "act"}${args.hidden ? " minor" : ""}`, this.details);
+    const thought = args.thought && event.source === "agent" ? markdown(args.thought, "md thought") : null;
+    this.element = item(event, `${this.isRun ? "runcard" : "act"}${args.hidden ? " minor" : ""}${event.source === "agent" ? " of-agent" : ""}`, thought, this.details);
     this.element.dataset.state = "running";
+    if (this.asks) this.#await();
     this.end = 0;
     this.seq = -1;
     this.connection = 0;
     this.lacking = false;
+  }
+
+  /** Whether a person has to agree first. */
+  get asks() {
+    return this.event.args?.confirmation_state === "awaiting_confirmation";
+  }
+
+  #await() {
+    this.element.dataset.state = "asks";
+    this.badge.className = "badge busy";
+    this.badge.textContent = t("talk.asks");
+  }
+
+  /** Somebody decided: the action that comes takes this one's place. */
+  decided() {
+    this.element.dataset.state = "done";
+    this.element.classList.add("minor");
+    this.badge.className = "badge";
+    this.badge.textContent = t("talk.decided");
   }
 
   /** Output as it comes; what was seen before a reconnect is not shown again. @param {any} frame @param {number} connection */
@@ -183,15 +218,26 @@ export class Card {
       const bytes = encoder.encode(content).length;
       if (cut || (event.extras?.total_bytes ?? bytes) > bytes + LINE_END) line.append(this.#whole());
     } else {
-      const bad = event.observation === "error" || event.observation === "user_rejected";
+      const refused = event.observation === "user_rejected";
+      const bad = event.observation === "error" || refused;
       this.badge.className = `badge ${bad ? "fail" : "ok"}`;
-      this.badge.textContent = bad ? t("event.error") : "✓";
+      this.badge.textContent = refused ? t("talk.rejected") : bad ? t("event.error") : "✓";
+      this.badge.dataset.outcome = refused ? "rejected" : bad ? "error" : "ok";
+      if (event.observation === "error" && event.extras?.error_id) this.out.replaceChildren(...errorBody(event));
+      if (event.observation === "task_tracking") this.#tasks(event.extras?.task_list ?? []);
       if (bad) this.details.open = true;
       if (event.observation === "run_ipython") this.#cell(event, line, cut);
     }
     line.append(time(event), raw(event));
     this.foot.append(line);
     this.element.dataset.state = "done";
+  }
+
+  /** The list stands in the place of its words. @param {any[]} tasks */
+  #tasks(tasks) {
+    this.out.replaceChildren();
+    this.work.replaceChildren(taskList(tasks));
+    if (!this.work.isConnected) this.details.insertBefore(this.work, this.out);
   }
 
   /** What a cell shows beside its text. @param {any} event @param {HTMLElement} line @param {boolean} cut */

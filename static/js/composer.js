@@ -11,6 +11,9 @@ export class Composer {
   #running = false;
   #writable = false;
   #up = true;
+  #agent = "";
+  /** Whether the person said where the box writes to. */
+  #chosen = false;
   /** @type {string[]} */
   #history = [];
   #at = 0;
@@ -32,6 +35,7 @@ export class Composer {
     this.#box.addEventListener("keydown", (event) => this.#key(event));
     this.#box.addEventListener("input", () => this.#fit());
     this.#toAgent.addEventListener("change", () => {
+      this.#chosen = true;
       this.#show();
       this.#box.focus();
     });
@@ -51,6 +55,24 @@ export class Composer {
     this.#writable = writable;
     this.#up = up;
     this.#show();
+  }
+
+  /** @param {string} state the agent's */
+  setAgent(state) {
+    if (this.#agent === state) return;
+    this.#agent = state;
+    this.#show();
+  }
+
+  /** Where there is a model to talk to, the box writes to the agent; never under the hands of somebody who types. @param {boolean} toAgent */
+  prefer(toAgent) {
+    if (this.#chosen || this.#box.value !== "") return;
+    this.#toAgent.checked = toAgent;
+    this.#show();
+  }
+
+  focus() {
+    this.#box.focus();
   }
 
   /** A command that this or another page ran becomes history. @param {any} event */
@@ -189,7 +211,8 @@ export class Composer {
     $("composer").classList.toggle("message", mode === "message");
     $("send").disabled = !usable;
     setText($("send"), t(mode === "message" ? "session.send" : mode === "input" ? "session.send_input" : "session.run"));
-    setText($("composer-mode"), usable ? t(`session.mode_${mode}`) : "");
+    const queued = mode === "message" && ["running", "rate_limited", "awaiting_user_confirmation"].includes(this.#agent);
+    setText($("composer-mode"), usable ? t(queued ? "session.mode_queued" : `session.mode_${mode}`) : "");
     this.#toAgent.disabled = !usable;
     this.#interrupt.hidden = !this.#running;
     this.#interrupt.disabled = !this.#writable;

@@ -3,6 +3,7 @@
 import { Card, ProgressLine, TITLES, exitCode, plain } from "./cards.js";
 import { announce, h, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { Live } from "./live.js";
 import { TermText } from "./term.js";
 
 const BUDGET = 10; // milliseconds of one frame
@@ -18,6 +19,10 @@ export class EventList {
   #scheduled = false;
   /** @type {Map<number, Card>} actions whose observation is still to come */
   #open = new Map();
+  /** Actions that a person decides on, by the call that asked for them. @type {Map<string, Card>} */
+  #asking = new Map();
+  #live = new Live();
+  #agent = "";
   /** @type {Card | null} a command that answered −1 and goes on */
   #lingering = null;
   /** @type {Map<number, any[]>} output whose action hasn't come */
@@ -66,6 +71,13 @@ export class EventList {
     this.#schedule();
   }
 
+  /** What the agent does now decides whether its thinking is shown. @param {string} state */
+  agentIs(state) {
+    if (this.#agent === state) return;
+    this.#agent = state;
+    this.#schedule();
+  }
+
   /** A line of ours, not an event. @param {string} text */
   note(text) {
     this.parts.list.append(h("li", { className: "slim" }, text));
@@ -111,6 +123,8 @@ export class EventList {
     }
     this.parts.list.append(this.#fragment);
     this.#summary();
+    const busy = [...this.#open.values()].some((card) => card.event.source === "agent");
+    this.#live.show(this.#agent, busy || !drained);
     this.#stick();
     if (drained) this.on.settled();
     else this.#schedule();
@@ -132,12 +146,14 @@ export class EventList {
     this.#count += 1;
     this.#last = event.id;
     this.on.event(event);
+    this.#live.take(event);
     if (this.#step?.goesOn(event)) return this.#step.take(event);
     this.#step = null;
     if (!this.#atEnd) this.#unseen += 1;
     const card = event.observation && event.observation !== "null" ? this.#open.get(event.cause) : undefined;
     if (card) this.#finish(card, event);
     else this.#add(event);
+    this.#decided(event);
     if (event.observation === "phase_changed" && ["stopped", "failed"].includes(event.extras?.phase)) {
       for (const open of this.#open.values()) open.orphan();
       this.#open.clear();
@@ -145,18 +161,37 @@ export class EventList {
     }
   }
 
+  /** An action that was asked about comes again as somebody decided, or gets a result without. @param {any} event */
+  #decided(event) {
+    if (this.#asking.size === 0) return;
+    const call = event.tool_call_metadata?.tool_call_id ?? "";
+    const asked = this.#asking.get(call);
+    const ended = event.observation && event.observation !== "null" && event.cause === asked?.event.id;
+    if (!asked || event.id === asked.event.id || !(event.action || ended)) return;
+    asked.decided();
+    this.#asking.delete(call);
+  }
+
+  /** Whether it is a helper's, who works until the agent that asked it has its answer. @param {any} event */
+  #helped({ source }) {
+    return source === "agent" && [...this.#open.values()].some((card) => card.event.action === "delegate");
+  }
+
   /** @param {any} event */
   #add(event) {
     this.#background = null;
     if (event.action !== "run" && !(event.action in TITLES)) {
-      const line = plain(event);
+      const line = plain(event, event.id > this.knownHead);
+      line.classList.toggle("helped", this.#helped(event));
       if (event.observation === "phase_changed" && event.extras?.step) this.#step = new ProgressLine(event, line);
       this.#fragment.append(line);
-      if (event.id > this.knownHead && (event.observation === "error" || (event.action === "message" && event.source !== "user"))) this.#say(event.args?.content ?? event.content ?? "");
+      if (event.id > this.knownHead && speaks(event)) this.#say(event.args?.content ?? event.args?.final_thought ?? event.content ?? "");
       return;
     }
     const card = new Card(event, this.session);
-    this.#open.set(event.id, card);
+    card.element.classList.toggle("helped", this.#helped(event));
+    if (card.asks) this.#asking.set(event.tool_call_metadata?.tool_call_id ?? "", card);
+    else this.#open.set(event.id, card);
     this.#fragment.append(card.element);
     for (const { partial, connection } of this.#orphans.get(event.id) ?? []) card.partial(partial, connection);
     this.#orphans.delete(event.id);
@@ -181,6 +216,7 @@ export class EventList {
 
   /** @param {any} partial @param {number} connection */
   #takePartial(partial, connection) {
+    if (partial.kind && partial.kind !== "output") return this.#live.partial(partial);
     if (partial.cause === null || partial.cause === undefined) return this.#toBackground(partial.text);
     const card = this.#open.get(partial.cause) ?? (this.#lingering?.event.id === partial.cause ? this.#lingering : undefined);
     if (card) {
@@ -237,4 +273,9 @@ export class EventList {
     if (this.#atEnd) scroll.scrollTop = scroll.scrollHeight;
     else this.#showUnseen();
   }
+}
+
+/** Whether somebody who listens wants to hear of it. @param {any} event */
+function speaks({ action, observation, source }) {
+  return observation === "error" || (source === "agent" && (action === "message" || action === "finish"));
 }

@@ -1,5 +1,7 @@
 // The page of one session: joins its stream and puts the panes together.
 
+import { AgentBar } from "./agent.js";
+import { AgentPanel } from "./agent-panel.js";
 import { call, get, post, sessionPath } from "./api.js";
 import { reasonText, showAgent, showPhase, stoppable, titleOf } from "./badges.js";
 import { Composer } from "./composer.js";
@@ -18,7 +20,6 @@ let title = /** @type {HTMLElement} */ ($("title")).textContent ?? "";
 let role = "";
 /** @type {import("./badges.js").PhaseView} */
 let view = { phase: "" };
-let agent = "";
 let helloHead = -1;
 let joined = false;
 const start = new StartPanel();
@@ -38,7 +39,11 @@ const events = new EventList(
   {
     running: (yes) => composer.setRunning(yes),
     event: (event) => seen(event),
-    settled: () => root.setAttribute("data-settled", String(socket.cursor.last)),
+    settled() {
+      bar.show(bar.story.state !== "" && socket.cursor.last > helloHead);
+      agentShown();
+      root.setAttribute("data-settled", String(socket.cursor.last));
+    },
   },
 );
 
@@ -51,7 +56,9 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     helloHead = hello.head;
     role = hello.role;
     setText($("role"), t("role.you_are", { role: word("role", role) }));
-    show(hello, hello.agent_state);
+    show(hello);
+    bar.joined(hello.agent_state, canWrite(), isUp());
+    agentShown();
     files.joined(canWrite());
     refreshTitle();
   },
@@ -83,45 +90,52 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
 });
 const composer = new Composer(socket, () => events.toEnd());
 const files = new Files(socket, id);
+const bar = new AgentBar(socket, () => composer.focus());
+const panel = new AgentPanel(id, $("agent-panel"), () => ({ write: canWrite(), keys: role === "user" || role === "operator" }), (model) => composer.prefer(model !== null));
 socket.connect();
+panel.refresh();
 
 const canWrite = () => role !== "" && role !== "viewer";
+const isUp = () => !["stopped", "stopping", "failed"].includes(view.phase);
+
+/** What the agent's state means for the parts of the page. */
+function agentShown() {
+  const { state, used } = bar.story;
+  events.agentIs(state);
+  showAgent($("agent"), state);
+  composer.setAgent(state);
+  panel.used(used);
+}
 
 /** What an event says of the session; those up to `hello.head` are older than what `hello` said. @param {any} event */
 function seen(event) {
   composer.note(event);
+  bar.story.note(event);
   code.note(event);
   code.show(canWrite() && view.phase === "ready");
   const fresh = event.id > helloHead;
   if (event.observation === "phase_changed") start.note(event.extras, parseTime(event.timestamp ?? ""), fresh);
-  if (fresh && event.observation === "phase_changed") show(event.extras, agent);
-  if (fresh && event.observation === "agent_state_changed") show(view, event.extras?.agent_state ?? agent);
+  if (fresh && event.observation === "phase_changed") show(event.extras);
   if (event.id > events.knownHead && (event.observation === "run" || event.observation === "write" || event.observation === "edit")) files.changed();
 }
 
-/** @param {import("./badges.js").PhaseView} now @param {string} state */
-function show(now, state) {
+/** @param {import("./badges.js").PhaseView} now */
+function show(now) {
   const woke = now.phase === "ready" && view.phase !== "ready";
   const told = now.reason !== undefined && now.reason !== view.reason && ["settings_kept", "settings_changed"].includes(now.reason);
   const { phase, step, fault, position, progress, reason } = now;
   view = { phase, ...(step && { step }), ...(fault && { fault }), ...(position && { position }), ...(progress && { progress }), ...(reason && { reason }) };
-  agent = state;
   const { position: _, progress: __, ...plain } = view; // the badge is spoken at each change: the panel has the numbers
   showPhase($("phase"), plain);
   start.show(view);
   if (told) notice(reasonText(view));
-  showAgent($("agent"), agent);
-  const up = !["stopped", "stopping", "failed"].includes(view.phase);
-  composer.setState(canWrite(), up);
+  composer.setState(canWrite(), isUp());
+  bar.setState(canWrite(), isUp());
   $("stopped").hidden = view.phase !== "stopped";
   $("asleep").hidden = view.phase !== "suspended";
   $("asleep-how").hidden = !canWrite();
   for (const why of ["stopped-why", "asleep-why"]) setText($(why), reasonText(view));
   showFault(view.phase === "failed" ? view.fault : undefined);
-  $("confirm").hidden = agent !== "awaiting_user_confirmation" || !canWrite();
-  const toggle = /** @type {HTMLButtonElement} */ ($("agent-toggle"));
-  toggle.hidden = !canWrite() || !up || (agent !== "running" && agent !== "paused");
-  setText(toggle, t(agent === "paused" ? "agent.resume" : "agent.pause"));
   showButtons();
   files.setReady(view.phase === "ready" || view.phase === "suspended", woke);
 }
@@ -197,11 +211,6 @@ $("delete").addEventListener("click", async () => {
 for (const button of document.querySelectorAll("[data-start]")) {
   button.addEventListener("click", () => whileBusy(/** @type {HTMLButtonElement} */ (button), () => post(`${sessionPath(id)}/start`)));
 }
-/** @param {string} state */
-const setAgent = (state) => socket.command({ type: "do", action: { action: "change_agent_state", args: { agent_state: state } } });
-$("agent-toggle").addEventListener("click", () => setAgent(agent === "paused" ? "running" : "paused"));
-$("confirm-yes").addEventListener("click", () => setAgent("user_confirmed"));
-$("confirm-no").addEventListener("click", () => setAgent("user_rejected"));
 $("show-all").addEventListener("change", () => $("events").classList.toggle("all", $("show-all").checked));
 for (const tab of document.querySelectorAll("[data-show]")) {
   tab.addEventListener("click", () => {

@@ -5,6 +5,7 @@ import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from ".
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { $, h, markNav, setText } from "./dom.js";
 import { said, t } from "./i18n.js";
+import { fillModels, listModels, opensModels } from "./models.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 
@@ -145,7 +146,10 @@ async function create() {
     const labels = labelsOf($("new-labels").value);
     const title = $("new-title").value.trim();
     const first_message = $("new-message").value.trim();
-    const body = { ...(title ? { title } : {}), ...(first_message ? { first_message } : {}), ...(Object.keys(labels).length ? { labels } : {}) };
+    /** @type {Record<string, unknown>} */
+    const body = { title, first_message, repository: $("new-repository").value.trim(), branch: $("new-branch").value.trim(), git_token: $("new-git-token").value.trim(), model: $("new-model").value };
+    for (const [name, value] of Object.entries(body)) if (!value) delete body[name];
+    if (Object.keys(labels).length) body.labels = labels;
     const made = await post("/api/sessions", body, { "Idempotency-Key": key });
     key = uuid();
     location.assign(`/sessions/${made.id}`);
@@ -169,7 +173,19 @@ async function showIsolation() {
   } catch { /* the footer stays without it */ }
 }
 
+async function showModelChoice() {
+  const select = /** @type {HTMLSelectElement} */ ($("new-model"));
+  try {
+    const { models, default: usual } = await listModels();
+    fillModels(select, models, select.value, usual ? t("sessions.model_default", { name: usual }) : t("sessions.model_none"));
+  } catch { // the server's own choice holds
+    fillModels(select, [], "", t("sessions.model_none"));
+  }
+}
+
 markNav("sessions");
+opensModels($("models"), showModelChoice);
+showModelChoice();
 $("new-session").addEventListener("submit", (/** @type {Event} */ event) => {
   event.preventDefault();
   create();

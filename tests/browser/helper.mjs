@@ -83,6 +83,35 @@ export async function startServer({ dataDir, port = 0, env: own = {} }) {
   }
 }
 
+/**
+ * A model that says what a test wants: the program `fake-model` of the testkit.
+ * @returns {Promise<{ url: string, env: Record<string, string>, say: (marker: string, steps: object[]) => Promise<void>, release: () => Promise<void>, asked: () => Promise<any[]>, kill: () => void }>}
+ * `env`: what makes the server ask it; `say`: what it answers to those whose first message has the marker
+ */
+export async function startFakeModel() {
+  const program = process.env.STAITHE_FAKE_MODEL;
+  assert.ok(program, "STAITHE_FAKE_MODEL must name the program: cargo build -p staithe-testkit --example fake-model");
+  const child = spawn(program, [], { stdio: ["pipe", "pipe", "inherit"] });
+  const kill = () => child.kill("SIGKILL");
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).once("line", resolve);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`the fake model ended with ${code}`)));
+  });
+  const { url } = JSON.parse(line);
+  const post = async (what, body) => {
+    const answer = await fetch(`${url}/_fake/${what}`, { method: "POST", body: JSON.stringify(body ?? {}) });
+    assert.ok(answer.ok, `${what}: ${answer.status} ${await answer.text()}`);
+  };
+  const get = async (what) => (await fetch(`${url}/_fake/${what}`)).json();
+  const own = { KEY: "sk-of-the-browser-tests-0123", KEY_ENV: "", BASE_URL: url, MODEL: "gpt-4o", PRICE__INPUT: "10", PRICE__OUTPUT: "100" };
+  const env = Object.fromEntries(Object.entries(own).map(([name, value]) => [`STAITHE__MODELS__OPENAI__${name}`, value]));
+  for (const other of ["ANTHROPIC", "GEMINI"]) env[`STAITHE__MODELS__${other}__KEY_ENV`] = "";
+  env.STAITHE__MODELS__ANTHROPIC__BASE_URL = url;
+  const say = (marker, steps) => post("script", { marked: { [marker]: steps } });
+  return { url, env, say, release: () => post("release"), asked: () => get("asked"), kill };
+}
+
 export function startBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",

@@ -55,7 +55,7 @@ export async function played(phase, options = {}, { events = [], lang = "en", ro
   });
   await page.goto(`${server.url}/sessions/${session}?lang=${lang}`);
   await page.locator('#connection[data-state="live"]').waitFor();
-  return { page, tell: (/** @type {object} */ extras) => send(event(extras)), send: (/** @type {object} */ more) => {
+  return { page, frame: (/** @type {object} */ frame) => send(frame), tell: (/** @type {object} */ extras) => send(event(extras)), send: (/** @type {object} */ more) => {
     id += 1;
     send({ type: "event", event: { id, timestamp: new Date().toISOString(), source: "environment", message: "", ...more } });
   } };

@@ -1,0 +1,219 @@
+// The agent's own bar over the composer: what it does and why, pause, stop, go on, and the question for consent.
+
+import { agentAdvice, agentReason, choices } from "./agent-words.js";
+import { $, announce, h, setText } from "./dom.js";
+import { t, word } from "./i18n.js";
+import { tokens } from "./talk.js";
+
+/** @typedef {import("./socket.js").SessionSocket} SessionSocket */
+
+/** US dollars, to the cent, or to what there is of one. @param {number} cost */
+export const dollars = (cost) => new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency: "USD", maximumFractionDigits: cost < 0.1 ? 4 : 2 }).format(cost);
+
+/** A price that isn't known costs nothing: it isn't told. @param {{ steps: number, cost: number, input: number, output: number }} used */
+function usedText({ steps, cost, input, output }) {
+  const values = { count: steps, tokens: tokens(input + output) };
+  return cost > 0 ? t("agent.used_cost", { ...values, cost: dollars(cost) }) : t("agent.used", values);
+}
+
+/** What is alike, for an agreement to all of it: `run:echo`, `run:permissions`, `edit`. @param {string} kind */
+function kindText(kind) {
+  const [tool = "", ...rest] = kind.split(":");
+  const what = rest.join(":");
+  if (!what) return word("kind", tool);
+  return word("rule", what) === what ? t("consent.kind", { tool: word("kind", tool), what }) : word("rule", what);
+}
+
+/** What the events tell of the agent, in order. */
+export class Story {
+  state = "";
+  reason = "";
+  /** The action that a person is asked about. @type {any} */
+  asked = null;
+  /** @type {{ steps: number, cost: number, input: number, output: number } | null} */
+  used = null;
+
+  /** @param {any} event */
+  note(event) {
+    const { action, observation, args = {}, extras = {}, llm_metrics: metrics } = event;
+    if (metrics) {
+      const usage = metrics.accumulated_token_usage ?? {};
+      this.used = { steps: metrics.steps ?? 0, cost: metrics.accumulated_cost ?? 0, input: usage.prompt_tokens ?? 0, output: usage.completion_tokens ?? 0 };
+    }
+    if (observation === "agent_state_changed") {
+      this.state = extras.agent_state ?? this.state;
+      this.reason = extras.reason ?? "";
+    }
+    if (action && event.source === "agent" && args.confirmation_state === "awaiting_confirmation") this.asked = event;
+    else if (this.asked && this.#answers(event)) this.asked = null;
+  }
+
+  /** @param {any} event */
+  #answers({ action, observation, source, cause, tool_call_metadata: made }) {
+    if (action && source === "agent") return made?.tool_call_id === this.asked.tool_call_metadata?.tool_call_id;
+    return observation && observation !== "null" && observation !== "agent_state_changed" && cause === this.asked.id;
+  }
+}
+
+export class AgentBar {
+  story = new Story();
+  #writable = false;
+  #up = true;
+  #shown = "";
+  /** @type {ConsentBox | null} */
+  #box = null;
+
+  /** @param {SessionSocket} socket @param {() => void} home where the focus goes after a decision */
+  constructor(socket, home) {
+    this.socket = socket;
+    this.home = home;
+    $("agent-pause").addEventListener("click", () => this.#want("paused"));
+    $("agent-stop").addEventListener("click", () => this.#want("stopped"));
+    $("agent-go").addEventListener("click", () => this.#want("running"));
+    $("agent-look").addEventListener("click", () => this.#box?.look());
+    for (const option of [1, 2, 3]) $(`loop-${option}`).addEventListener("click", () => socket.command({ type: "do", action: { action: "loop_recovery", args: { option } } }));
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "." || !event.ctrlKey || event.altKey || event.metaKey || !this.#box) return;
+      event.preventDefault();
+      this.#box.look();
+    });
+  }
+
+  /** @param {string} state @param {Record<string, unknown>} [more] */
+  #want(state, more = {}) {
+    this.socket.command({ type: "do", action: { action: "change_agent_state", args: { agent_state: state, ...more } } });
+  }
+
+  /** @param {string} state what `hello` says of now @param {boolean} writable @param {boolean} up */
+  joined(state, writable, up) {
+    if (state !== this.story.state) this.story.reason = "";
+    this.story.state = state;
+    this.setState(writable, up);
+  }
+
+  /** @param {boolean} writable by role @param {boolean} up by phase */
+  setState(writable, up) {
+    this.#writable = writable;
+    this.#up = up;
+    this.show();
+  }
+
+  /** Shows what holds; once the events up to now are in the page. @param {boolean} [speak] */
+  show(speak = false) {
+    const { state, reason, used } = this.story;
+    const told = `${state} ${reason}`;
+    const changed = told !== this.#shown;
+    this.#shown = told;
+    const bar = /** @type {HTMLElement} */ ($("agent-bar"));
+    bar.dataset.agent = state;
+    const may = this.#writable && this.#up;
+    const now = choices(state, reason);
+    const why = agentReason(reason);
+    const advice = may ? agentAdvice(state, reason) : "";
+    setText($("agent-state"), t("agent.label", { state: word("agent", state) }));
+    setText($("agent-why"), [why, advice].filter(Boolean).join(" "));
+    if (changed && speak && (why || ["running", "finished", "awaiting_user_input", "error"].includes(state))) announce([t("agent.label", { state: word("agent", state) }), why, advice].filter(Boolean).join(". "));
+    this.#showButtons(may, now, state, reason);
+    setText($("agent-used"), used && used.steps > 0 ? usedText(used) : "");
+    this.#showConsent();
+  }
+
+  /** @param {boolean} may @param {ReturnType<typeof choices>} now @param {string} state @param {string} reason */
+  #showButtons(may, now, state, reason) {
+    const held = document.activeElement?.id ?? "";
+    $("agent-pause").hidden = !may || !now.pause;
+    $("agent-stop").hidden = !may || !now.stop;
+    $("agent-go").hidden = !may || !now.go;
+    $("agent-loop").hidden = !may || !now.stuck;
+    const again = state === "rate_limited" || reason.startsWith("model.");
+    setText($("agent-go"), t(reason.startsWith("limit.") ? "agent.go_limit" : again ? "agent.go_again" : "agent.resume"));
+    // The button that was pressed goes away: whoever works by keyboard is not left nowhere.
+    if (held.startsWith("agent-") && $(held)?.hidden) (["agent-go", "agent-pause"].map((id) => $(id)).find((button) => !button.hidden) ?? $("box")).focus();
+  }
+
+  #showConsent() {
+    const { asked, state } = this.story;
+    const now = state === "awaiting_user_confirmation" ? asked : null;
+    if (this.#box && this.#box.event.id !== now?.id) {
+      const inside = this.#box.element.contains(document.activeElement);
+      this.#box.element.remove();
+      this.#box = null;
+      if (inside) this.home();
+    }
+    const card = now && document.querySelector(`#events > [data-event-id="${now.id}"]`);
+    if (now && card && !this.#box) {
+      this.#box = new ConsentBox(now, this.#writable && this.#up, (verdict, more) => this.#want(verdict, more));
+      card.append(this.#box.element);
+      card.classList.remove("minor");
+      this.#box.arrive();
+    }
+    this.#box?.setUsable(this.#writable && this.#up);
+    $("agent-look").hidden = !this.#box;
+  }
+}
+
+/** The question in the card of the action that it is about. */
+class ConsentBox {
+  /** @param {any} event @param {boolean} usable @param {(verdict: string, more?: Record<string, unknown>) => void} decide */
+  constructor(event, usable, decide) {
+    this.event = event;
+    this.decide = decide;
+    const { kinds = [], rules = [] } = event.tool_call_metadata?.confirmation ?? {};
+    this.yes = h("button", { type: "button", className: "primary", id: "confirm-yes", on: { click: () => decide("user_confirmed") } }, t("consent.yes"));
+    this.all = h("button", { type: "button", id: "confirm-all", hidden: kinds.length === 0, on: { click: () => decide("user_confirmed", { scope: "kind" }) } }, t("consent.all"));
+    this.no = h("button", { type: "button", className: "danger", id: "confirm-no", on: { click: () => this.#reject() } }, t("consent.no"));
+    this.reason = h("input", { id: "confirm-reason", maxLength: 2000, autocomplete: "off" });
+    this.hint = h("p", { className: "small muted" });
+    const why = rules.length > 0 ? rules.map((/** @type {string} */ rule) => word("rule", rule)).join("; ") : t("consent.policy");
+    this.element = h("div", { className: "consent", role: "group", tabIndex: -1, "aria-labelledby": "consent-title" },
+      h("p", { id: "consent-title" }, h("strong", {}, t("consent.title"))),
+      h("p", { className: "small" }, t("consent.why", { why })),
+      kinds.length > 0 ? h("p", { className: "small muted" }, t("consent.kinds", { kinds: kinds.map(kindText).join("; ") })) : null,
+      h("div", { className: "row" }, this.yes, this.all, this.no),
+      h("div", { className: "field" }, h("label", { htmlFor: "confirm-reason", className: "small" }, t("consent.reason")), this.reason),
+      this.hint);
+    this.element.addEventListener("keydown", (pressed) => this.#key(pressed));
+    this.setUsable(usable);
+  }
+
+  /** @param {boolean} usable */
+  setUsable(usable) {
+    for (const part of [this.yes, this.all, this.no, this.reason]) part.disabled = !usable;
+    setText(this.hint, t(usable ? "consent.keys" : "consent.editors"));
+  }
+
+  #reject() {
+    this.decide("user_rejected", { thought: this.reason.value.trim() });
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || this.yes.disabled) return;
+    if (event.target === this.reason) {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        this.#reject();
+      }
+      return;
+    }
+    const chosen = { a: this.yes, k: this.all, r: this.reason }[event.key.toLowerCase()];
+    if (!chosen || chosen.hidden) return;
+    event.preventDefault();
+    if (chosen === this.reason) chosen.focus();
+    else chosen.click();
+  }
+
+  /** Nobody is taken away from what they write: they hear of it, and find it by its key. */
+  arrive() {
+    const at = document.activeElement;
+    const writes = at instanceof HTMLTextAreaElement || at instanceof HTMLInputElement || at instanceof HTMLSelectElement;
+    const empty = writes && at.id === "box" && /** @type {HTMLTextAreaElement} */ (at).value === "";
+    announce(`${t("consent.title")} ${t("consent.find")}`);
+    if (!this.yes.disabled && (!writes || empty) && !document.querySelector("dialog[open]")) this.look();
+  }
+
+  look() {
+    this.element.scrollIntoView({ block: "nearest" });
+    this.element.focus();
+  }
+}
