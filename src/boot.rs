@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -15,6 +16,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
 use anyhow::{Context, anyhow};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::json;
 use staithe_actors::{
     Limits, SandboxSettings, Secrets, SessionManager, Settings,
@@ -34,7 +36,7 @@ use staithe_protocol::frames::Role;
 use staithe_store::{SqliteStore, Store};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{oneshot, watch},
     time::{Instant, timeout},
 };
 
@@ -59,6 +61,8 @@ use crate::{
 
 /// The runner, built by `build.rs`.
 static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/staithe-runner"));
+/// Ends when the server is to end; who asked.
+type Asked = Pin<Box<dyn Future<Output = &'static str>>>;
 /// Threads that serve HTTP and sockets.
 const WORKERS: usize = 2;
 /// How long the token of a run and a link's sign-in hold.
@@ -69,14 +73,48 @@ const UPKEEP: Duration = Duration::from_secs(30);
 /// disconnected for slowness (design §3).
 const USER_TIMEOUT_MS: u32 = 15 * 60 * 1000;
 
+/// Who started the server: who is told that it serves, and who asks it to end.
+enum Caller {
+    /// Signals end it.
+    Person,
+    /// As well; one line of JSON on stdout is for it.
+    Program,
+    /// Another command of this process.
+    Command(Embedded),
+}
+
+/// The ends of a server within another command.
+pub struct Embedded {
+    pub ready: oneshot::Sender<Ready>,
+    /// Asked for, or dropped.
+    pub end: oneshot::Receiver<()>,
+}
+
+/// Where a server is, and what opens it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ready {
+    pub url: String,
+    pub sandbox_url: String,
+    /// Signs a browser in, once.
+    pub login_url: String,
+    /// An operator's, for this run.
+    pub token: String,
+}
+
 /// Runs the server until it is asked to end.
 pub fn run(config: Config, serve: &Serve) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let shown = load::show(serve.config.as_deref(), &serve.overrides())?;
-    actix::System::new().block_on(serve_until_asked(config, shown, serve.ready_json))
+    let caller = if serve.ready_json { Caller::Program } else { Caller::Person };
+    actix::System::new().block_on(serve_until_asked(config, shown, caller))
 }
 
-async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> anyhow::Result<()> {
+/// Runs a server on this thread until `embedded` asks it to end. `shown` is the configuration as people see it.
+pub fn run_within(config: Config, shown: String, embedded: Embedded) -> anyhow::Result<()> {
+    actix::System::new().block_on(serve_until_asked(config, shown, Caller::Command(embedded)))
+}
+
+async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> anyhow::Result<()> {
     let started = Instant::now();
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics can't be set up")?;
     metrics::gauge!("staithe_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -125,8 +163,8 @@ async fn serve_until_asked(config: Config, shown: String, ready_json: bool) -> a
     let sandbox_server = proxy::start(front.clone(), sandbox)?;
     let handles = [server.handle()];
     let mut servers = tokio::spawn(async move { tokio::try_join!(server, sandbox_server) });
-    let asked = asked_to_end();
-    announce(&front, &url, &sandbox_url, &data_dir, ready_json, started)?;
+    let ready = ready(&front, url, sandbox_url)?;
+    let asked = announce(&front, ready, &data_dir, caller, started)?;
     if let Err(error) = mail::ask(&manager, Reconcile).await? {
         tracing::error!(error, "the first reconcile pass failed");
     }
@@ -450,42 +488,60 @@ pub(crate) fn watch_connection(connection: &dyn std::any::Any) {
     }
 }
 
-fn announce(
-    front: &Front,
-    url: &str,
-    sandbox_url: &str,
-    data_dir: &Path,
-    ready_json: bool,
-    started: Instant,
-) -> anyhow::Result<()> {
+fn ready(front: &Front, url: String, sandbox_url: String) -> anyhow::Result<Ready> {
     let operator =
         Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None };
     let token = front.keys.sign(&operator, RUN_TOKEN_TTL).map_err(anyhow::Error::msg)?;
     let link = front.keys.sign_link(&operator, LINK_TTL).map_err(anyhow::Error::msg)?;
-    let login_url = format!("{url}/login?token={link}");
+    Ok(Ready { login_url: format!("{url}/login?token={link}"), url, sandbox_url, token })
+}
+
+/// Says that the server serves, and returns what ends when it is to end.
+fn announce(
+    front: &Front,
+    ready: Ready,
+    data_dir: &Path,
+    caller: Caller,
+    started: Instant,
+) -> anyhow::Result<Asked> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(data_dir.join("server.json"))?;
+    let Ready { url, sandbox_url, login_url, .. } = &ready;
     serde_json::to_writer(
         &mut file,
         &json!({ "url": url, "kid": front.keys.current(), "pid": std::process::id() }),
     )?;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(url, sandbox_url, data_dir = %data_dir.display(), took_ms, "serving");
-    if ready_json {
-        let ready = json!({ "url": url, "sandbox_url": sandbox_url, "login_url": login_url, "token": token });
+    let is_program = match caller {
+        Caller::Command(Embedded { ready: tell, end }) => {
+            if tell.send(ready).is_err() {
+                anyhow::bail!("whoever started this server is gone");
+            }
+            return Ok(Box::pin(async {
+                drop(end.await);
+                "its command"
+            }));
+        }
+        Caller::Program => true,
+        Caller::Person => false,
+    };
+    // Listened for before anybody knows that it serves.
+    let asked = asked_to_end();
+    if is_program {
         let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{ready}")?;
+        writeln!(stdout, "{}", serde_json::to_string(&ready)?)?;
         stdout.flush()?;
     } else {
         eprintln!(
             "\nStaithe serves {url}\nOpen this link to sign in; it works once:\n\n    {login_url}\n"
         );
     }
-    Ok(())
+    Ok(Box::pin(asked))
 }
 
 async fn upkeep(front: web::Data<Front>) {

@@ -2,7 +2,8 @@
 //!
 //! [`boot`] puts everything together and is the only file that names concrete engines and stores.
 //! [`routes`] is the REST interface, [`ws`] the WebSocket, [`guard`] what stands before both,
-//! [`auth`] who may do what, [`error`] how a refusal looks. [`copy`] is `staithe cp`.
+//! [`auth`] who may do what, [`error`] how a refusal looks. [`copy`] is `staithe cp`,
+//! [`run`] is `staithe run`.
 
 pub mod admin_cli;
 pub mod assets;
@@ -21,6 +22,7 @@ pub mod models;
 pub mod openapi;
 pub mod proxy;
 pub mod routes;
+pub mod run;
 pub mod telemetry;
 pub mod terminals;
 pub mod views;

@@ -7,7 +7,7 @@ use staithe::{
     admin_cli, boot,
     cli::{Cli, Command, ConfigCommand},
     config::load,
-    copy, doctor, images,
+    copy, doctor, images, run,
 };
 
 /// A bad configuration (`EX_USAGE` of sysexits.h); a bad command line is clap's 2.
@@ -22,6 +22,9 @@ fn main() -> ExitCode {
             Ok(config) => boot::run(config, &serve),
             Err(denied) => return usage(&denied),
         },
+        Command::Run(wanted) => return run::run(&wanted),
+        Command::Session(session) => return run::session(&session),
+        Command::Replay(replay) => return run::replay(&replay),
         Command::Doctor(doctor) => return doctor::run(&doctor),
         Command::Config(command) => return configuration(&command),
         Command::Image(image) => return images::cli::run(image),

@@ -1,6 +1,6 @@
-//! Logs to stderr; what is logged about a panic.
+//! Logs to stderr, or to a file; what is logged about a panic.
 
-use std::io::IsTerminal;
+use std::{fs::File, io::IsTerminal, sync::Mutex};
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
@@ -11,10 +11,8 @@ use crate::config::{Log, LogFormat};
 
 /// Sets logging up. Once per process.
 pub fn init(log: &Log) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_new(&log.filter).map_err(|error| anyhow::anyhow!("log.filter: {error}"))?;
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(log)?)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match log.format {
@@ -23,13 +21,35 @@ pub fn init(log: &Log) -> anyhow::Result<()> {
             subscriber.json().flatten_event(true).finish().with(filter_fn(is_discreet)).init();
         }
     }
+    watch_panics();
+    Ok(())
+}
+
+/// Sets logging up for a command whose terminal is for other things. Once per process.
+pub fn init_to_file(log: &Log, file: File) -> anyhow::Result<()> {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter(log)?)
+        .with_writer(Mutex::new(file))
+        .with_ansi(false);
+    match log.format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
+    watch_panics();
+    Ok(())
+}
+
+fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&log.filter).map_err(|error| anyhow::anyhow!("log.filter: {error}"))
+}
+
+fn watch_panics() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         metrics::counter!("staithe_panics_total").increment(1);
         tracing::error!(%panic, "a task panicked");
         default(panic);
     }));
-    Ok(())
 }
 
 /// Whatever the filter says: libraries tell below `info` what goes through them, such as the output of commands before

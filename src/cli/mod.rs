@@ -2,6 +2,7 @@
 
 pub mod cp;
 pub mod image;
+pub mod run;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -15,7 +16,7 @@ use crate::config::{EngineChoice, load::Overrides};
     version,
     about,
     arg_required_else_help = true,
-    after_help = "Begin with: staithe doctor, then: staithe serve"
+    after_help = "Begin with: staithe doctor, then: staithe serve, or: staithe run \"what is to be done\""
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -26,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server. At the first start it prints a link that signs a browser in.
     Serve(Serve),
+    /// Give an agent a task and watch it work, here in the terminal.
+    Run(Box<run::Run>),
     /// Check what a server needs on this machine, and say what to do about what it lacks.
     Doctor(Doctor),
     /// Check or print the configuration.
@@ -35,6 +38,10 @@ pub enum Command {
     Image(image::Image),
     /// Copy files and folders into and out of a session's workspace.
     Cp(cp::Cp),
+    /// Export a session's events.
+    Session(run::Session),
+    /// Show an exported session as `run` would have shown it.
+    Replay(run::Replay),
     /// Operate a running server: list, show, stop and delete sessions, drain, reconcile.
     Admin(Admin),
     /// Print a new link that signs a browser in once, as an operator.

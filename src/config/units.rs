@@ -31,6 +31,13 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
+/// Whole seconds of a time on the command line: `90s`, `10m`; a bare number is seconds.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let millis = parse(text, &SPANS).or_else(|| parse(&format!("{text}s"), &SPANS));
+    let seconds = millis.map(|millis| millis.div_ceil(1000));
+    seconds.ok_or_else(|| "a time such as 90s, 10m or 2h is expected".to_owned())
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let millis = match Written::deserialize(deserializer)? {

@@ -1,0 +1,403 @@
+//! A session followed to the end of a task: what comes is shown, what is asked is asked, Ctrl-C stops the agent.
+
+use std::{pin::Pin, time::Duration};
+
+use serde_json::{Value, json};
+use staithe_protocol::SessionId;
+use tokio::{
+    sync::mpsc,
+    time::{Sleep, sleep},
+};
+
+use super::{
+    begin::Signals,
+    course::{Course, Outcome, Standing},
+    lines::{doing, text, why_asked},
+    show::Show,
+    socket::{News, Stream},
+    style::{Ink, cut},
+    typed::{self, Word},
+    wire::{RunFailed, Server},
+};
+
+/// Events before the head that are read again, to know what a session that is gone on with waits for.
+const LOOK_BACK: i64 = 200;
+/// How long the agent may take to stop.
+const STOP: Duration = Duration::from_secs(5);
+
+/// What is wanted.
+pub(super) struct Wish {
+    /// None: what is there is gone on with.
+    pub(super) task: Option<String>,
+    pub(super) approve_all: bool,
+    /// One is cloned before the task is told.
+    pub(super) repository: bool,
+    /// The newest event that is not shown; −1: all are.
+    pub(super) head: i64,
+}
+
+/// How it ended.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// What the agent said last.
+    pub(super) last_words: String,
+    /// The person did not wait for the end.
+    pub(super) left: bool,
+}
+
+/// What the person is being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    None,
+    /// Whether an action is agreed to.
+    Approve,
+    /// Why not.
+    Why,
+    /// What the agent asks.
+    Reply,
+}
+
+/// See the module.
+pub(super) struct Follow {
+    wish: Wish,
+    stream: Stream,
+    typed: Option<mpsc::Receiver<String>>,
+    course: Course,
+    /// All events up to the head came.
+    caught_up: bool,
+    /// The ref of the command with which the run begins.
+    beginning: Option<String>,
+    /// The ref of the command that stops it, and how long that is waited for.
+    stopping: Option<(String, Pin<Box<Sleep>>)>,
+    question: Question,
+    /// The state's event that was answered already.
+    answered: Option<u64>,
+}
+
+impl Follow {
+    pub(super) fn new(
+        wish: Wish,
+        server: Server,
+        session: SessionId,
+        typed: Option<mpsc::Receiver<String>>,
+    ) -> Self {
+        let after = (wish.head - LOOK_BACK).max(-1);
+        Self {
+            stream: Stream::join(server, session, after),
+            wish,
+            typed,
+            course: Course::default(),
+            caught_up: false,
+            beginning: None,
+            stopping: None,
+            question: Question::None,
+            answered: None,
+        }
+    }
+
+    /// Follows it to its end.
+    pub(super) async fn run(
+        mut self,
+        show: &mut Show,
+        signals: &mut Signals,
+    ) -> Result<Ended, RunFailed> {
+        loop {
+            if let Some(outcome) = self.next(show).await? {
+                return self.ended(outcome, false, show);
+            }
+            let late = self.stopping.as_mut().map(|(_, late)| late);
+            tokio::select! {
+                news = self.stream.news.recv() => match news {
+                    None => return Err(RunFailed::cut("the session's stream ended")),
+                    Some(News::Gone(failed)) => return Err(failed),
+                    Some(News::Lost(why)) => {
+                        let words = format!("… the connection is lost ({why}); joining again");
+                        show.note(Ink::Ask, &words).map_err(RunFailed::here)?;
+                    }
+                    Some(News::Back) => {
+                        show.note(Ink::Dim, "· connected again").map_err(RunFailed::here)?;
+                    }
+                    Some(News::Frame(frame, written)) => {
+                        if let Some(outcome) = self.frame(&frame, &written, show).await? {
+                            return self.ended(outcome, false, show);
+                        }
+                    }
+                },
+                line = next_line(&mut self.typed) => match line {
+                    None if self.question == Question::Reply => {
+                        return self.ended(Outcome::Asks, false, show);
+                    }
+                    None if self.question == Question::None => {}
+                    None => return self.ended(Outcome::NeedsApproval, false, show),
+                    Some(line) => {
+                        if let Some(outcome) = self.typed(&line, show).await? {
+                            return self.ended(outcome, false, show);
+                        }
+                    }
+                },
+                () = signals.come() => {
+                    if self.stopping.is_some() || self.beginning.is_none() {
+                        return self.ended(Outcome::Interrupted, true, show);
+                    }
+                    self.stop(show).await?;
+                }
+                () = wait(late) => {
+                    let words = "the agent did not stop in time; it is told to, and may still";
+                    show.note(Ink::Bad, words).map_err(RunFailed::here)?;
+                    return self.ended(Outcome::Interrupted, false, show);
+                }
+            }
+        }
+    }
+
+    fn ended(self, outcome: Outcome, left: bool, show: &mut Show) -> Result<Ended, RunFailed> {
+        if self.question != Question::None && self.typed.is_some() {
+            eprintln!();
+        }
+        show.end_line().map_err(RunFailed::here)?;
+        let last_words = self.course.last_words().to_owned();
+        Ok(Ended { outcome, last_words, left })
+    }
+
+    /// What follows from how it stands; an outcome when nothing more does.
+    async fn next(&mut self, show: &mut Show) -> Result<Option<Outcome>, RunFailed> {
+        if self.beginning.is_none() {
+            return self.begin(show).await;
+        }
+        let is_answered = self.answered == Some(self.course.state_event());
+        match self.course.standing() {
+            Standing::Ended(Outcome::Asks) if self.typed.is_some() && self.stopping.is_none() => {
+                if !is_answered && self.question != Question::Reply {
+                    self.question = Question::Reply;
+                    show.end_line().map_err(RunFailed::here)?;
+                    typed::ask("your answer (Enter alone ends): ");
+                }
+            }
+            Standing::Ended(Outcome::Asks) if is_answered || self.stopping.is_some() => {}
+            Standing::Ended(outcome) => return Ok(Some(outcome)),
+            Standing::WaitsForApproval(_) if is_answered || self.stopping.is_some() => {}
+            Standing::WaitsForApproval(_) if self.wish.approve_all => {
+                self.decide(&Word::Yes).await;
+            }
+            Standing::WaitsForApproval(action) => {
+                if self.typed.is_none() {
+                    return Ok(Some(Outcome::NeedsApproval));
+                }
+                if !matches!(self.question, Question::Approve | Question::Why) {
+                    self.ask(&action, show)?;
+                }
+            }
+            Standing::Works => {
+                if self.question != Question::None && !is_answered {
+                    self.question = Question::None;
+                    eprintln!();
+                    let words = "· somebody else answered";
+                    show.note(Ink::Dim, words).map_err(RunFailed::here)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn ask(&mut self, action: &Value, show: &mut Show) -> Result<(), RunFailed> {
+        self.question = Question::Approve;
+        show.end_line().map_err(RunFailed::here)?;
+        if !matches!(show, Show::Lines(_)) {
+            let (tool, object) = doing(action).unwrap_or(("action", String::new()));
+            let why = why_asked(action).unwrap_or_default();
+            eprintln!("? {tool}  {object}\n  {why}");
+        } else if let Some((_, object)) = doing(action) {
+            // Nobody agrees to what was cut from the line above.
+            if cut(&object, super::show::style().width.saturating_sub(14)) != object.trim() {
+                object.lines().for_each(|line| eprintln!("  ┃ {line}"));
+            }
+        }
+        typed::ask("  [y]es, [n]o and why, [a]ll of this kind: ");
+        Ok(())
+    }
+
+    /// Tells the task once it can be told, or goes on with what is there.
+    async fn begin(&mut self, show: &mut Show) -> Result<Option<Outcome>, RunFailed> {
+        if let Some(outcome) = self.course.fault()
+            && self.wish.head < 0
+        {
+            return Ok(Some(outcome.clone()));
+        }
+        if !self.caught_up || self.wish.repository && !self.course.has_repository() {
+            if self.course.lacks_repository() {
+                let (code, why) =
+                    ("git.failed".to_owned(), "the repository could not be cloned".to_owned());
+                return Ok(Some(Outcome::Failed { code, why }));
+            }
+            return Ok(None);
+        }
+        if let Some(task) = self.wish.task.take() {
+            let action = json!({ "action": "message", "args": { "content": task } });
+            self.beginning = Some(self.stream.act(&action).await);
+            return Ok(None);
+        }
+        match self.course.state() {
+            "paused" | "error" => {
+                show.note(Ink::Dim, "· going on").map_err(RunFailed::here)?;
+                let action = changed("running");
+                self.beginning = Some(self.stream.act(&action).await);
+            }
+            "running"
+            | "rate_limited"
+            | "user_confirmed"
+            | "user_rejected"
+            | "awaiting_user_confirmation" => self.take_up(),
+            "awaiting_user_input" if self.typed.is_some() => self.take_up(),
+            _ => {
+                let words =
+                    "there is nothing to go on with in this session: say what is to be done";
+                return Err(RunFailed::Usage(words.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_up(&mut self) {
+        self.beginning = Some(String::new());
+        self.course.begin(self.course.state_event());
+    }
+
+    async fn frame(
+        &mut self,
+        frame: &Value,
+        written: &str,
+        show: &mut Show,
+    ) -> Result<Option<Outcome>, RunFailed> {
+        match text(frame, "/type") {
+            "hello" => {
+                self.caught_up |= self.wish.head < 0;
+                self.course.hello(text(frame, "/agent_state"));
+            }
+            "event" => {
+                let event = &frame["event"];
+                self.course.event(event);
+                let id = event["id"].as_i64().unwrap_or(-1);
+                self.caught_up |= id >= self.wish.head;
+                if id <= self.wish.head {
+                    return Ok(None);
+                }
+                // Whatever is told goes below the question, which is asked again.
+                if self.question != Question::None && self.course.state_event() != event["id"] {
+                    eprintln!();
+                }
+            }
+            "expired" => self.caught_up = true,
+            "done" => {
+                if self.beginning.as_deref() == Some(text(frame, "/ref"))
+                    && let Some(event) = frame["event_id"].as_u64()
+                {
+                    self.course.begin(event);
+                }
+            }
+            "denied" | "unavailable" | "failed" => return self.refused(frame, show),
+            _ => {}
+        }
+        show.frame(frame, written).map_err(RunFailed::here)?;
+        Ok(None)
+    }
+
+    /// A command was not taken.
+    fn refused(&mut self, frame: &Value, show: &mut Show) -> Result<Option<Outcome>, RunFailed> {
+        let (code, why) = (text(frame, "/code").to_owned(), text(frame, "/reason").to_owned());
+        let reference = text(frame, "/ref");
+        if self.stopping.as_ref().is_some_and(|(stop, _)| stop == reference) {
+            return Ok(Some(Outcome::Interrupted));
+        }
+        if self.beginning.as_deref() == Some(reference) {
+            show.note(Ink::Bad, &format!("✗ {why} ({code})")).map_err(RunFailed::here)?;
+            return Ok(Some(Outcome::Failed { code, why }));
+        }
+        // Somebody else was faster; the events tell.
+        show.note(Ink::Ask, &format!("· not taken: {why} ({code})")).map_err(RunFailed::here)?;
+        Ok(None)
+    }
+
+    async fn typed(&mut self, line: &str, show: &mut Show) -> Result<Option<Outcome>, RunFailed> {
+        match (self.question, Word::of(line)) {
+            (Question::None, _) => {}
+            (Question::Approve, Some(Word::No(None))) => {
+                self.question = Question::Why;
+                typed::ask("  why not (Enter: no reason): ");
+            }
+            (Question::Approve, Some(word)) => self.decide(&word).await,
+            (Question::Approve, None) => typed::ask("  y, n or a: "),
+            (Question::Why, _) => {
+                let reason = Some(line.trim().to_owned()).filter(|reason| !reason.is_empty());
+                self.decide(&Word::No(reason)).await;
+            }
+            (Question::Reply, _) if line.trim().is_empty() => return Ok(Some(Outcome::Asks)),
+            (Question::Reply, _) => {
+                let action = json!({ "action": "message", "args": { "content": line } });
+                self.question = Question::None;
+                self.answered = Some(self.course.state_event());
+                self.beginning = Some(self.stream.act(&action).await);
+                show.end_line().map_err(RunFailed::here)?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn decide(&mut self, word: &Word) {
+        self.question = Question::None;
+        self.answered = Some(self.course.state_event());
+        let action = match word {
+            Word::Yes => changed("user_confirmed"),
+            Word::All => {
+                let mut action = changed("user_confirmed");
+                action["args"]["scope"] = "kind".into();
+                action
+            }
+            Word::No(reason) => {
+                let mut action = changed("user_rejected");
+                action["args"]["thought"] = reason.clone().unwrap_or_default().into();
+                action
+            }
+        };
+        self.stream.act(&action).await;
+    }
+
+    async fn stop(&mut self, show: &mut Show) -> Result<(), RunFailed> {
+        self.course.stop();
+        if self.question != Question::None {
+            eprintln!();
+            self.question = Question::None;
+        }
+        let words = "■ stopping the agent; Ctrl-C again leaves at once";
+        show.note(Ink::Ask, words).map_err(RunFailed::here)?;
+        let reference = self.stream.act(&changed("stopped")).await;
+        self.stopping = Some((reference, Box::pin(sleep(STOP))));
+        Ok(())
+    }
+}
+
+/// A change of the agent's state.
+fn changed(state: &str) -> Value {
+    json!({ "action": "change_agent_state", "args": { "agent_state": state } })
+}
+
+/// The next line, if somebody types.
+async fn next_line(typed: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
+    match typed {
+        None => std::future::pending().await,
+        Some(lines) => {
+            let line = lines.recv().await;
+            if line.is_none() {
+                // Ctrl-D: nobody is there any more.
+                *typed = None;
+            }
+            line
+        }
+    }
+}
+
+async fn wait(late: Option<&mut Pin<Box<Sleep>>>) {
+    match late {
+        None => std::future::pending().await,
+        Some(late) => late.await,
+    }
+}

@@ -1,0 +1,139 @@
+//! `staithe replay`: a trajectory shown as `run` would have shown it.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Read},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    lines::text,
+    screen::{Screen, millis},
+    show,
+    wire::RunFailed,
+};
+use crate::cli::run::Replay;
+
+/// The largest trajectory, in bytes.
+const MOST_BYTES: u64 = 1024 * 1024 * 1024;
+/// The longest pause between two steps.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Shows it; the exit code.
+pub(super) fn run(wanted: &Replay) -> Result<u8, RunFailed> {
+    let events = read(&wanted.file)?;
+    let steps = io::stdin().lines();
+    if wanted.step && !io::stdin().is_terminal() {
+        return Err(RunFailed::Usage("--step: there is no terminal to press Enter on".to_owned()));
+    }
+    let mut steps = steps;
+    let mut screen = Screen::new(io::stdout(), show::style());
+    let mut before = None;
+    for event in &events {
+        let at = millis(text(event, "/timestamp"));
+        if let (Some(speed), Some(before), Some(at)) = (wanted.speed, before, at) {
+            pause(before, at, speed);
+        }
+        before = at.or(before);
+        if wanted.step && event["action"].is_string() && event["source"] == "agent" {
+            super::typed::ask("");
+            if steps.next().is_none() {
+                break;
+            }
+        }
+        match screen.event(event) {
+            // Whoever reads has enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
+            shown => shown.map_err(RunFailed::here)?,
+        }
+    }
+    Ok(0)
+}
+
+fn pause(before: i64, at: i64, speed: f64) {
+    let millis = u64::try_from(at - before).unwrap_or(0);
+    let pause = Duration::from_millis(millis).as_secs_f64() / speed;
+    thread::sleep(Duration::try_from_secs_f64(pause).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE));
+}
+
+fn read(path: &Path) -> Result<Vec<Value>, RunFailed> {
+    let failed = |error: io::Error| RunFailed::Here(format!("{}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    let from: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(failed)?)
+    };
+    from.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(RunFailed::Here(format!("{}: larger than 1 GiB", path.display())));
+    }
+    let events = events(&bytes);
+    events.ok_or_else(|| RunFailed::Usage(format!("{}: no trajectory is in it", path.display())))
+}
+
+/// The events in a trajectory, in its order: `{"trajectory":[…]}`, a list of events, or frames and events line by line.
+fn events(bytes: &[u8]) -> Option<Vec<Value>> {
+    let is_event = |value: &Value| value["action"].is_string() || value["observation"].is_string();
+    let list = match serde_json::from_slice::<Value>(bytes) {
+        Ok(Value::Array(list)) => Some(list),
+        Ok(Value::Object(mut map)) => {
+            match map.remove("trajectory").or_else(|| map.remove("history")) {
+                Some(Value::Array(list)) => Some(list),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    if let Some(list) = list {
+        // Older ones hold pairs of an action and its observation.
+        let flat = list.into_iter().flat_map(|item| match item {
+            Value::Array(pair) => pair,
+            item => vec![item],
+        });
+        let events: Vec<_> = flat.filter(is_event).collect();
+        return (!events.is_empty()).then_some(events);
+    }
+    let mut events = Vec::new();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let mut value: Value = serde_json::from_slice(line).ok()?;
+        if value["type"] == "event" {
+            value = value["event"].take();
+        }
+        if is_event(&value) {
+            events.push(value);
+        }
+    }
+    (!events.is_empty()).then_some(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_trajectory_is_read() {
+        let event = r#"{"id":0,"source":"agent","action":"think","args":{"thought":"hm"}}"#;
+        let one: Vec<Value> = vec![serde_json::from_str(event).unwrap()];
+        for form in [
+            format!("{{\"trajectory\":[{event}]}}"),
+            format!("[{event}]"),
+            format!("[[{event}]]"),
+            format!("{{\"history\":[{event}],\"instance_id\":\"x\"}}"),
+            format!(
+                "{{\"type\":\"hello\"}}\n{{\"type\":\"event\",\"event\":{event}}}\n{{\"type\":\"outcome\"}}\n"
+            ),
+        ] {
+            assert_eq!(events(form.as_bytes()), Some(one.clone()), "{form}");
+        }
+        for form in
+            ["", "{}", "[]", "7", "no json", "{\"trajectory\":3}", "{\"a\":1}\n{\"b\":2}\nx"]
+        {
+            assert_eq!(events(form.as_bytes()), None, "{form}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Requests to a server: each on a connection of its own.
+
+use std::{fmt::Display, time::Duration};
+
+use futures_util::StreamExt as _;
+use http_body_util::{BodyStream, Full};
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use staithe_protocol::api::Problem;
+use tokio::{net::TcpStream, time::timeout};
+
+/// The largest answer that is read whole, in bytes.
+const MOST_ANSWER: usize = 64 * 1024 * 1024;
+/// How long an answer's beginning may take: stopping a session waits for its sandbox to end.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Why a run could not be begun or gone on with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunFailed {
+    #[error("{0}")]
+    Usage(String),
+    #[error("no server answers at {0}")]
+    Unreachable(String),
+    #[error("{detail} ({code})")]
+    Refused { status: u16, code: String, detail: String },
+    #[error("the connection to the server was cut: {0}")]
+    Cut(String),
+    /// Something on this machine.
+    #[error("{0}")]
+    Here(String),
+}
+
+impl RunFailed {
+    pub(super) fn cut(error: impl Display) -> Self {
+        Self::Cut(error.to_string())
+    }
+
+    pub(super) fn here(error: impl Display) -> Self {
+        Self::Here(error.to_string())
+    }
+
+    /// Whether it is worth another try.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Cut(_) => true,
+            Self::Refused { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            Self::Usage(_) | Self::Here(_) => false,
+        }
+    }
+}
+
+/// A server and who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    /// `http://host:port`.
+    pub(super) url: String,
+    /// `host:port`.
+    pub(super) host: String,
+    pub(super) token: String,
+}
+
+impl Server {
+    pub(super) fn new(url: &str, token: String) -> Result<Self, RunFailed> {
+        let url = url.trim_end_matches('/');
+        let host =
+            url.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
+        let host = host.ok_or_else(|| {
+            RunFailed::Usage(
+                "--url: an address such as http://127.0.0.1:3000 is expected".to_owned(),
+            )
+        })?;
+        Ok(Self { url: url.to_owned(), host: host.to_owned(), token })
+    }
+
+    /// A connection.
+    pub(super) async fn connect(&self) -> Result<TcpStream, RunFailed> {
+        let connected = timeout(DEADLINE, TcpStream::connect(&self.host)).await;
+        let stream = connected
+            .map_err(|_| RunFailed::Unreachable(self.url.clone()))?
+            .map_err(|error| RunFailed::Unreachable(format!("{}: {error}", self.url)))?;
+        stream.set_nodelay(true).map_err(RunFailed::cut)?;
+        Ok(stream)
+    }
+
+    /// Sends a request; what the server refuses is an error.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Incoming>, RunFailed> {
+        let stream = self.connect().await?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(RunFailed::cut)?;
+        // It ends with the answer's body; why it broke, the request tells.
+        tokio::spawn(async move { drop(connection.await) });
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Host", &self.host)
+            .header("Authorization", format!("Bearer {}", self.token));
+        if body.is_some() {
+            request = request.header("Content-Type", "application/json");
+        }
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(Full::new(Bytes::from(body))).map_err(RunFailed::cut)?;
+        let response = timeout(DEADLINE, sender.send_request(request)).await;
+        let response = response
+            .map_err(|_| RunFailed::Cut("no answer came in time".to_owned()))?
+            .map_err(RunFailed::cut)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let answer = whole(response).await.unwrap_or_default();
+        Err(refusal(status.as_u16(), &answer))
+    }
+
+    /// Sends a request whose answer is JSON; null where it is empty.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, RunFailed> {
+        let answer = whole(self.send(method, path, body).await?).await?;
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer).map_err(RunFailed::cut)
+    }
+}
+
+/// A refusal in the server's words.
+pub(super) fn refusal(status: u16, answer: &[u8]) -> RunFailed {
+    let (code, detail) = match serde_json::from_slice::<Problem>(answer) {
+        Ok(problem) => (problem.code, problem.detail),
+        Err(_) => (status.to_string(), "the server refused".to_owned()),
+    };
+    RunFailed::Refused { status, code, detail }
+}
+
+async fn whole(response: Response<Incoming>) -> Result<Vec<u8>, RunFailed> {
+    let mut answer = Vec::new();
+    let mut frames = BodyStream::new(response.into_body());
+    while let Some(frame) = frames.next().await {
+        if let Ok(piece) = frame.map_err(RunFailed::cut)?.into_data() {
+            answer.extend_from_slice(&piece);
+        }
+        if answer.len() > MOST_ANSWER {
+            return Err(RunFailed::cut("the answer is too large"));
+        }
+    }
+    Ok(answer)
+}
