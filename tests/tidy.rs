@@ -70,8 +70,9 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
 /// Files of the front that may name engines and stores.
 /// Beside those that compose: the configuration in an engine's words, the doctor, who examines engines, and
 /// the images, which an engine builds.
-const ROOT_OF_COMPOSITION: [&str; 7] = [
+const ROOT_OF_COMPOSITION: [&str; 8] = [
     "src/boot.rs",
+    "src/boot/",
     "src/main.rs",
     "src/admin_cli.rs",
     "src/routes/admin.rs",

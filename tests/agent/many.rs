@@ -50,14 +50,21 @@ async fn hundreds_of_steps_cost_the_same_each() {
         let mut costs = seen.lock().unwrap_or_else(PoisonError::into_inner);
         costs.push(Cost { bytes: asked.body.to_string().len(), cpu: cpu(pid) });
         let thought = format!("thought {} of many, about boats that lie at a staithe", costs.len());
-        Some(if costs.len() > STEPS { finish() } else { Step::call("think", &json!({ "thought": thought })) })
+        Some(if costs.len() > STEPS {
+            finish()
+        } else {
+            Step::call("think", &json!({ "thought": thought }))
+        })
     });
     play.say("Think long").await;
-    while crate::notes::note(&play.events.last().cloned().unwrap_or_default()).as_deref() != Some("[finished]") {
+    while crate::notes::note(&play.events.last().cloned().unwrap_or_default()).as_deref()
+        != Some("[finished]")
+    {
         assert!(play.next(crate::common::PROMPT).await.is_some(), "it goes on");
     }
     let costs = costs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let bytes = |at: usize| costs[at..at + WINDOW].iter().map(|cost| cost.bytes).sum::<usize>() / WINDOW;
+    let bytes =
+        |at: usize| costs[at..at + WINDOW].iter().map(|cost| cost.bytes).sum::<usize>() / WINDOW;
     let ticks = |at: usize| costs[at + WINDOW].cpu - costs[at].cpu;
     let (early, late) = (100, STEPS - WINDOW);
     let condensed = play.events.iter().filter(|event| event["action"] == "condensation").count();
