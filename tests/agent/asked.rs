@@ -14,7 +14,11 @@ async fn every_provider_is_spoken_to_in_its_own_form() {
         name,
         group,
         steps: vec![
-            Step { reasoning: "Let me think.".to_owned(), signature: "sig".to_owned(), ..bash("echo here") },
+            Step {
+                reasoning: "Let me think.".to_owned(),
+                signature: "sig".to_owned(),
+                ..bash("echo here")
+            },
             Step { text: "There it is.".to_owned(), ..finish() },
         ],
         log: "BEGIN | a run echo here | = run 0 | a finish | [finished]",
@@ -22,7 +26,10 @@ async fn every_provider_is_spoken_to_in_its_own_form() {
             assert!(asked[1].last_text().contains("here"), "{}", asked[1].body);
             let finish = events.iter().find(|event| event["action"] == "finish").unwrap();
             assert_eq!(finish["args"]["thought"], "There it is.");
-            assert_eq!(finish["llm_metrics"]["accumulated_token_usage"]["prompt_tokens"], 200, "{finish}");
+            assert_eq!(
+                finish["llm_metrics"]["accumulated_token_usage"]["prompt_tokens"], 200,
+                "{finish}"
+            );
         },
         ..Scene::default()
     };
@@ -39,7 +46,10 @@ async fn every_provider_is_spoken_to_in_its_own_form() {
         log: "BEGIN | a run echo here | = run 0 | a finish | [finished]",
         look: |asked, events| {
             assert_eq!(asked[0].body["tools"], Value::Null);
-            assert!(asked[0].body["messages"][0].to_string().contains("execute_bash"), "in the prompt");
+            assert!(
+                asked[0].body["messages"][0].to_string().contains("execute_bash"),
+                "in the prompt"
+            );
             assert!(asked[1].last_text().contains("here"), "{}", asked[1].body);
             let run = events.iter().find(|event| event["action"] == "run").unwrap();
             assert_eq!(run["args"]["thought"], "I look.");
@@ -64,7 +74,8 @@ async fn the_workspace_s_instructions_and_what_a_word_calls_up_reach_the_model()
     let boats = "---\nname: boats\ntriggers:\n- harbour\n---\nBoats lie at the staithe.\n";
     for (path, text) in [("AGENTS.md", agents), (".openhands/microagents/boats.md", boats)] {
         let path = format!("/api/sessions/{}/files/{path}?create_parents=1", play.id);
-        let (status, _, body) = stage.server.put(&path, &[("if-none-match", "*")], text.into()).await;
+        let (status, _, body) =
+            stage.server.put(&path, &[("if-none-match", "*")], text.into()).await;
         assert!(status < 300, "{status}: {}", String::from_utf8_lossy(&body));
     }
     play.model.script([Step::text("Which?"), finish()]);

@@ -38,7 +38,9 @@ async fn a_person_decides() {
             acts: vec![
                 Say("Do it"),
                 See(ASKED),
-                Do(r#"{"action":"change_agent_state","args":{"agent_state":"user_confirmed","scope":"kind"}}"#),
+                Do(
+                    r#"{"action":"change_agent_state","args":{"agent_state":"user_confirmed","scope":"kind"}}"#,
+                ),
                 See("[finished]"),
             ],
             log: "BEGIN | a run rm -rf /nowhere ? | = null | [awaiting_user_confirmation] | \
@@ -52,13 +54,17 @@ async fn a_person_decides() {
             acts: vec![
                 Say("Do it"),
                 See(ASKED),
-                Do(r#"{"action":"change_agent_state","args":{"agent_state":"user_rejected","thought":"not that"}}"#),
+                Do(
+                    r#"{"action":"change_agent_state","args":{"agent_state":"user_rejected","thought":"not that"}}"#,
+                ),
                 See("[finished]"),
             ],
             log: "BEGIN | a run rm -rf /nowhere ? | = null | [awaiting_user_confirmation] | \
                   u change_agent_state user_rejected | [user_rejected] | a run rm -rf /nowhere no | \
                   = user_rejected | [running] | a finish | [finished]",
-            look: |asked, _| assert!(asked[1].last_text().contains("not that"), "{}", asked[1].body),
+            look: |asked, _| {
+                assert!(asked[1].last_text().contains("not that"), "{}", asked[1].body)
+            },
             ..Scene::default()
         },
         Scene {
@@ -95,7 +101,13 @@ async fn a_person_decides() {
         Scene {
             name: "a message while a person is asked",
             steps: vec![risky(), finish()],
-            acts: vec![Say("Do it"), See(ASKED), Say("Sure?"), Change("user_confirmed"), See("[finished]")],
+            acts: vec![
+                Say("Do it"),
+                See(ASKED),
+                Say("Sure?"),
+                Change("user_confirmed"),
+                See("[finished]"),
+            ],
             log: "BEGIN | a run rm -rf /nowhere ? | = null | [awaiting_user_confirmation] | u message | \
                   u change_agent_state user_confirmed | [user_confirmed] | a run rm -rf /nowhere | [running] | \
                   = run 0 | a finish | [finished]",

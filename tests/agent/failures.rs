@@ -67,7 +67,10 @@ async fn a_failure_that_lasts_says_what_to_do_and_the_work_goes_on_after_it() {
             "[error model.bad_question]",
         ),
         Scene {
-            steps: (0..2).map(|_| refusal(400, "context_length_exceeded", words)).chain([finish()]).collect(),
+            steps: (0..2)
+                .map(|_| refusal(400, "context_length_exceeded", words))
+                .chain([finish()])
+                .collect(),
             ..lasting(
                 "too long, however it is condensed",
                 Step::default(),
@@ -94,7 +97,11 @@ async fn a_failure_that_passes_is_tried_again_visibly() {
     };
     let cut = Step { cut_after: Some(2), chunk: 3, ..Step::text("What nobody is to believe") };
     let garbage = Step { body: Some(json!("<html>gateway</html>")), ..Step::default() };
-    let broken = Step { insert: Some((1, json!("no chunk at all"))), stop_after: Some(2), ..Step::text("x") };
+    let broken = Step {
+        insert: Some((1, json!("no chunk at all"))),
+        stop_after: Some(2),
+        ..Step::text("x")
+    };
     let once = "BEGIN | retry 1 model.unavailable | a finish | [finished]";
     let scenes = vec![
         passing(
@@ -113,12 +120,21 @@ async fn a_failure_that_passes_is_tried_again_visibly() {
         passing("an answer that ends before its end", vec![broken, finish()], once),
         Scene {
             group: "silence = \"1s\"",
-            ..passing("nothing is said at all", vec![Step { silent: true, ..finish() }, finish()], once)
+            ..passing(
+                "nothing is said at all",
+                vec![Step { silent: true, ..finish() }, finish()],
+                once,
+            )
         },
         Scene {
             name: "down for good",
             steps: vec![down(), down(), down(), finish()],
-            acts: vec![Say("Do it"), See("[error model.unavailable]"), Say("Again"), See("[finished]")],
+            acts: vec![
+                Say("Do it"),
+                See("[error model.unavailable]"),
+                Say("Again"),
+                See("[finished]"),
+            ],
             log: "BEGIN | retry 1 model.unavailable | retry 2 model.unavailable | \
                   ! ERROR_LLM_SERVICE_UNAVAILABLE | [error model.unavailable] | u message | [running] | \
                   a finish | [finished]",
@@ -138,14 +154,19 @@ async fn answers_that_are_not_as_they_should_be() {
             name: "arguments that are no JSON",
             steps: vec![Step::default().and_call("execute_bash", "{\"comm"), finish()],
             log: "BEGIN | ! BAD_TOOL_CALL | a finish | [finished]",
-            look: |asked, _| assert!(asked[1].last_text().contains("valid JSON"), "{}", asked[1].body),
+            look: |asked, _| {
+                assert!(asked[1].last_text().contains("valid JSON"), "{}", asked[1].body)
+            },
             ..Scene::default()
         },
         Scene {
             name: "an argument is missing, and one is of no form that is known",
             steps: vec![
                 Step::call("execute_bash", &json!({ "security_risk": "LOW" })),
-                Step::call("str_replace_editor", &json!({ "command": "view", "path": "/a", "security_risk": "LOW", "view_range": "all" })),
+                Step::call(
+                    "str_replace_editor",
+                    &json!({ "command": "view", "path": "/a", "security_risk": "LOW", "view_range": "all" }),
+                ),
                 finish(),
             ],
             log: "BEGIN | ! BAD_TOOL_CALL | ! BAD_TOOL_CALL | a finish | [finished]",
@@ -155,16 +176,17 @@ async fn answers_that_are_not_as_they_should_be() {
             name: "a tool that is not there",
             steps: vec![Step::call("run_bash", &json!({})), finish()],
             log: "BEGIN | ! BAD_TOOL_CALL | a finish | [finished]",
-            look: |asked, _| assert!(asked[1].last_text().contains("execute_bash"), "{}", asked[1].body),
+            look: |asked, _| {
+                assert!(asked[1].last_text().contains("execute_bash"), "{}", asked[1].body)
+            },
             ..Scene::default()
         },
         Scene {
             name: "a bad call among good ones",
             steps: vec![
-                bash("echo 1").and_call("nothing", "{}").and_call(
-                    "execute_bash",
-                    r#"{"command":"echo 2","security_risk":"LOW"}"#,
-                ),
+                bash("echo 1")
+                    .and_call("nothing", "{}")
+                    .and_call("execute_bash", r#"{"command":"echo 2","security_risk":"LOW"}"#),
                 finish(),
             ],
             log: "BEGIN | a run echo 1 | = run 0 | ! BAD_TOOL_CALL | a run echo 2 | = run 0 | a finish | [finished]",
@@ -179,7 +201,12 @@ async fn answers_that_are_not_as_they_should_be() {
         Scene {
             name: "three empty answers",
             steps: vec![empty(), empty(), empty(), finish()],
-            acts: vec![Say("Do it"), See("[error model.empty_answer]"), Say("Go on"), See("[finished]")],
+            acts: vec![
+                Say("Do it"),
+                See("[error model.empty_answer]"),
+                Say("Go on"),
+                See("[finished]"),
+            ],
             log: "BEGIN | e message | e message | ! ERROR_LLM_EMPTY_ANSWER | [error model.empty_answer] | \
                   u message | [running] | a finish | [finished]",
             ..Scene::default()

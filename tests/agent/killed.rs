@@ -55,7 +55,8 @@ async fn a_server_that_is_killed_runs_no_call_twice_and_loses_none() {
         // What was cut is paused, and goes on when a person says so.
         let mut client = Client::connect(&stage.server, &id, &token, cursor).await;
         client.until(PROMPT, |frame| is_noted(frame, "[paused crash]")).await;
-        let frame = json!({ "type": "do", "ref": format!("{cursor}"), "action": change("running") });
+        let frame =
+            json!({ "type": "do", "ref": format!("{cursor}"), "action": change("running") });
         let answer = client.ask(&frame).await;
         assert_eq!(answer["type"], "done", "{answer}");
         cursor = client.cursor;
@@ -67,7 +68,10 @@ async fn a_server_that_is_killed_runs_no_call_twice_and_loses_none() {
     let events = stage.server.events(&id).await;
     let questions = answers.load(Ordering::SeqCst);
     let interrupted = events.iter().filter(|event| event["observation"] == "error").count();
-    eprintln!("{KILLS} kills, {questions} questions, {} events, {interrupted} calls cut", events.len());
+    eprintln!(
+        "{KILLS} kills, {questions} questions, {} events, {interrupted} calls cut",
+        events.len()
+    );
     check(&events, &lines);
 }
 
@@ -88,7 +92,9 @@ fn check(events: &[Value], lines: &str) {
         command.strip_prefix("echo ").and_then(|rest| rest.split(' ').next()).map(str::to_owned)
     };
     let mut known = BTreeSet::new();
-    for event in events.iter().filter(|event| event["action"] == "run" && event["source"] == "agent") {
+    for event in
+        events.iter().filter(|event| event["action"] == "run" && event["source"] == "agent")
+    {
         let line = line(event).unwrap();
         let result = events.iter().find(|other| other["cause"] == event["id"]).unwrap();
         if result["observation"] == "run" && result["extras"]["metadata"]["exit_code"] == 0 {

@@ -55,7 +55,10 @@ fn observation(event: &Value) -> Option<String> {
     let id = id.rsplit('$').next().unwrap_or(id);
     Some(match name {
         "agent_state_changed" => {
-            format!("[{}]", format!("{} {}", text(extras, "agent_state"), text(extras, "reason")).trim())
+            format!(
+                "[{}]",
+                format!("{} {}", text(extras, "agent_state"), text(extras, "reason")).trim()
+            )
         }
         "model_retry" => format!("retry {} {}", extras["attempt"], text(extras, "code")),
         "error" if event["cause"].is_null() => format!("! {id}"),
@@ -69,7 +72,8 @@ fn observation(event: &Value) -> Option<String> {
 pub(crate) fn unpaired(events: &[Value]) -> Vec<String> {
     let mut wrong = Vec::new();
     for event in events {
-        let calls = &event["tool_call_metadata"]["model_response"]["choices"][0]["message"]["tool_calls"];
+        let calls =
+            &event["tool_call_metadata"]["model_response"]["choices"][0]["message"]["tool_calls"];
         for call in calls.as_array().into_iter().flatten() {
             let of = |event: &&Value| event["tool_call_metadata"]["tool_call_id"] == call["id"];
             let is_result = |event: &&Value| {

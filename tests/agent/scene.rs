@@ -98,7 +98,8 @@ pub(crate) async fn play(scenes: Vec<Scene>, agent: &str) {
     let wrong: Vec<String> = join_all(played).await.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let log = stage.server.log();
-    let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")).collect();
+    let errors: Vec<_> =
+        log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
 }
 
@@ -169,7 +170,12 @@ async fn perform(play: &mut Play<'_>, act: &Act) {
         }
         Act::Settled => {
             while !unpaired(&play.events).is_empty() {
-                assert!(play.next(PROMPT).await.is_some(), "{}: {:?}", play.name, unpaired(&play.events));
+                assert!(
+                    play.next(PROMPT).await.is_some(),
+                    "{}: {:?}",
+                    play.name,
+                    unpaired(&play.events)
+                );
             }
         }
         Act::Shown(text) => play.shown(text).await,
@@ -181,7 +187,11 @@ async fn perform(play: &mut Play<'_>, act: &Act) {
         Act::Release => play.model.release(),
         Act::Alone => {
             let model = play.model.clone();
-            assert!(eventually(PROMPT, || model.open() == 0).await, "{}: still connected", play.name);
+            assert!(
+                eventually(PROMPT, || model.open() == 0).await,
+                "{}: still connected",
+                play.name
+            );
         }
     }
 }

@@ -24,11 +24,10 @@ const MARKED: &str = "marked-secret-0123456789";
 async fn no_secret_gets_out_anywhere() {
     let origin = tempfile::tempdir().unwrap();
     let git = GitServer::start(origin.path(), "x-access-token", TOKEN).await;
-    let env = [
-        ("STAITHE__LOG__FILTER", "trace"),
-        ("STAITHE__SANDBOX__SECRET_ENV__BERTH", MARKED),
-    ];
-    let stage = Stage::with(&["", "provider = \"anthropic\""], "[agent.retries]\nfirst = \"50ms\"\n", &env).await;
+    let env = [("STAITHE__LOG__FILTER", "trace"), ("STAITHE__SANDBOX__SECRET_ENV__BERTH", MARKED)];
+    let stage =
+        Stage::with(&["", "provider = \"anthropic\""], "[agent.retries]\nfirst = \"50ms\"\n", &env)
+            .await;
     let body = json!({ "key": SET }).to_string().into_bytes();
     let (status, ..) = stage.server.request(Method::PUT, "/api/models/m1/key", &[], body).await;
     assert_eq!(status, 200);
@@ -36,7 +35,9 @@ async fn no_secret_gets_out_anywhere() {
     let cloned = clones(&stage.server, &git).await;
     let keys = [KEY, SET];
     for model in &stage.models {
-        assert!(model.asked().iter().all(|asked| asked.key().is_some_and(|key| keys.contains(&key))));
+        assert!(
+            model.asked().iter().all(|asked| asked.key().is_some_and(|key| keys.contains(&key)))
+        );
         let asked = model.asked().iter().map(|asked| asked.body.to_string()).collect::<String>();
         for secret in [KEY, SET, TOKEN, MARKED] {
             assert!(!asked.contains(secret), "the model is told");
@@ -68,11 +69,18 @@ fn join(one: String, other: String) -> String {
 async fn work(stage: &Stage, number: usize, key: &str) -> String {
     let mut play = stage.play(number).await;
     let (first, rest) = key.split_at(11);
-    let echo = format!("printf %s {first}; sleep 0.2; echo {rest}; printf %s $BERTH | cut -c1-9; echo $BERTH");
+    let echo = format!(
+        "printf %s {first}; sleep 0.2; echo {rest}; printf %s $BERTH | cut -c1-9; echo $BERTH"
+    );
     let down = refusal(500, "server_error", &format!("the key {key} is fine, we are not"));
     let bad = refusal(401, "invalid_api_key", &format!("Incorrect API key provided: {key}"));
     play.model.script([
-        Step { chunk: 3, reasoning: format!("The key is {key}."), text: format!("It is {key} and {MARKED}!"), ..bash("true") },
+        Step {
+            chunk: 3,
+            reasoning: format!("The key is {key}."),
+            text: format!("It is {key} and {MARKED}!"),
+            ..bash("true")
+        },
         Step { chunk: 5, bytes: 7, ..bash(&echo) },
         bash(&format!("echo {key}")),
         Step::call(key, &json!({ "x": key })),
@@ -89,7 +97,12 @@ async fn work(stage: &Stage, number: usize, key: &str) -> String {
     assert!(play.partials.contains("It is "), "pieces are shown: {}", play.partials);
     let events = stage.server.events(&play.id).await;
     let trajectory = stage.server.get(&format!("/api/sessions/{}/trajectory", play.id), &[]).await;
-    [play.partials.clone(), Value::from(events).to_string(), String::from_utf8(trajectory.2).unwrap()].concat()
+    [
+        play.partials.clone(),
+        Value::from(events).to_string(),
+        String::from_utf8(trajectory.2).unwrap(),
+    ]
+    .concat()
 }
 
 /// A session that begins with a repository; its id.

@@ -18,7 +18,8 @@ use crate::{
 pub(crate) const KEY: &str = "sk-fake-0123456789abcdefghij";
 
 /// What is written for every model; what a test adds comes after it and must not repeat it.
-const GROUP: &str = "model = \"fake-1\"\nnative_tools = \"yes\"\nkey = \"sk-fake-0123456789abcdefghij\"\n";
+const GROUP: &str =
+    "model = \"fake-1\"\nnative_tools = \"yes\"\nkey = \"sk-fake-0123456789abcdefghij\"\n";
 
 /// See the module. The models are named `m0`, `m1` and so on.
 pub(crate) struct Stage {

@@ -57,7 +57,14 @@ async fn while_the_model_is_asked() {
         Scene {
             name: "a message while it is asked is told with the next question",
             steps: vec![Step { silent: true, ..bash("echo 1") }, finish()],
-            acts: vec![Say("Do it"), Asked(1), Say("Hurry"), See("u message"), Release, See("[finished]")],
+            acts: vec![
+                Say("Do it"),
+                Asked(1),
+                Say("Hurry"),
+                See("u message"),
+                Release,
+                See("[finished]"),
+            ],
             log: "BEGIN | u message | a run echo 1 | = run 0 | a finish | [finished]",
             look: |asked, _| assert!(asked[1].last_text().contains("Hurry"), "{}", asked[1].body),
             ..Scene::default()
@@ -75,13 +82,19 @@ async fn while_the_model_is_asked() {
                 See("[finished]"),
             ],
             log: "BEGIN | u message | a finish | [finished] | [running] | a finish | [finished]",
-            look: |asked, _| assert!(asked[1].last_text().contains("One more"), "{}", asked[1].body),
+            look: |asked, _| {
+                assert!(asked[1].last_text().contains("One more"), "{}", asked[1].body)
+            },
             ..Scene::default()
         },
         Scene {
             name: "a pause amid the stream of an answer takes nothing of it",
             steps: vec![
-                Step { chunk: 4, hold_after: Some(3), ..Step::text("What was begun and never ended") },
+                Step {
+                    chunk: 4,
+                    hold_after: Some(3),
+                    ..Step::text("What was begun and never ended")
+                },
                 finish(),
             ],
             acts: vec![
@@ -185,7 +198,12 @@ async fn while_it_waits_or_rests() {
         Scene {
             name: "a rate limit is not waited for when a person says so",
             steps: vec![busy(), finish()],
-            acts: vec![Say("Do it"), See("[rate_limited model.rate_limited]"), Change("running"), See("[finished]")],
+            acts: vec![
+                Say("Do it"),
+                See("[rate_limited model.rate_limited]"),
+                Change("running"),
+                See("[finished]"),
+            ],
             log: "BEGIN | retry 1 model.rate_limited | [rate_limited model.rate_limited] | \
                   u change_agent_state running | [running] | a finish | [finished]",
             ..Scene::default()
@@ -209,7 +227,12 @@ async fn while_it_waits_or_rests() {
         Scene {
             name: "stop while it is to be asked again",
             steps: vec![down()],
-            acts: vec![Say("Do it"), See("retry 1 model.unavailable"), Change("stopped"), See("[stopped]")],
+            acts: vec![
+                Say("Do it"),
+                See("retry 1 model.unavailable"),
+                Change("stopped"),
+                See("[stopped]"),
+            ],
             log: "BEGIN | retry 1 model.unavailable | u change_agent_state stopped | [stopped]",
             ..Scene::default()
         },
@@ -231,7 +254,12 @@ async fn while_it_waits_or_rests() {
         Scene {
             name: "words without a call wait for the user",
             steps: vec![Step::text("What colour?"), finish()],
-            acts: vec![Say("Paint it"), See("[awaiting_user_input]"), Say("Blue"), See("[finished]")],
+            acts: vec![
+                Say("Paint it"),
+                See("[awaiting_user_input]"),
+                Say("Blue"),
+                See("[finished]"),
+            ],
             log: "BEGIN | a message | [awaiting_user_input] | u message | [running] | a finish | [finished]",
             ..Scene::default()
         },

@@ -15,7 +15,8 @@ use crate::{
 
 /// Adds its arguments, but for the last.
 const PROGRAM: &str = "#!/bin/sh\\nsum=0\\nwhile [ $# -gt 1 ]; do\\n  sum=$((sum + $1))\\n  shift\\ndone\\necho $sum\\n";
-const TEST: &str = "#!/bin/sh\\n[ \"$(sh sum.sh 1 2 3)\" = 6 ] && echo passed || { echo failed; exit 1; }\\n";
+const TEST: &str =
+    "#!/bin/sh\\n[ \"$(sh sum.sh 1 2 3)\" = 6 ] && echo passed || { echo failed; exit 1; }\\n";
 
 fn edit(workspace: &str, arguments: Value) -> Step {
     let mut all = json!({ "path": format!("{workspace}/sum.sh"), "security_risk": "LOW" });
@@ -36,9 +37,18 @@ fn script(workspace: &str) -> Vec<Step> {
         Step { text: "I look first.".to_owned(), ..tasks("in_progress") },
         bash("sh test.sh"),
         edit(workspace, json!({ "command": "view" })),
-        Step { reasoning: "One too few.".to_owned(), ..Step::call("think", &json!({ "thought": "the loop ends early" })) },
-        edit(workspace, json!({ "command": "str_replace", "old_str": "-gt 1", "new_str": "-gt 0" })),
-        edit(workspace, json!({ "command": "insert", "insert_line": 1, "new_str": "# wrong place" })),
+        Step {
+            reasoning: "One too few.".to_owned(),
+            ..Step::call("think", &json!({ "thought": "the loop ends early" }))
+        },
+        edit(
+            workspace,
+            json!({ "command": "str_replace", "old_str": "-gt 1", "new_str": "-gt 0" }),
+        ),
+        edit(
+            workspace,
+            json!({ "command": "insert", "insert_line": 1, "new_str": "# wrong place" }),
+        ),
         edit(workspace, json!({ "command": "undo_edit" })),
         bash("sh test.sh").and_call(
             "str_replace_editor",
@@ -97,7 +107,8 @@ async fn second_tab_agrees(play: &Play<'_>, id: i64) {
 async fn lines(stage: &Stage, play: &Play<'_>, workspace: &str) -> String {
     let events = stage.server.events(&play.id).await;
     let first = events.iter().position(|event| event["action"] == "message").unwrap();
-    let last = events.iter().rposition(|event| note(event).as_deref() == Some("[finished]")).unwrap();
+    let last =
+        events.iter().rposition(|event| note(event).as_deref() == Some("[finished]")).unwrap();
     let mut numbers = BTreeMap::new();
     let mut text = String::new();
     for event in &events[first..=last] {
@@ -105,9 +116,14 @@ async fn lines(stage: &Stage, play: &Play<'_>, workspace: &str) -> String {
         let number = numbers.len();
         numbers.insert(event["id"].to_string(), number);
         let cause = numbers.get(&event["cause"].to_string()).map(|cause| format!(" of {cause}"));
-        let call = event["tool_call_metadata"]["tool_call_id"].as_str().map(|call| format!(" by {call}"));
+        let call =
+            event["tool_call_metadata"]["tool_call_id"].as_str().map(|call| format!(" by {call}"));
         let source = event["source"].as_str().unwrap();
-        let line = format!("{number} {source}: {note}{}{}\n", cause.unwrap_or_default(), call.unwrap_or_default());
+        let line = format!(
+            "{number} {source}: {note}{}{}\n",
+            cause.unwrap_or_default(),
+            call.unwrap_or_default()
+        );
         text.push_str(&line.replace(workspace, "<workspace>"));
     }
     text

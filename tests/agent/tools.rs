@@ -34,7 +34,10 @@ async fn each_tool_answers() {
             name: "the shell, with input",
             steps: vec![
                 bash("read word; echo got-$word"),
-                Step::call("execute_bash", &json!({ "command": "harbour", "is_input": "true", "security_risk": "LOW" })),
+                Step::call(
+                    "execute_bash",
+                    &json!({ "command": "harbour", "is_input": "true", "security_risk": "LOW" }),
+                ),
                 finish(),
             ],
             log: "BEGIN | a run read word; echo got-$word | = run -1 | a run harbour | = run 0 | a finish | [finished]",
@@ -44,8 +47,14 @@ async fn each_tool_answers() {
         Scene {
             name: "the shell, with a limit that passes, and a key that ends it",
             steps: vec![
-                Step::call("execute_bash", &json!({ "command": "sleep 60", "timeout": 1, "security_risk": "LOW" })),
-                Step::call("execute_bash", &json!({ "command": "C-c", "is_input": "true", "security_risk": "LOW" })),
+                Step::call(
+                    "execute_bash",
+                    &json!({ "command": "sleep 60", "timeout": 1, "security_risk": "LOW" }),
+                ),
+                Step::call(
+                    "execute_bash",
+                    &json!({ "command": "C-c", "is_input": "true", "security_risk": "LOW" }),
+                ),
                 bash("echo free"),
                 finish(),
             ],
@@ -70,7 +79,10 @@ async fn each_tool_answers() {
             look: |asked, _| {
                 assert!(told(asked, 5).contains("nowhere"), "{}", told(asked, 5));
                 let view = told(asked, 6);
-                assert!(view.contains("one") && view.contains("three") && !view.contains("half"), "{view}");
+                assert!(
+                    view.contains("one") && view.contains("three") && !view.contains("half"),
+                    "{view}"
+                );
             },
             ..Scene::default()
         },
@@ -125,7 +137,10 @@ async fn each_tool_answers() {
         },
         Scene {
             name: "what there is no plugin for is not offered",
-            steps: vec![Step::call("execute_ipython_cell", &json!({ "code": "1", "security_risk": "LOW" })), finish()],
+            steps: vec![
+                Step::call("execute_ipython_cell", &json!({ "code": "1", "security_risk": "LOW" })),
+                finish(),
+            ],
             log: "BEGIN | ! BAD_TOOL_CALL | a finish | [finished]",
             look: |asked, _| {
                 let mut names = offered(&asked[0]);

@@ -1,11 +1,16 @@
 //! The workspace's instructions for agents are read, each time a sandbox is new to the agent.
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WeakAddr, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WeakAddr, WrapFuture,
+};
 use staithe_agent::instructions::{self, Found, Instructions, MOST_FILE, MOST_FILES, Place};
 use staithe_protocol::files::{EntryType, FileDone, FileOp};
 
 use super::AgentSession;
-use crate::{mail, runtime::{Runtime, messages::DoFile}};
+use crate::{
+    mail,
+    runtime::{Runtime, messages::DoFile},
+};
 
 /// What was read; sent by the future that did.
 #[derive(Debug, Message)]
@@ -59,10 +64,10 @@ impl Reader {
 
     async fn file(&self, path: String) -> Option<Found> {
         let most = u64::try_from(MOST_FILE).unwrap_or(u64::MAX);
-        let op =
-            FileOp::Read { path: self.inside(&path), offset: None, length: Some(most) };
+        let op = FileOp::Read { path: self.inside(&path), offset: None, length: Some(most) };
         let done = self.ask(op).await?;
-        let text = done.content.filter(|_| done.encoding.unwrap_or_default() == Default::default())?;
+        let text =
+            done.content.filter(|_| done.encoding.unwrap_or_default() == Default::default())?;
         let cut = done.size.is_some_and(|size| size > most);
         Some(Found { path, text, cut })
     }

@@ -27,9 +27,7 @@ use actix::{
     MessageResult, ResponseActFuture, WeakAddr, WrapFuture, fut,
 };
 use staithe_agent::controller::{self, Controller, Equipment, Timer};
-use staithe_protocol::{
-    Action, Body, Event, EventId, Observation, Source, runner::Limits,
-};
+use staithe_protocol::{Action, Body, Event, EventId, Observation, Source, runner::Limits};
 use tokio::time::Instant;
 
 use crate::{
@@ -115,8 +113,8 @@ impl AgentSession {
     pub fn new(origin: Origin, notice: DeathNotice<Session>) -> Self {
         let kept_back = origin.controller.held();
         let runnable = origin.unanswered.into_iter().filter(|it| it.action.is_runnable());
-        let (held, released): (Vec<_>, Vec<_>) = runnable
-            .partition(|it| it.source == Source::Agent && kept_back.contains(&it.id));
+        let (held, released): (Vec<_>, Vec<_>) =
+            runnable.partition(|it| it.source == Source::Agent && kept_back.contains(&it.id));
         let most_waiting = origin.settings.limits.max_queued_actions;
         let chosen = Chosen::of(&origin.settings, &origin.choice, &origin.owner);
         Self {
@@ -409,7 +407,8 @@ impl Handler<Submit> for AgentSession {
                 _ => None,
             };
             // As it was sent: the log may hide a secret in it.
-            let pending = new.map(|id| Pending { tool_call_metadata: None, id, source, action, timeout });
+            let pending =
+                new.map(|id| Pending { tool_call_metadata: None, id, source, action, timeout });
             for pending in this.turns.settle(turn, pending) {
                 if pending.action.is_runnable() {
                     let effects = this.executor.committed(pending);
@@ -452,7 +451,11 @@ impl Handler<StillRuns> for AgentSession {
 impl Handler<RuntimeUp> for AgentSession {
     type Result = ();
 
-    fn handle(&mut self, RuntimeUp { runtime, epoch, workspace }: RuntimeUp, ctx: &mut Self::Context) {
+    fn handle(
+        &mut self,
+        RuntimeUp { runtime, epoch, workspace }: RuntimeUp,
+        ctx: &mut Self::Context,
+    ) {
         self.runtime = Some(runtime);
         let effects = self.executor.runtime_up(epoch);
         self.perform(effects, ctx);

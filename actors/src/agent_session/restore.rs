@@ -37,9 +37,7 @@ impl Restored {
 
 #[cfg(test)]
 mod tests {
-    use staithe_protocol::{
-        Action, Observation, Source, action::Run, observation::RunObservation,
-    };
+    use staithe_protocol::{Action, Observation, Source, action::Run, observation::RunObservation};
 
     use super::*;
 

@@ -81,11 +81,7 @@ pub struct Executor {
 impl Executor {
     /// One rebuilt from the log: the runnable actions without an observation, and the epoch of the runner that may
     /// know them.
-    pub fn restore(
-        unanswered: Vec<Pending>,
-        epoch: Option<String>,
-        most_waiting: usize,
-    ) -> Self {
+    pub fn restore(unanswered: Vec<Pending>, epoch: Option<String>, most_waiting: usize) -> Self {
         let sent = unanswered.into_iter().map(|pending| (pending.id, pending)).collect();
         Self {
             waiting: VecDeque::new(),
@@ -164,7 +160,9 @@ impl Executor {
     /// The agent's command in the shell.
     pub fn agents_command(&self) -> Option<EventId> {
         let in_shell = |it: &&Pending| {
-            it.source == Source::Agent && self.on_line.contains(&it.id) && takes_the_shell(&it.action)
+            it.source == Source::Agent
+                && self.on_line.contains(&it.id)
+                && takes_the_shell(&it.action)
         };
         self.sent.values().find(in_shell).map(|it| it.id)
     }
@@ -211,8 +209,10 @@ impl Executor {
         };
         let of = self.sent.remove(&id).map(Box::new);
         self.on_line.remove(&id);
-        let mut effects: Vec<_> =
-            of.into_iter().map(|of| Effect::Observe { of, observation: observation.clone() }).collect();
+        let mut effects: Vec<_> = of
+            .into_iter()
+            .map(|of| Effect::Observe { of, observation: observation.clone() })
+            .collect();
         effects.extend(self.advance());
         effects
     }
