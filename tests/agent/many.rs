@@ -3,6 +3,7 @@
 use std::{
     fs,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -70,21 +71,23 @@ async fn hundreds_of_steps_cost_the_same_each() {
     let condensed = play.events.iter().filter(|event| event["action"] == "condensation").count();
     eprintln!(
         "bytes of a question: {} from step {early}, {} from step {late}; {condensed} condensations; \
-         ms of the server's processor for a step: {} and {}",
+         ms of the server's processor for {WINDOW} steps: {} and {}",
         bytes(early),
         bytes(late),
-        f64::from(u32::try_from(ticks(early)).unwrap()) * 10.0 / WINDOW as f64,
-        f64::from(u32::try_from(ticks(late)).unwrap()) * 10.0 / WINDOW as f64,
+        ticks(early) * 10,
+        ticks(late) * 10,
     );
     assert!(condensed > 3, "the view is condensed: {condensed}");
     assert!(bytes(late) * 10 <= bytes(early) * 12, "flat");
     assert_eq!(unpaired(&play.events[..200]), Vec::<String>::new());
 }
 
-const SESSIONS: usize = 300;
+const SESSIONS: usize = 40;
+/// One of them, on a machine that does something else, too.
+const LONGEST: Duration = Duration::from_secs(100);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_hundred_agents_work_side_by_side() {
+async fn many_agents_work_side_by_side() {
     let stage = Stage::with(&[""], "", &[("STAITHE__LIMITS__MAX_SESSIONS", "400")]).await;
     stage.models[0].decide(|asked: &Asked| {
         let results = asked.turns().iter().filter(|turn| turn["role"] == "tool").count();
@@ -119,7 +122,14 @@ async fn begin(server: &Server) -> String {
 
 async fn finished(server: &Server, id: &str) -> Vec<Value> {
     let mut client = crate::common::Client::connect(server, id, &server.token, -1).await;
-    let end = std::time::Duration::from_mins(2);
-    client.until(end, |frame| frame["event"]["extras"]["agent_state"] == "finished").await;
+    let end = Instant::now() + LONGEST;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match client.recv_json(left).await {
+            Ok(frame) if frame["event"]["extras"]["agent_state"] == "finished" => break,
+            Ok(_) => {}
+            Err(error) => panic!("{id}: {error:#}: {:?}", notes(&server.events(id).await)),
+        }
+    }
     server.events(id).await
 }
