@@ -163,7 +163,7 @@ class ConsentBox {
     this.all = h("button", { type: "button", id: "confirm-all", hidden: kinds.length === 0, on: { click: () => decide("user_confirmed", { scope: "kind" }) } }, t("consent.all"));
     this.no = h("button", { type: "button", className: "danger", id: "confirm-no", on: { click: () => this.#reject() } }, t("consent.no"));
     this.reason = h("input", { id: "confirm-reason", maxLength: 2000, autocomplete: "off" });
-    this.hint = h("p", { className: "small muted" });
+    this.hint = h("p", { className: "small muted keys" });
     const why = rules.length > 0 ? rules.map((/** @type {string} */ rule) => word("rule", rule)).join("; ") : t("consent.policy");
     this.element = h("div", { className: "consent", role: "group", tabIndex: -1, "aria-labelledby": "consent-title" },
       h("p", { id: "consent-title" }, h("strong", {}, t("consent.title"))),

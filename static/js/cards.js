@@ -141,7 +141,7 @@ export class Card {
     const summary = h("summary", {}, h("span", { className: "cmd" }, this.isInput ? `${t("event.input")} ⌨ ${this.command || "⏎"}` : this.command), this.badge);
     const risk = riskBadge(args);
     if (risk) summary.insertBefore(risk, this.badge);
-    this.details = h("details", { open: this.isRun || event.action === "task_tracking" }, summary);
+    this.details = h("details", { open: this.isRun || ["task_tracking", "delegate"].includes(event.action) }, summary);
     const work = workOf(event);
     if (event.source === "agent" && work.length > 0 && this.asks) this.details.open = true;
     this.work = h("div", { className: "works" }, ...work);

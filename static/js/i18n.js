@@ -1,11 +1,17 @@
 // The page's language: strings from the catalogue that <html data-i18n> names; numbers and dates by Intl.
 
+/** Between attempts, in milliseconds: a browser may break one off when the machine's networks change. */
+const WAITS = [0, 200, 500, 1000, 2000];
 /** @type {Record<string, any>} */
 let catalogue = {};
-try {
-  const answer = await fetch(document.documentElement.dataset.i18n ?? "");
-  if (answer.ok) catalogue = await answer.json();
-} catch { /* the keys themselves are shown then */ }
+for (const wait of WAITS) {
+  if (wait) await new Promise((resolve) => setTimeout(resolve, wait));
+  try {
+    const answer = await fetch(document.documentElement.dataset.i18n ?? "");
+    if (answer.ok) catalogue = await answer.json();
+    break;
+  } catch { /* the keys themselves are shown in the end */ }
+}
 
 export const lang = document.documentElement.lang || "en";
 const plural = new Intl.PluralRules(lang);

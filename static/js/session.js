@@ -59,6 +59,7 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     show(hello);
     bar.joined(hello.agent_state, canWrite(), isUp());
     agentShown();
+    panel.refresh();
     files.joined(canWrite());
     refreshTitle();
   },
@@ -93,7 +94,6 @@ const files = new Files(socket, id);
 const bar = new AgentBar(socket, () => composer.focus());
 const panel = new AgentPanel(id, $("agent-panel"), () => ({ write: canWrite(), keys: role === "user" || role === "operator" }), (model) => composer.prefer(model !== null));
 socket.connect();
-panel.refresh();
 
 const canWrite = () => role !== "" && role !== "viewer";
 const isUp = () => !["stopped", "stopping", "failed"].includes(view.phase);

@@ -179,7 +179,8 @@ async function showModelChoice() {
     const { models, default: usual } = await listModels();
     fillModels(select, models, select.value, usual ? t("sessions.model_default", { name: usual }) : t("sessions.model_none"));
   } catch { // the server's own choice holds
-    fillModels(select, [], "", t("sessions.model_none"));
+    fillModels(select, [], "", t("sessions.model_unknown"));
+    setTimeout(showModelChoice, EVERY);
   }
 }
 

@@ -224,3 +224,17 @@ test("an operator sees the session with its details", { timeout: 2 * SLOW }, asy
   await page.waitForFunction(() => (document.querySelector("#config-text")?.textContent ?? "").length > 20);
   assertClean(page);
 });
+
+test("a page whose modules did not all come is loaded again, and says so when that doesn't help", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  let cut = 2;
+  await page.route("**/js/dialog.js", (route) => (cut-- > 0 ? route.abort("internetdisconnected") : route.continue()));
+  await page.goto(server.url);
+  await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
+  assert.ok(cut < 0, "it was asked for three times");
+  assert.equal(await page.locator("#unloaded").isVisible(), false);
+  await page.evaluate(() => sessionStorage.clear());
+  cut = Infinity;
+  await page.goto(server.url);
+  await page.locator("#unloaded").waitFor({ timeout: SLOW });
+});
