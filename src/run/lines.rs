@@ -36,15 +36,26 @@ pub(super) fn said(event: &Value) -> &str {
     match text(event, "/action") {
         "" | "think" | "recall" | "system" | "condensation" => "",
         "message" => text(event, "/args/content"),
-        // The same action again, as a person decided.
-        _ if is_decided(event) => "",
         _ => text(event, "/args/thought"),
     }
 }
 
-fn is_decided(event: &Value) -> bool {
-    let was_asked = !event["tool_call_metadata"]["confirmation"].is_null();
-    was_asked && event["args"]["confirmation_state"] != "awaiting_confirmation"
+/// The model's call that an event comes from; empty if there is none.
+pub(super) fn call(event: &Value) -> &str {
+    text(event, "/tool_call_metadata/tool_call_id")
+}
+
+/// Whether somebody is asked about an action.
+pub(super) fn is_asked(event: &Value) -> bool {
+    event["args"]["confirmation_state"] == "awaiting_confirmation"
+}
+
+/// What is shown of an action again that somebody decided on.
+pub(super) fn decided(event: &Value) -> Vec<Line> {
+    match text(event, "/args/confirmation_state") {
+        "rejected" => Vec::new(), // its observation says it
+        _ => vec![line(Ink::Dim, "  approved")],
+    }
 }
 
 /// The lines of an event, without what the agent [`said`]; `took` is how long it took, in milliseconds, for an
@@ -95,7 +106,6 @@ fn action(event: &Value, width: usize) -> Vec<Line> {
                 lines
             }
             "rejected" => Vec::new(),
-            _ if is_decided(event) => vec![line(Ink::Dim, "  approved")],
             _ if !by_agent => vec![line(Ink::Dim, format!("· {tool}  {}", cut(&object, room)))],
             _ => vec![line(Ink::Bold, format!("● {tool}  {}", cut(&object, room)))],
         };
