@@ -140,7 +140,7 @@ async fn a_task_is_shown_to_its_end_and_again_from_its_trajectory() {
     assert!(!said.contains('\x1b'), "no colours but on a terminal");
     assert_eq!(err(&output), "");
     let id = bench.session().await;
-    assert_eq!(bench.server.json(&format!("/api/sessions/{id}")).await["phase"], "stopped");
+    bench.server.phase(&id, "stopped", PROMPT).await;
 
     let file = bench.server.dir().join("run.json");
     let path = file.to_str().unwrap();
