@@ -455,6 +455,8 @@ async fn without_a_server_named_it_is_one_itself_and_ends_with_it() {
     let id = said.lines().find_map(|line| line.strip_prefix("· session ")).unwrap();
     let said = ended(&done(&mut own(&["run", "--session", id, "read it"])).await, 0);
     assert!(said.contains("  │ hello\n") && said.contains("✓ finished\nRead.\n"), "{said}");
+    let exported = ended(&done(&mut own(&["session", "export", id])).await, 0);
+    assert!(exported.starts_with("{\"trajectory\":[{\"id\":0,"), "{exported}");
     let sessions = BTreeSet::from([id.to_owned()]);
     let gone = || processes::of_sandboxes(&data, &sessions, std::process::id()).is_empty();
     assert!(eventually(PROMPT, gone).await, "its sandboxes have ended, too");

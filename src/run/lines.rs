@@ -175,22 +175,11 @@ fn observation(event: &Value, took: Option<u64>, width: usize) -> Vec<Line> {
             let shown = matches!(text(event, "/observation"), "mcp" | "delegate") || bad;
             outcome(words, !bad, &after, if shown { content } else { "" }, width)
         }
-        "error" => {
-            let mut lines = Vec::new();
-            for (number, words) in
-                wrap(&clean(content), width.saturating_sub(4)).into_iter().enumerate()
-            {
-                lines.push(line(
-                    Ink::Bad,
-                    format!("  {} {words}", if number == 0 { "✗" } else { " " }),
-                ));
-            }
-            lines
+        "error" | "user_rejected" => {
+            let words = wrap(&clean(content), width.saturating_sub(4)).into_iter().enumerate();
+            let mark = |number| if number == 0 { "✗" } else { " " };
+            words.map(|(at, words)| line(Ink::Bad, format!("  {} {words}", mark(at)))).collect()
         }
-        "user_rejected" => vec![line(
-            Ink::Bad,
-            format!("  ✗ rejected: {}", cut(&clean(content), width.saturating_sub(14))),
-        )],
         "task_tracking" => tasks(event, width),
         "model_retry" => vec![line(Ink::Ask, retry(event))],
         "agent_state_changed" => state(event),
