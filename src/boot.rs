@@ -52,7 +52,7 @@ use crate::{
 };
 
 pub use self::announce::{Embedded, Ready};
-use self::announce::{Caller, announce, ready};
+use self::announce::{Caller, announce, asked_to_end, ready};
 
 /// The runner, built by `build.rs`.
 static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/staithe-runner"));

@@ -109,7 +109,7 @@ pub(super) fn announce(
 }
 
 /// Listens from this call on, not only from the first poll: a signal in between is not lost.
-fn asked_to_end() -> impl Future<Output = &'static str> {
+pub(super) fn asked_to_end() -> impl Future<Output = &'static str> {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     async {
         let (Ok(mut term), Ok(mut int)) = signals else {

@@ -134,16 +134,12 @@ impl<W: Write> Screen<W> {
         let words = words.trim();
         let shown = std::mem::take(&mut self.answer);
         let shown = shown.trim_start();
-        if !shown.is_empty()
-            && self.midline
-            && let Some(rest) = words.strip_prefix(shown.trim_end())
-        {
-            self.write(Ink::Plain, rest)?;
-            self.midline = true;
-            return self.end_line();
-        }
-        let is_shown = !shown.is_empty() && words.starts_with(shown.trim_end());
-        if is_shown && words.len() == shown.trim_end().len() {
+        let rest = words.strip_prefix(shown);
+        let rest = rest.or_else(|| (words == shown.trim_end()).then_some(""));
+        if let Some(rest) = rest.filter(|_| !shown.is_empty()) {
+            if !rest.is_empty() {
+                self.write(Ink::Plain, rest)?;
+            }
             return self.end_line();
         }
         self.lines(&lines::paragraph(Ink::Plain, words, self.style.width))
