@@ -425,7 +425,7 @@ async fn a_person_on_a_terminal_approves_rejects_and_answers() {
     assert_eq!(run.ended().await.code(), Some(0), "{}", run.shown());
     run.shows("✓ finished", 1).await;
     let shown = run.shown();
-    assert!(shown.contains("approved") && shown.contains("✗ rejected:"), "{shown}");
+    assert!(shown.contains("approved") && shown.contains("✗ The user rejected"), "{shown}");
     assert_eq!(shown.matches("I clean up first.").count(), 1, "{shown}");
     let asked = bench.model.asked();
     let told = asked.last().unwrap().body.to_string();
