@@ -3,7 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-#[expect(dead_code, unreachable_pub, unused_imports, reason = "each test program uses a part of it")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test program uses a part of it"
+)]
 mod common;
 
 use std::{
@@ -152,7 +157,9 @@ async fn a_task_is_shown_to_its_end_and_again_from_its_trajectory() {
     let again: Vec<&str> = replayed.lines().collect();
     for line in lines.iter().filter(|line| {
         let own = line.starts_with("· session") || line.contains("tokens in");
-        !own && !line.starts_with("(thinking)") && !line.starts_with("go on:") && !line.starts_with("files:")
+        !own && !line.starts_with("(thinking)")
+            && !line.starts_with("go on:")
+            && !line.starts_with("files:")
     }) {
         assert!(again.contains(line), "{line}\n{replayed}");
     }
@@ -240,7 +247,8 @@ async fn what_the_agent_asks_is_printed_and_has_its_code() {
 
 #[tokio::test]
 async fn a_model_that_cannot_be_used_is_told_with_what_to_do() {
-    let wrong = json!({ "error": { "message": "Incorrect API key provided", "code": "invalid_api_key" } });
+    let wrong =
+        json!({ "error": { "message": "Incorrect API key provided", "code": "invalid_api_key" } });
     let bench = bench([Step::error(401, wrong)]).await;
     let said = ended(&bench.staithe(&["run", "hello"]).await, 1);
     assert!(said.contains("✗ The provider does not take the key"), "{said}");
@@ -249,10 +257,12 @@ async fn a_model_that_cannot_be_used_is_told_with_what_to_do() {
     assert!(err(&unknown).contains("(model.unknown_name)"), "{}", err(&unknown));
 
     let dir = tempfile::tempdir().unwrap();
-    let no_keys = ["OPENAI", "ANTHROPIC", "GEMINI"].map(|name| format!("STAITHE__MODELS__{name}__KEY_ENV"));
+    let no_keys =
+        ["OPENAI", "ANTHROPIC", "GEMINI"].map(|name| format!("STAITHE__MODELS__{name}__KEY_ENV"));
     let env: Vec<_> = no_keys.iter().map(|name| (name.as_str(), "")).collect();
     let server = Server::start_with(dir.path(), &env).await;
-    let mut command = command(&["run", "--url", &server.url, "--token", &server.token, "--json", "hello"]);
+    let mut command =
+        command(&["run", "--url", &server.url, "--token", &server.token, "--json", "hello"]);
     let output = done(&mut command).await;
     let said = ended(&output, 1);
     let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
@@ -262,7 +272,8 @@ async fn a_model_that_cannot_be_used_is_told_with_what_to_do() {
 
 #[tokio::test]
 async fn without_a_server_it_says_so() {
-    let output = done(&mut command(&["run", "--url", "http://127.0.0.1:1", "--token", "x", "hello"])).await;
+    let output =
+        done(&mut command(&["run", "--url", "http://127.0.0.1:1", "--token", "x", "hello"])).await;
     ended(&output, 69);
     assert!(err(&output).contains("no server answers at http://127.0.0.1:1"), "{}", err(&output));
     ended(&done(&mut command(&["run", "--url", "ftp://x", "--token", "x", "hello"])).await, 64);
@@ -401,7 +412,10 @@ async fn a_person_on_a_terminal_approves_rejects_and_answers() {
     let steps = [
         first,
         bash("sudo -n id"),
-        Step::call("execute_bash", &json!({ "command": "rm -rf /etc/none", "security_risk": "HIGH" })),
+        Step::call(
+            "execute_bash",
+            &json!({ "command": "rm -rf /etc/none", "security_risk": "HIGH" }),
+        ),
         Step::text("Shall I go on?"),
         finish("All done."),
     ];
@@ -436,7 +450,12 @@ async fn a_person_on_a_terminal_approves_rejects_and_answers() {
 async fn without_a_server_named_it_is_one_itself_and_ends_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let model = FakeModel::start().await;
-    model.script([bash("echo hello > sea.txt"), finish("Written."), bash("cat sea.txt"), finish("Read.")]);
+    model.script([
+        bash("echo hello > sea.txt"),
+        finish("Written."),
+        bash("cat sea.txt"),
+        finish("Read."),
+    ]);
     let config = configuration(dir.path(), &model);
     let data = dir.path().join("data");
     let own = |words: &[&str]| {
