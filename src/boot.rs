@@ -1,14 +1,13 @@
 //! The composition root: the only file that names concrete engines, stores and where actors run.
 
+mod announce;
 mod told;
 
 use std::{
     fs::{self, DirBuilder},
-    io::Write,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -17,8 +16,6 @@ use actix::Actor;
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
 use anyhow::{Context, anyhow};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use serde::Serialize;
-use serde_json::json;
 use staithe_actors::{
     Secrets, SessionManager,
     images::maker::ImageMaker,
@@ -31,21 +28,15 @@ use staithe_engine::{
     docker::DockerEngine,
     local::{LocalConfig, LocalEngine, Network, Tier},
 };
-use staithe_protocol::frames::Role;
 use staithe_store::{SqliteStore, Store};
 use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{oneshot, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 
 use crate::{
     assets::Assets,
-    auth::{
-        Identity,
-        keys::Keys,
-        sign_in::{LINK_TTL, SignIns},
-    },
+    auth::{keys::Keys, sign_in::SignIns},
     cli::Serve,
     config::{Config, EngineChoice, SuspendBy, load},
     front::{EngineView, Front, IsolationView},
@@ -55,49 +46,21 @@ use crate::{
     proxy, routes, telemetry,
 };
 
-use told::{actor_settings, front_settings, guard_of};
+pub use self::announce::{Embedded, Ready};
+use self::{
+    announce::{Caller, announce, asked_to_end, ready},
+    told::{actor_settings, front_settings, guard_of},
+};
 
 /// The runner, built by `build.rs`.
 static RUNNER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/staithe-runner"));
-/// Ends when the server is to end; who asked.
-type Asked = Pin<Box<dyn Future<Output = &'static str>>>;
 /// Threads that serve HTTP and sockets.
 const WORKERS: usize = 2;
-/// How long the token of a run and a link's sign-in hold.
-const RUN_TOKEN_TTL: Duration = Duration::from_hours(30 * 24);
 /// Between two rounds of small housekeeping.
 const UPKEEP: Duration = Duration::from_secs(30);
 /// A connection whose peer takes nothing for so long is dead. Long, because a slow client is never
 /// disconnected for slowness (design §3).
 const USER_TIMEOUT_MS: u32 = 15 * 60 * 1000;
-
-/// Who started the server: who is told that it serves, and who asks it to end.
-enum Caller {
-    /// Signals end it.
-    Person,
-    /// As well; one line of JSON on stdout is for it.
-    Program,
-    /// Another command of this process.
-    Command(Embedded),
-}
-
-/// The ends of a server within another command.
-pub struct Embedded {
-    pub ready: oneshot::Sender<Ready>,
-    /// Asked for, or dropped.
-    pub end: oneshot::Receiver<()>,
-}
-
-/// Where a server is, and what opens it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ready {
-    pub url: String,
-    pub sandbox_url: String,
-    /// Signs a browser in, once.
-    pub login_url: String,
-    /// An operator's, for this run.
-    pub token: String,
-}
 
 /// Runs the server until it is asked to end.
 pub fn run(config: Config, serve: &Serve) -> anyhow::Result<()> {
@@ -383,62 +346,6 @@ pub(crate) fn watch_connection(connection: &dyn std::any::Any) {
     }
 }
 
-fn ready(front: &Front, url: String, sandbox_url: String) -> anyhow::Result<Ready> {
-    let operator =
-        Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None };
-    let token = front.keys.sign(&operator, RUN_TOKEN_TTL).map_err(anyhow::Error::msg)?;
-    let link = front.keys.sign_link(&operator, LINK_TTL).map_err(anyhow::Error::msg)?;
-    Ok(Ready { login_url: format!("{url}/login?token={link}"), url, sandbox_url, token })
-}
-
-/// Says that the server serves, and returns what ends when it is to end.
-fn announce(
-    front: &Front,
-    ready: Ready,
-    data_dir: &Path,
-    caller: Caller,
-    started: Instant,
-) -> anyhow::Result<Asked> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(data_dir.join("server.json"))?;
-    let Ready { url, sandbox_url, login_url, .. } = &ready;
-    serde_json::to_writer(
-        &mut file,
-        &json!({ "url": url, "kid": front.keys.current(), "pid": std::process::id() }),
-    )?;
-    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(url, sandbox_url, data_dir = %data_dir.display(), took_ms, "serving");
-    let is_program = match caller {
-        Caller::Command(Embedded { ready: tell, end }) => {
-            if tell.send(ready).is_err() {
-                anyhow::bail!("whoever started this server is gone");
-            }
-            return Ok(Box::pin(async {
-                drop(end.await);
-                "its command"
-            }));
-        }
-        Caller::Program => true,
-        Caller::Person => false,
-    };
-    // Listened for before anybody knows that it serves.
-    let asked = asked_to_end();
-    if is_program {
-        let mut stdout = std::io::stdout().lock();
-        writeln!(stdout, "{}", serde_json::to_string(&ready)?)?;
-        stdout.flush()?;
-    } else {
-        eprintln!(
-            "\nStaithe serves {url}\nOpen this link to sign in; it works once:\n\n    {login_url}\n"
-        );
-    }
-    Ok(Box::pin(asked))
-}
-
 async fn upkeep(front: web::Data<Front>) {
     let mut tick = tokio::time::interval(UPKEEP);
     loop {
@@ -446,20 +353,6 @@ async fn upkeep(front: web::Data<Front>) {
         front.guard.upkeep();
         front.sign_ins.upkeep();
         front.metrics.run_upkeep();
-    }
-}
-
-/// Listens from this call on, not only from the first poll: a signal in between is not lost.
-fn asked_to_end() -> impl Future<Output = &'static str> {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async {
-        let (Ok(mut term), Ok(mut int)) = signals else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     course::Outcome,
     follow::{Ended, Follow, Wish},
-    place::{self, Found},
+    place::{self, Found, Start},
     show::{self, Show},
     style::{Ink, clean, grouped},
     typed,
@@ -57,7 +57,7 @@ pub(super) async fn run(wanted: &Run) -> Result<u8, RunFailed> {
     };
     let mut show = Show::new(wanted.json, wanted.quiet);
     let found = tokio::select! {
-        found = place::find(&wanted.place, true) => found?,
+        found = place::find(&wanted.place, Start::Always) => found?,
         () = signals.come() => return Ok(INTERRUPTED),
     };
     let Found { server, own } = found;

@@ -11,14 +11,25 @@ use http_body_util::BodyStream;
 use hyper::{Method, Response, body::Incoming};
 use staithe_protocol::SessionId;
 
-use super::{place, wire::RunFailed};
+use super::{
+    place::{self, Found, Start},
+    wire::{RunFailed, Server},
+};
 use crate::cli::run::Export;
 
 /// Writes it; the exit code.
 pub(super) async fn run(wanted: &Export) -> Result<u8, RunFailed> {
     let id: SessionId =
         wanted.id.parse().map_err(|error| RunFailed::Usage(format!("ID: {error}")))?;
-    let server = place::find(&wanted.place, false).await?.server;
+    let Found { server, own } = place::find(&wanted.place, Start::IfServedBefore).await?;
+    let exported = export(wanted, &server, id).await;
+    if let Some(own) = own {
+        own.end().await?;
+    }
+    exported.map(|()| 0)
+}
+
+async fn export(wanted: &Export, server: &Server, id: SessionId) -> Result<(), RunFailed> {
     let response =
         server.send(Method::GET, &format!("/api/sessions/{id}/trajectory"), None).await?;
     match wanted.output.as_deref().filter(|path| *path != Path::new("-")) {
@@ -36,7 +47,7 @@ pub(super) async fn run(wanted: &Export) -> Result<u8, RunFailed> {
             placed?;
         }
     }
-    Ok(0)
+    Ok(())
 }
 
 /// Where it is while it is not whole.

@@ -162,7 +162,10 @@ impl Follow {
     /// What follows from how it stands; an outcome when nothing more does.
     async fn next(&mut self, show: &mut Show) -> Result<Option<Outcome>, RunFailed> {
         if self.beginning.is_none() {
-            return self.begin(show).await;
+            let outcome = self.begin(show).await?;
+            if outcome.is_some() || self.beginning.is_none() {
+                return Ok(outcome);
+            }
         }
         let is_answered = self.answered == Some(self.course.state_event());
         match self.course.standing() {

@@ -36,15 +36,26 @@ pub(super) fn said(event: &Value) -> &str {
     match text(event, "/action") {
         "" | "think" | "recall" | "system" | "condensation" => "",
         "message" => text(event, "/args/content"),
-        // The same action again, as a person decided.
-        _ if is_decided(event) => "",
         _ => text(event, "/args/thought"),
     }
 }
 
-fn is_decided(event: &Value) -> bool {
-    let was_asked = !event["tool_call_metadata"]["confirmation"].is_null();
-    was_asked && event["args"]["confirmation_state"] != "awaiting_confirmation"
+/// The model's call that an event comes from; empty if there is none.
+pub(super) fn call(event: &Value) -> &str {
+    text(event, "/tool_call_metadata/tool_call_id")
+}
+
+/// Whether somebody is asked about an action.
+pub(super) fn is_asked(event: &Value) -> bool {
+    event["args"]["confirmation_state"] == "awaiting_confirmation"
+}
+
+/// What is shown of an action again that somebody decided on.
+pub(super) fn decided(event: &Value) -> Vec<Line> {
+    match text(event, "/args/confirmation_state") {
+        "rejected" => Vec::new(), // its observation says it
+        _ => vec![line(Ink::Dim, "  approved")],
+    }
 }
 
 /// The lines of an event, without what the agent [`said`]; `took` is how long it took, in milliseconds, for an
@@ -95,7 +106,6 @@ fn action(event: &Value, width: usize) -> Vec<Line> {
                 lines
             }
             "rejected" => Vec::new(),
-            _ if is_decided(event) => vec![line(Ink::Dim, "  approved")],
             _ if !by_agent => vec![line(Ink::Dim, format!("· {tool}  {}", cut(&object, room)))],
             _ => vec![line(Ink::Bold, format!("● {tool}  {}", cut(&object, room)))],
         };
@@ -165,22 +175,11 @@ fn observation(event: &Value, took: Option<u64>, width: usize) -> Vec<Line> {
             let shown = matches!(text(event, "/observation"), "mcp" | "delegate") || bad;
             outcome(words, !bad, &after, if shown { content } else { "" }, width)
         }
-        "error" => {
-            let mut lines = Vec::new();
-            for (number, words) in
-                wrap(&clean(content), width.saturating_sub(4)).into_iter().enumerate()
-            {
-                lines.push(line(
-                    Ink::Bad,
-                    format!("  {} {words}", if number == 0 { "✗" } else { " " }),
-                ));
-            }
-            lines
+        "error" | "user_rejected" => {
+            let words = wrap(&clean(content), width.saturating_sub(4)).into_iter().enumerate();
+            let mark = |number| if number == 0 { "✗" } else { " " };
+            words.map(|(at, words)| line(Ink::Bad, format!("  {} {words}", mark(at)))).collect()
         }
-        "user_rejected" => vec![line(
-            Ink::Bad,
-            format!("  ✗ rejected: {}", cut(&clean(content), width.saturating_sub(14))),
-        )],
         "task_tracking" => tasks(event, width),
         "model_retry" => vec![line(Ink::Ask, retry(event))],
         "agent_state_changed" => state(event),

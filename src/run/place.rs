@@ -54,8 +54,16 @@ impl Own {
     }
 }
 
-/// Finds a server, or starts one where that is wanted.
-pub(super) async fn find(place: &Place, may_start: bool) -> Result<Found, RunFailed> {
+/// When a server of one's own is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    Always,
+    /// Where there is a data directory of one that ran before.
+    IfServedBefore,
+}
+
+/// Finds a server, or starts one.
+pub(super) async fn find(place: &Place, start_when: Start) -> Result<Found, RunFailed> {
     let usage = |error: anyhow::Error| RunFailed::Usage(format!("{error:#}"));
     let reach = |data_dir: &DataDir| {
         let reached = admin_cli::reach(&place.url, &place.token, data_dir, TOKEN_TTL);
@@ -77,7 +85,8 @@ pub(super) async fn find(place: &Place, may_start: bool) -> Result<Found, RunFai
     let config = config.map_err(|denied| RunFailed::Usage(denied.to_string()))?;
     let data_dir =
         load::data_dir(&config).map_err(|denied| RunFailed::Usage(denied.to_string()))?;
-    if is_served(&data_dir) || !may_start {
+    let served_before = data_dir.join("server.json").exists();
+    if is_served(&data_dir) || (start_when == Start::IfServedBefore && !served_before) {
         return reach(&DataDir { data_dir: Some(data_dir) });
     }
     let shown = load::show(files.config.as_deref(), &files.overrides());
@@ -93,9 +102,12 @@ fn is_served(data_dir: &Path) -> bool {
     let word: Value = serde_json::from_slice(&word).unwrap_or_default();
     let address = word["url"].as_str().and_then(|url| url.strip_prefix("http://")?.parse().ok());
     // One that is served on all addresses answers on the loopback.
-    let address = address.map(|address: SocketAddr| match address.ip().is_unspecified() {
-        true => SocketAddr::from(([127, 0, 0, 1], address.port())),
-        false => address,
+    let address = address.map(|address: SocketAddr| {
+        if address.ip().is_unspecified() {
+            SocketAddr::from(([127, 0, 0, 1], address.port()))
+        } else {
+            address
+        }
     });
     // Its number may be another program's by now; the connection decides.
     address.is_some_and(|address| TcpStream::connect_timeout(&address, KNOCK).is_ok())

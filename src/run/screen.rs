@@ -40,12 +40,21 @@ pub(super) struct Screen<W> {
     answer: String,
     /// When actions began, in milliseconds.
     begun: BTreeMap<u64, i64>,
+    /// The call that somebody is asked about.
+    asked: String,
 }
 
 impl<W: Write> Screen<W> {
     pub(super) fn new(out: W, style: Style) -> Self {
-        let (streamed, answer, begun) = (None, String::new(), BTreeMap::new());
-        Self { out, style, midline: false, streamed, answer, begun }
+        Self {
+            out,
+            style,
+            midline: false,
+            streamed: None,
+            answer: String::new(),
+            begun: BTreeMap::new(),
+            asked: String::new(),
+        }
     }
 
     /// A piece of an answer, as its frame. What was there already is passed over.
@@ -89,6 +98,14 @@ impl<W: Write> Screen<W> {
     /// An event.
     pub(super) fn event(&mut self, event: &Value) -> io::Result<()> {
         let took = self.took(event);
+        let call = lines::call(event);
+        if lines::is_asked(event) {
+            call.clone_into(&mut self.asked);
+        } else if event["action"].is_string() && !call.is_empty() && call == self.asked {
+            // The same action again, as somebody decided.
+            self.asked.clear();
+            return self.lines(&lines::decided(event));
+        }
         let said = lines::said(event);
         if !said.trim().is_empty() {
             self.say(said)?;
@@ -117,16 +134,12 @@ impl<W: Write> Screen<W> {
         let words = words.trim();
         let shown = std::mem::take(&mut self.answer);
         let shown = shown.trim_start();
-        if !shown.is_empty()
-            && self.midline
-            && let Some(rest) = words.strip_prefix(shown.trim_end())
-        {
-            self.write(Ink::Plain, rest)?;
-            self.midline = true;
-            return self.end_line();
-        }
-        let is_shown = !shown.is_empty() && words.starts_with(shown.trim_end());
-        if is_shown && words.len() == shown.trim_end().len() {
+        let rest = words.strip_prefix(shown);
+        let rest = rest.or_else(|| (words == shown.trim_end()).then_some(""));
+        if let Some(rest) = rest.filter(|_| !shown.is_empty()) {
+            if !rest.is_empty() {
+                self.write(Ink::Plain, rest)?;
+            }
             return self.end_line();
         }
         self.lines(&lines::paragraph(Ink::Plain, words, self.style.width))
@@ -242,6 +255,18 @@ mod tests {
             piece("call", 0, "execute_bash"),
         ];
         assert_eq!(shown(&pieces), "(thinking) let me see\nIt  … works.\n");
+    }
+
+    #[test]
+    fn an_action_that_was_asked_about_is_shown_once() {
+        let run = |id, state: &str| {
+            json!({ "id": id, "source": "agent", "action": "run",
+                    "args": { "command": "make", "thought": "I build it.", "confirmation_state": state },
+                    "tool_call_metadata": { "tool_call_id": "c1" } })
+        };
+        let both = [run(1, "awaiting_confirmation"), run(2, "confirmed")];
+        assert_eq!(shown(&both), "I build it.\n? run  make\n  approved\n");
+        assert_eq!(shown(&both[1..]), "I build it.\n● run  make\n");
     }
 
     #[test]
