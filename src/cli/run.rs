@@ -44,6 +44,7 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_help = RUN_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Run {
     /// What is to be done; - reads it from stdin. With --session it may be left out.
     #[arg(value_name = "TASK", required_unless_present = "session")]
@@ -153,7 +154,7 @@ pub struct Session {
 
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// Write a session's trajectory, all its events, as JSON in OpenHands' form.
+    /// Write a session's trajectory, all its events, as JSON in `OpenHands`' form.
     Export(Export),
 }
 

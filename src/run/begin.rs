@@ -116,9 +116,10 @@ async fn work(
         begun = begin(wanted, task.as_deref(), server) => begun?,
         () = signals.come() => return Ok(INTERRUPTED),
     };
-    let words = match is_own {
-        true => format!("· session {}", begun.id),
-        false => format!("· session {}: {}/sessions/{}", begun.id, server.url, begun.id),
+    let words = if is_own {
+        format!("· session {}", begun.id)
+    } else {
+        format!("· session {}: {}/sessions/{}", begun.id, server.url, begun.id)
     };
     show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
     let wish = Wish {
@@ -133,7 +134,7 @@ async fn work(
     if left {
         return Ok(outcome.exit_code());
     }
-    end(wanted, server, is_own, &begun, &outcome, &last_words, show).await
+    end((wanted, is_own), server, &begun, &outcome, &last_words, show).await
 }
 
 async fn begin(wanted: &Run, task: Option<&str>, server: &Server) -> Result<Begun, RunFailed> {
@@ -201,9 +202,8 @@ fn choice(wanted: &Run) -> Option<Value> {
 
 /// Says what it cost and how to go on; stops the sandbox where nothing is left to do in it.
 async fn end(
-    wanted: &Run,
+    (wanted, is_own): (&Run, bool),
     server: &Server,
-    is_own: bool,
     begun: &Begun,
     outcome: &Outcome,
     last_words: &str,

@@ -268,7 +268,9 @@ mod tests {
     fn after(events: &[Value]) -> Standing {
         let mut course = Course::default();
         course.begin(10);
-        events.iter().for_each(|event| course.event(event));
+        for event in events {
+            course.event(event);
+        }
         course.standing()
     }
 

@@ -118,7 +118,7 @@ impl Follow {
                         show.note(Ink::Dim, "· connected again").map_err(RunFailed::here)?;
                     }
                     Some(News::Frame(frame, written)) => {
-                        if let Some(outcome) = self.frame(&frame, &written, show).await? {
+                        if let Some(outcome) = self.frame(&frame, &written, show)? {
                             return self.ended(outcome, false, show);
                         }
                     }
@@ -176,9 +176,9 @@ impl Follow {
                     typed::ask("your answer (Enter alone ends): ");
                 }
             }
-            Standing::Ended(Outcome::Asks) if is_answered || self.stopping.is_some() => {}
+            Standing::Ended(Outcome::Asks) | Standing::WaitsForApproval(_)
+                if is_answered || self.stopping.is_some() => {}
             Standing::Ended(outcome) => return Ok(Some(outcome)),
-            Standing::WaitsForApproval(_) if is_answered || self.stopping.is_some() => {}
             Standing::WaitsForApproval(_) if self.wish.approve_all => {
                 self.decide(&Word::Yes).await;
             }
@@ -265,7 +265,7 @@ impl Follow {
         self.course.begin(self.course.state_event());
     }
 
-    async fn frame(
+    fn frame(
         &mut self,
         frame: &Value,
         written: &str,

@@ -1,6 +1,6 @@
 //! An event as the lines that are shown of it. Pure.
 //!
-//! Events are taken as JSON, so that those of other versions and of OpenHands are shown too.
+//! Events are taken as JSON, so that those of other versions and of `OpenHands` are shown too.
 
 use serde_json::Value;
 

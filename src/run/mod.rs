@@ -53,7 +53,7 @@ pub fn replay(wanted: &Replay) -> ExitCode {
 fn carry(work: impl Future<Output = Result<u8, RunFailed>>) -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let code = match runtime {
+    match runtime {
         Ok(runtime) => {
             let code = told(runtime.block_on(work));
             // A thread that reads the terminal ends with the process.
@@ -61,8 +61,7 @@ fn carry(work: impl Future<Output = Result<u8, RunFailed>>) -> ExitCode {
             code
         }
         Err(error) => told(Err(RunFailed::here(error))),
-    };
-    code
+    }
 }
 
 fn told(outcome: Result<u8, RunFailed>) -> ExitCode {
@@ -77,10 +76,10 @@ fn told(outcome: Result<u8, RunFailed>) -> ExitCode {
 
 fn code_of(error: &RunFailed) -> u8 {
     match error {
-        RunFailed::Usage(_) => USAGE,
-        RunFailed::Unreachable(_) | RunFailed::Cut(_) => UNAVAILABLE,
-        RunFailed::Refused { status: 429 | 502..=504, .. } => UNAVAILABLE,
-        RunFailed::Refused { status: 400..=499, .. } => USAGE,
+        RunFailed::Unreachable(_)
+        | RunFailed::Cut(_)
+        | RunFailed::Refused { status: 429 | 502..=504, .. } => UNAVAILABLE,
+        RunFailed::Usage(_) | RunFailed::Refused { status: 400..=499, .. } => USAGE,
         RunFailed::Refused { .. } | RunFailed::Here(_) => 1,
     }
 }

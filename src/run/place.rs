@@ -127,15 +127,13 @@ async fn start(config: Config, shown: String, data_dir: &Path) -> Result<Own, Ru
         .name("server".to_owned())
         .spawn(move || boot::run_within(config, shown, embedded))
         .map_err(RunFailed::here)?;
-    match ready.await {
-        Ok(ready) => Ok(Own { ready, end, thread }),
-        Err(_) => {
-            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-            let why = match ended.map_err(RunFailed::here)? {
-                Ok(Err(error)) => format!("{error:#}"),
-                _ => format!("see {}", path.display()),
-            };
-            Err(RunFailed::Here(format!("no server could be started: {why}")))
-        }
+    if let Ok(ready) = ready.await {
+        return Ok(Own { ready, end, thread });
     }
+    let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+    let why = match ended.map_err(RunFailed::here)? {
+        Ok(Err(error)) => format!("{error:#}"),
+        _ => format!("see {}", path.display()),
+    };
+    Err(RunFailed::Here(format!("no server could be started: {why}")))
 }

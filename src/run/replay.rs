@@ -54,6 +54,7 @@ pub(super) fn run(wanted: &Replay) -> Result<u8, RunFailed> {
     Ok(0)
 }
 
+#[expect(clippy::disallowed_methods, reason = "no actor is in this process: it shows a file")]
 fn pause(before: i64, at: i64, speed: f64) {
     let millis = u64::try_from(at - before).unwrap_or(0);
     let pause = Duration::from_millis(millis).as_secs_f64() / speed;

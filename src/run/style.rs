@@ -62,15 +62,14 @@ impl Cleaner {
         let mut kept = String::with_capacity(text.len());
         for c in text.chars() {
             self.0 = match (self.0, c) {
-                (Place::Text | Place::Escape, '\u{1b}') | (Place::Command, '\u{1b}') => {
-                    Place::Escape
-                }
+                // Of intermediate characters of a sequence one more comes.
+                (Place::Text | Place::Escape | Place::Command, '\u{1b}')
+                | (Place::Escape, ' '..='/') => Place::Escape,
                 (Place::Escape, '[') => Place::Control,
                 (Place::Escape, ']' | 'P' | 'X' | '^' | '_') => Place::Command,
-                // Intermediate characters of a sequence: one more comes.
-                (Place::Escape, ' '..='/') => Place::Escape,
-                (Place::Escape, _) | (Place::Control, '@'..='~') => Place::Text,
-                (Place::Command, '\u{7}') => Place::Text,
+                (Place::Escape, _) | (Place::Control, '@'..='~') | (Place::Command, '\u{7}') => {
+                    Place::Text
+                }
                 // What is cut by a line's end was no sequence.
                 (Place::Control | Place::Command, '\n') | (Place::Text, _) => {
                     if is_harmless(c) {

@@ -46,7 +46,7 @@ fn a_commands_end_is_told_with_the_last_of_its_output() {
         ["  │   no such file", "  ✗ exit 2"]
     );
     assert_eq!(shown(&ran(-1, "")), ["  ✓ still running"]);
-    let many: String = (0..1500).map(|number| format!("{number}\n")).collect();
+    let many = (0..1500).map(|number| number.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(shown(&ran(1, &many))[0], "  │ … 1 488 lines above");
 }
 
