@@ -4,7 +4,7 @@ use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WeakAddr, WrapFuture,
 };
 use staithe_agent::instructions::{self, Found, Instructions, MOST_FILE, MOST_FILES, Place};
-use staithe_protocol::files::{EntryType, FileDone, FileOp};
+use staithe_protocol::files::{Encoding, EntryType, FileDone, FileOp};
 
 use super::AgentSession;
 use crate::{
@@ -67,7 +67,7 @@ impl Reader {
         let op = FileOp::Read { path: self.inside(&path), offset: None, length: Some(most) };
         let done = self.ask(op).await?;
         let text =
-            done.content.filter(|_| done.encoding.unwrap_or_default() == Default::default())?;
+            done.content.filter(|_| done.encoding.unwrap_or_default() == Encoding::default())?;
         let cut = done.size.is_some_and(|size| size > most);
         Some(Found { path, text, cut })
     }
@@ -80,7 +80,7 @@ impl Reader {
             versions: false,
         };
         let entries = self.ask(op).await.and_then(|done| done.entries).unwrap_or_default();
-        let is_one = |kind: EntryType, path: &str| kind == EntryType::File && path.ends_with(".md");
+        let is_one = |kind: EntryType, path: &str| kind == EntryType::File && is_markdown(path);
         let mut names: Vec<_> = entries
             .into_iter()
             .filter(|entry| is_one(entry.kind, &entry.path))
@@ -90,6 +90,10 @@ impl Reader {
         names.truncate(MOST_FILES);
         names
     }
+}
+
+fn is_markdown(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("md"))
 }
 
 impl Handler<Learned> for AgentSession {
