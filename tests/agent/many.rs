@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use staithe_testkit::model::{Asked, Step};
+use staithe_testkit::model::{Asked, FakeUsage, Step};
 use tokio::time::Instant;
 
 use crate::{
@@ -49,13 +49,14 @@ async fn hundreds_of_steps_cost_the_same_each() {
             return Some(Step::text("Many thoughts were had."));
         }
         let mut costs = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        costs.push(Cost { bytes: asked.body.to_string().len(), cpu: cpu(pid) });
+        let bytes = asked.body.to_string().len();
+        costs.push(Cost { bytes, cpu: cpu(pid) });
+        // What is counted is believed: four letters are a token.
+        let input = u64::try_from(bytes / 4).unwrap();
+        let usage = FakeUsage { input, ..FakeUsage::default() };
         let thought = format!("thought {} of many, about boats that lie at a staithe", costs.len());
-        Some(if costs.len() > STEPS {
-            finish()
-        } else {
-            Step::call("think", &json!({ "thought": thought }))
-        })
+        let think = Step::call("think", &json!({ "thought": thought }));
+        Some(Step { usage, ..if costs.len() > STEPS { finish() } else { think } })
     });
     play.say("Think long").await;
     while crate::notes::note(&play.events.last().cloned().unwrap_or_default()).as_deref()

@@ -79,9 +79,7 @@ impl Reader {
             versions: false,
         };
         let entries = self.ask(op).await.and_then(|done| done.entries).unwrap_or_default();
-        let is_one = |kind: EntryType, path: &str| {
-            kind == EntryType::File && path.strip_suffix(".md").is_some()
-        };
+        let is_one = |kind: EntryType, path: &str| kind == EntryType::File && is_markdown(path);
         let mut names: Vec<_> = entries
             .into_iter()
             .filter(|entry| is_one(entry.kind, &entry.path))
@@ -91,6 +89,10 @@ impl Reader {
         names.truncate(MOST_FILES);
         names
     }
+}
+
+fn is_markdown(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("md"))
 }
 
 impl Handler<Learned> for AgentSession {
