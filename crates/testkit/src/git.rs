@@ -50,6 +50,10 @@ fn git(dir: &Path, words: &[&str]) {
 impl GitServer {
     /// Makes `project.git` below a folder, with a file `a.txt` on `main` and a branch `other`, and serves it to who
     /// shows this user and token; to anybody when the token is empty.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no git, no room, or no port.
     pub async fn start(dir: &Path, user: &str, token: &str) -> Self {
         let work = dir.join("work");
         std::fs::create_dir_all(&work).expect("our own folder");
