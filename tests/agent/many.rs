@@ -18,9 +18,9 @@ use crate::{
     stage::Stage,
 };
 
-const STEPS: usize = 500;
+const STEPS: usize = 2000;
 /// Steps that are looked at together: their questions grow, and are condensed.
-const WINDOW: usize = 100;
+const WINDOW: usize = 200;
 
 /// What was seen of one question.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ fn cpu(pid: u32) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_of_steps_cost_the_same_each() {
+async fn two_thousand_steps_cost_the_same_each() {
     let stage = Stage::new(&["window = 12000"], "").await;
     let mut play = stage.play(0).await;
     play.set(&json!({ "limits": { "steps": 0, "cost": 0 } })).await;
