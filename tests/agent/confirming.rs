@@ -20,6 +20,7 @@ fn risky_too() -> Step {
 
 const ASKED: &str = "[awaiting_user_confirmation]";
 
+#[expect(clippy::too_many_lines, reason = "a table of scenes")]
 #[tokio::test]
 async fn a_person_decides() {
     let scenes = vec![
@@ -63,7 +64,7 @@ async fn a_person_decides() {
                   u change_agent_state user_rejected | [user_rejected] | a run rm -rf /nowhere no | \
                   = user_rejected | [running] | a finish | [finished]",
             look: |asked, _| {
-                assert!(asked[1].last_text().contains("not that"), "{}", asked[1].body)
+                assert!(asked[1].last_text().contains("not that"), "{}", asked[1].body);
             },
             ..Scene::default()
         },

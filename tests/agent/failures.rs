@@ -144,6 +144,7 @@ async fn a_failure_that_passes_is_tried_again_visibly() {
     play(scenes, QUICK).await;
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of scenes")]
 #[tokio::test]
 async fn answers_that_are_not_as_they_should_be() {
     let empty = || Step::text(" ");
@@ -155,7 +156,7 @@ async fn answers_that_are_not_as_they_should_be() {
             steps: vec![Step::default().and_call("execute_bash", "{\"comm"), finish()],
             log: "BEGIN | ! BAD_TOOL_CALL | a finish | [finished]",
             look: |asked, _| {
-                assert!(asked[1].last_text().contains("valid JSON"), "{}", asked[1].body)
+                assert!(asked[1].last_text().contains("valid JSON"), "{}", asked[1].body);
             },
             ..Scene::default()
         },
@@ -177,7 +178,7 @@ async fn answers_that_are_not_as_they_should_be() {
             steps: vec![Step::call("run_bash", &json!({})), finish()],
             log: "BEGIN | ! BAD_TOOL_CALL | a finish | [finished]",
             look: |asked, _| {
-                assert!(asked[1].last_text().contains("execute_bash"), "{}", asked[1].body)
+                assert!(asked[1].last_text().contains("execute_bash"), "{}", asked[1].body);
             },
             ..Scene::default()
         },

@@ -31,10 +31,8 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
 fn action(event: &Value) -> String {
     let (name, args) = (text(event, "action"), &event["args"]);
     let what = match name {
-        "run" => text(args, "command"),
-        "edit" => text(args, "command"),
         "change_agent_state" => text(args, "agent_state"),
-        "task_tracking" => text(args, "command"),
+        "run" | "edit" | "task_tracking" => text(args, "command"),
         _ => "",
     };
     let asked = match text(args, "confirmation_state") {

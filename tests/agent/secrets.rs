@@ -31,7 +31,7 @@ async fn no_secret_gets_out_anywhere() {
     let body = json!({ "key": SET }).to_string().into_bytes();
     let (status, ..) = stage.server.request(Method::PUT, "/api/models/m1/key", &[], body).await;
     assert_eq!(status, 200);
-    let told = join(work(&stage, 0, KEY).await, work(&stage, 1, SET).await);
+    let told = work(&stage, 0, KEY).await + &work(&stage, 1, SET).await;
     let cloned = clones(&stage.server, &git).await;
     let keys = [KEY, SET];
     for model in &stage.models {
@@ -59,10 +59,6 @@ async fn no_secret_gets_out_anywhere() {
         assert!(eventually(PROMPT, || kept().is_empty()).await, "{:?}", kept());
         assert_eq!(in_sandboxes(&stage.server, secret), Vec::<String>::new());
     }
-}
-
-fn join(one: String, other: String) -> String {
-    one + &other
 }
 
 /// A model that says all secrets in every way; all that clients saw of it.

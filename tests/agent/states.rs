@@ -18,6 +18,7 @@ fn long_and_more() -> Step {
     long().and_call("execute_bash", more)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of scenes")]
 #[tokio::test]
 async fn while_the_model_is_asked() {
     let scenes = vec![
@@ -83,7 +84,7 @@ async fn while_the_model_is_asked() {
             ],
             log: "BEGIN | u message | a finish | [finished] | [running] | a finish | [finished]",
             look: |asked, _| {
-                assert!(asked[1].last_text().contains("One more"), "{}", asked[1].body)
+                assert!(asked[1].last_text().contains("One more"), "{}", asked[1].body);
             },
             ..Scene::default()
         },
@@ -182,6 +183,7 @@ async fn while_a_command_runs() {
     play(scenes, "").await;
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of scenes")]
 #[tokio::test]
 async fn while_it_waits_or_rests() {
     let busy = || {

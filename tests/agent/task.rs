@@ -18,7 +18,7 @@ const PROGRAM: &str = "#!/bin/sh\\nsum=0\\nwhile [ $# -gt 1 ]; do\\n  sum=$((sum
 const TEST: &str =
     "#!/bin/sh\\n[ \"$(sh sum.sh 1 2 3)\" = 6 ] && echo passed || { echo failed; exit 1; }\\n";
 
-fn edit(workspace: &str, arguments: Value) -> Step {
+fn edit(workspace: &str, arguments: &Value) -> Step {
     let mut all = json!({ "path": format!("{workspace}/sum.sh"), "security_risk": "LOW" });
     for (name, value) in arguments.as_object().unwrap() {
         all[name] = value.clone();
@@ -36,20 +36,20 @@ fn script(workspace: &str) -> Vec<Step> {
     vec![
         Step { text: "I look first.".to_owned(), ..tasks("in_progress") },
         bash("sh test.sh"),
-        edit(workspace, json!({ "command": "view" })),
+        edit(workspace, &json!({ "command": "view" })),
         Step {
             reasoning: "One too few.".to_owned(),
             ..Step::call("think", &json!({ "thought": "the loop ends early" }))
         },
         edit(
             workspace,
-            json!({ "command": "str_replace", "old_str": "-gt 1", "new_str": "-gt 0" }),
+            &json!({ "command": "str_replace", "old_str": "-gt 1", "new_str": "-gt 0" }),
         ),
         edit(
             workspace,
-            json!({ "command": "insert", "insert_line": 1, "new_str": "# wrong place" }),
+            &json!({ "command": "insert", "insert_line": 1, "new_str": "# wrong place" }),
         ),
-        edit(workspace, json!({ "command": "undo_edit" })),
+        edit(workspace, &json!({ "command": "undo_edit" })),
         bash("sh test.sh").and_call(
             "str_replace_editor",
             &json!({
