@@ -282,7 +282,7 @@ async fn without_a_server_it_says_so() {
 }
 
 /// A run that has begun, whose process is interrupted by its number.
-async fn begun(bench: &Bench, words: &[&str]) -> tokio::process::Child {
+fn begun(bench: &Bench, words: &[&str]) -> tokio::process::Child {
     let mut command = bench.command(words);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -307,7 +307,7 @@ async fn sees(bench: &Bench, is: impl Fn(&Value) -> bool) -> (String, Vec<Value>
 #[tokio::test]
 async fn an_interrupt_stops_the_agent_and_its_command_within_a_second() {
     let bench = bench([bash("sleep 600"), finish("Never said.")]).await;
-    let child = begun(&bench, &["run", "wait"]).await;
+    let child = begun(&bench, &["run", "wait"]);
     sees(&bench, |event| event["action"] == "run").await;
     processes::interrupt(child.id().unwrap());
     let output = timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
@@ -328,7 +328,7 @@ async fn a_server_that_comes_back_is_joined_again_without_an_event_lost_or_doubl
     let mut held = bash("echo 2");
     held.silent = true;
     let mut bench = bench([bash("echo 1"), held]).await;
-    let child = begun(&bench, &["run", "--json", "count"]).await;
+    let child = begun(&bench, &["run", "--json", "count"]);
     sees(&bench, |event| event["observation"] == "run").await;
     bench.server.kill9();
     bench.server.restart().await;
