@@ -7,7 +7,7 @@
 //! | [`Executor`] | which action goes to the sandbox when, and what is said of it when a line is cut |
 //!
 //! Both are rebuilt from the log after any crash. What happens is put into the log first; the actor reads the log
-//! like any client ([`following`]), and only what it finds there has consequences.
+//! like any client (`following.rs`), and only what it finds there has consequences.
 
 mod asking;
 pub mod choice;
