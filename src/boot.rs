@@ -14,7 +14,7 @@ use std::{
 
 use actix::Actor;
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use staithe_actors::{
     Secrets, SessionManager,
@@ -93,7 +93,7 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
     let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);
     let secrets = Secrets::new(config.secrets());
-    let book = Arc::new(Book::open(&config, &data_dir, secrets.clone(), adapter()?)?);
+    let book = Arc::new(Book::open(&config, &data_dir, secrets.clone(), adapter())?);
     book.say_default();
     let mut settings = actor_settings(&config, owner, engine.kind(), secrets.clone(), book.clone());
     settings.sandbox.services.ports.withheld.extend(&reachable);
@@ -302,12 +302,16 @@ pub(crate) fn owner_of(data_dir: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// Who asks models' providers.
-fn adapter() -> anyhow::Result<Box<Adapter>> {
-    let wire = Wire::new().map_err(|error| anyhow!("models can't be asked: {error}"))?;
-    Ok(Box::new(move |settings: &ModelSettings| {
-        staithe_agent::genai::connect(&wire, settings).map_err(|error| error.to_string())
-    }))
+/// Who asks models' providers. A machine that can't is one that serves everything else.
+fn adapter() -> Box<Adapter> {
+    let wire = Wire::new().map_err(|error| error.to_string());
+    if let Err(error) = &wire {
+        tracing::warn!(error, "models can't be asked");
+    }
+    Box::new(move |settings: &ModelSettings| {
+        let wire = wire.as_ref().map_err(Clone::clone)?;
+        staithe_agent::genai::connect(wire, settings).map_err(|error| error.to_string())
+    })
 }
 
 fn http_server(

@@ -34,7 +34,9 @@ impl Wire {
             let proxy = Proxy::https(proxy).map_err(|_| broken("HTTPS_PROXY is no address"))?;
             builder = builder.proxy(proxy.no_proxy(NoProxy::from_env()));
         }
-        builder.build().map(Self).map_err(|_| broken("there is no TLS for connections to models"))
+        let no_tls = "no TLS for connections to models: the machine has no certificates of authorities that can be \
+                      read (Debian's package ca-certificates has them)";
+        builder.build().map(Self).map_err(|_| broken(no_tls))
     }
 
     pub(super) fn client(&self) -> Result<Client, ModelFailed> {
