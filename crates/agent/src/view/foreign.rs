@@ -28,7 +28,11 @@ impl View {
             Source::Environment => None,
         };
         let Some((text, waits)) = told else { return };
+        let is_told = !text.is_empty();
         self.told(event.id, Kind::Told, text, Vec::new());
+        if is_told && event.source == Source::User {
+            self.done_by_hand();
+        }
         if self.waiting.len() >= MOST
             && let Some(oldest) = self.waiting.keys().min().copied()
         {
@@ -85,6 +89,9 @@ impl View {
         };
         if let Some(told) = told {
             self.told(event.id, Kind::Told, told.text, told.images);
+            if event.source == Source::User {
+                self.done_by_hand();
+            }
         }
     }
 }

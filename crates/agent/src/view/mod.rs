@@ -41,6 +41,9 @@ use crate::{
 
 /// Pictures of so many results are told, the newest.
 const PICTURES: usize = 3;
+/// Of so many long outcomes of what people did by hand all is told, and of older ones so many characters.
+const BY_HAND: usize = 20;
+const BEGINNING: usize = 200;
 /// Stands before a summary.
 const SUMMARY: &str = "[What came here before was taken out of your sight to make room. Summary:]";
 /// Shorter results are told however old they are: the note would be as long.
@@ -60,6 +63,8 @@ pub struct View {
     /// Results that are told whole, and those with pictures; the oldest first.
     whole: VecDeque<Place>,
     pictured: VecDeque<Place>,
+    /// Long words about what people did by hand; the oldest first.
+    by_hand: VecDeque<usize>,
     /// A delegate works; all up to its report is its own.
     inside: Option<Inside>,
     newest: Option<EventId>,
@@ -105,6 +110,7 @@ impl View {
             answers: HashMap::new(),
             whole: VecDeque::new(),
             pictured: VecDeque::new(),
+            by_hand: VecDeque::new(),
             inside: None,
             newest: None,
             weight: 0,
@@ -218,6 +224,7 @@ impl View {
         self.answers = answers.filter_map(|(id, at)| Some((id, now(at)?))).collect();
         self.whole = self.whole.iter().filter_map(moved).collect();
         self.pictured = self.pictured.iter().filter_map(moved).collect();
+        self.by_hand = self.by_hand.iter().filter_map(|at| now(*at)).collect();
     }
 
     /// Forgets items all of whose events are named, and puts the summary in their place. An answer is forgotten with
@@ -311,6 +318,34 @@ impl View {
         {
             self.pictured.pop_front();
             self.rewrite(place, |_, _, images| images.clear());
+        }
+    }
+
+    /// What was told last is about something that a person did by hand. Of older ones only the beginning is kept: a
+    /// session in which nobody asks an agent must not grow by all that is printed in it.
+    fn done_by_hand(&mut self) {
+        let Some(last) = self.items.len().checked_sub(1) else { return };
+        if !matches!(&self.items[last], Item::User(words) if words.text.len() > SHORT) {
+            return;
+        }
+        self.by_hand.push_back(last);
+        if self.by_hand.len() <= BY_HAND + BY_HAND / 2 {
+            return;
+        }
+        while self.by_hand.len() > BY_HAND
+            && let Some(at) = self.by_hand.pop_front()
+        {
+            self.looked_at(1);
+            let Some(item) = self.items.get_mut(at) else { continue };
+            self.weight -= item.weight();
+            if let Item::User(words) = item {
+                let length = words.text.chars().count();
+                let kept: String = words.text.chars().take(BEGINNING).collect();
+                words.text =
+                    format!("{kept}\n[The rest of it is left out: {length} characters in all.]");
+                words.images.clear();
+            }
+            self.weight += item.weight();
         }
     }
 

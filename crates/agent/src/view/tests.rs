@@ -210,6 +210,23 @@ fn what_people_do_by_hand_is_told() {
 }
 
 #[test]
+fn what_people_print_by_hand_without_end_is_not_kept_without_end() {
+    let mut log = Log::new(settings());
+    let mut largest = 0;
+    for number in 0..400 {
+        let by_hand = Run { command: format!("print {number}"), ..Run::default() };
+        let action = log.put(Source::User, Body::Action(Action::Run(by_hand)), None, None);
+        let printed = format!("begin {number} {}", "x".repeat(20_000));
+        log.put(Source::User, Body::Observation(ran(&printed)), Some(action), None);
+        largest = largest.max(log.view.weight());
+    }
+    // Thirty whole ones, and the beginnings of the others.
+    assert!(largest < 30 * 21_000 + 400 * 600, "{largest}");
+    let told = log.short().join("\n");
+    assert!(told.contains("begin 0 ") && told.contains("begin 399 "), "the beginnings stay");
+}
+
+#[test]
 fn knowledge_is_told_and_the_machinery_is_not() {
     let mut log = Log::new(settings());
     log.user("git push");
