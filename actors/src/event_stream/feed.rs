@@ -170,6 +170,17 @@ impl Feed {
         Ok((events.into_iter().map(|(_, frame)| frame).collect(), cursor))
     }
 
+    /// As [`frames`](Self::frames), without the frames around the events.
+    pub(crate) async fn bodies(
+        &self,
+        cursor: i64,
+        max_bytes: usize,
+    ) -> Result<(Vec<Bytes>, i64), StoreFailed> {
+        let (frames, reached) = self.frames(cursor, max_bytes).await?;
+        let body = |frame: Bytes| frame.slice(PREFIX_LEN..frame.len() - 1);
+        Ok((frames.into_iter().map(body).collect(), reached))
+    }
+
     /// As [`frames`](Self::frames), without the frames around the events: at most `limit`.
     pub async fn events(
         &self,
