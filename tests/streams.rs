@@ -17,8 +17,9 @@ const LOUD: &str = "seq 100000 174999";
 const LOUD_BYTES: usize = 75_000 * 7;
 /// As many as print 200 MB.
 const LOUD_COMMANDS: usize = 200_000_000 / LOUD_BYTES + 1;
-/// As many as fill the store's page cache (8 MiB), which grows with the log whoever reads.
-const WARM_UP: usize = 200;
+/// As many as fill the store's page cache (8 MiB), which grows with the log whoever reads, and as bring the allocator
+/// to where reading events as values, which the agent does, has it.
+const WARM_UP: usize = 400;
 /// The most that a client which does not read may cost the server.
 const COST: u64 = 4 * 1024 * 1024;
 /// All that output.
