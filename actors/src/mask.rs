@@ -76,13 +76,23 @@ impl Words {
             if after.starts_with("\":") {
                 masked.push_str(string);
             } else {
-                masked.push_str(&hide(string.to_owned(), &self.escaped));
+                masked.push_str(&self.hide_in_string(string));
             }
             masked.push('"');
             rest = &after[1..];
         }
         masked.push_str(rest);
         masked.into_bytes()
+    }
+
+    /// What stands between the quotes of a JSON string. It is read first: between its characters an occurrence of the
+    /// escaped form may begin or end within an escape.
+    fn hide_in_string(&self, escaped: &str) -> String {
+        if !self.escaped.iter().any(|secret| escaped.contains(secret)) {
+            return escaped.to_owned();
+        }
+        let plain: String = serde_json::from_str(&format!("\"{escaped}\"")).expect("it is JSON");
+        escape(&self.hide(plain))
     }
 }
 
