@@ -1,8 +1,9 @@
 //! The ports that programs in the sandbox listen on.
 //!
-//! While somebody hears it, the kernel's two tables are read every second or so. Only when they show other
-//! listening sockets than before are the processes gone through for whose they are.
+//! While somebody hears it, the kernel is asked every second or so. Only when it shows other listening sockets
+//! than before are the processes gone through for whose they are.
 
+mod diag;
 mod owners;
 mod table;
 
@@ -20,7 +21,10 @@ use staithe_protocol::{
     port::{Port, PortSettings},
     runner::FromRunner,
 };
-use tokio::{task::spawn_local, time};
+use tokio::{
+    task::spawn_local,
+    time::{self, Instant},
+};
 
 use self::{
     owners::{Owner, owners},
@@ -34,6 +38,10 @@ const MOST_TABLE: u64 = 4 * 1024 * 1024;
 const MOST_PORTS: usize = 256;
 /// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// What a look costs is waited this many times before the next one: a hundredth of a core at most.
+const REST: u32 = 100;
+/// But not for longer than this, however busy the machine is.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// All of it; one per process.
 #[derive(Default)]
@@ -100,8 +108,11 @@ async fn look_again_and_again(app: Rc<App>) {
     let mut known: Vec<Socket> = Vec::new();
     let mut whose = HashMap::new();
     while let Some(every) = app.ports.every() {
+        let mut rest = Duration::ZERO;
         if app.lines.any() {
-            let now = tables();
+            let begun = Instant::now();
+            let now = sockets();
+            rest = begun.elapsed() * REST;
             if now != known {
                 let inodes: HashSet<u64> = now.iter().map(|socket| socket.inode).collect();
                 let found = tokio::task::spawn_blocking(move || owners(&inodes));
@@ -118,12 +129,20 @@ async fn look_again_and_again(app: Rc<App>) {
                 app.lines.say(&FromRunner::Ports { ports });
             }
         }
-        time::sleep(every).await;
+        time::sleep(every.max(rest.min(LONGEST))).await;
     }
     app.ports.looks.set(false);
 }
 
-/// The listening sockets, one for each port: the one that was opened first.
+/// The listening sockets, one for each port: the one that was opened first. Where the kernel does not answer
+/// (gVisor has no such list), its tables are read, which cost more and say the same.
+fn sockets() -> Vec<Socket> {
+    let mut sockets = diag::listening().unwrap_or_else(|_| tables());
+    sockets.sort_unstable();
+    sockets.dedup_by_key(|socket| socket.port);
+    sockets
+}
+
 fn tables() -> Vec<Socket> {
     let mut sockets = Vec::new();
     let mut text = String::new();
@@ -135,7 +154,5 @@ fn tables() -> Vec<Socket> {
             sockets.extend(listening(&text));
         }
     }
-    sockets.sort_unstable();
-    sockets.dedup_by_key(|socket| socket.port);
     sockets
 }

@@ -39,12 +39,16 @@ fn socket(line: &str) -> Option<Socket> {
         }
         _ => return None,
     };
-    // Others can't be reached, such as 127.0.0.11, where Docker resolves names in a container.
-    let reached = address == IpAddr::V4(Ipv4Addr::LOCALHOST)
-        || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
-        || address.is_unspecified();
     let port = u16::from_str_radix(port, 16).ok().filter(|port| *port > 0)?;
-    (state == LISTENS && reached).then_some(Socket { port, inode })
+    (state == LISTENS && is_reached(address)).then_some(Socket { port, inode })
+}
+
+/// Whether loopback reaches who listens there. Others it does not, such as 127.0.0.11, where Docker resolves
+/// names in a container.
+pub(super) fn is_reached(address: IpAddr) -> bool {
+    address == IpAddr::V4(Ipv4Addr::LOCALHOST)
+        || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
+        || address.is_unspecified()
 }
 
 /// What was told, and which ports were gone at the last look: a program that is started anew has its
