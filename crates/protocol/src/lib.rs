@@ -14,6 +14,7 @@
 //! | [`terminal`], [`watch`] | the side streams of a session: terminals, changes of files |
 //! | [`search`], [`git`] | what is asked about a workspace's content |
 //! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
+//! | [`tunnel`], [`pipe`] | streams between the server and what listens or is started in a sandbox |
 //! | [`services`] | what the server tells a runner of all these |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
@@ -30,6 +31,7 @@ pub mod git;
 pub mod ids;
 pub mod observation;
 pub mod phase;
+pub mod pipe;
 pub mod plugin;
 pub mod port;
 pub mod runner;
