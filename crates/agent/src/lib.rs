@@ -3,5 +3,6 @@
 //! Everything but the adapters behind [`model::Model`] is pure: events, answers and times come in as values, effects
 //! go out.
 
+pub mod mcp;
 pub mod model;
 pub mod settings;
