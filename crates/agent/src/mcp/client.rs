@@ -10,7 +10,10 @@ use rmcp::{
         Tool,
     },
     service::{ClientInitializeError, NotificationContext, Peer, RunningService, serve_client},
-    transport::{Transport, async_rw::AsyncRwTransport},
+    transport::{
+        DynamicTransportError, Transport, async_rw::AsyncRwTransport,
+        streamable_http_client::StreamableHttpError,
+    },
 };
 use serde_json::Value;
 use staithe_protocol::pipe::PipeStart;
@@ -106,7 +109,10 @@ pub(super) async fn connect(
             serve(ears.clone(), http::transport(url, headers)?)
         }
     };
-    begun.await.map_err(|error| words(&error))
+    begun.await.map_err(|error| match &error {
+        ClientInitializeError::TransportError { error, .. } => sent(error),
+        error => words(error),
+    })
 }
 
 type Begun = BoxFuture<'static, Result<Line, ClientInitializeError>>;
@@ -159,6 +165,16 @@ fn known(tool: &Tool) -> Option<Known> {
         description.push_str(" […]");
     }
     Some(Known { name: tool.name.to_string(), description, parameters })
+}
+
+/// Why something could not be said.
+pub(super) fn sent(error: &DynamicTransportError) -> String {
+    let error = error.error.as_ref();
+    match error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+        // The SDK's own word leaves the causes out.
+        Some(StreamableHttpError::Client(error)) => words(error),
+        _ => words(error),
+    }
 }
 
 /// An error with its causes.

@@ -11,7 +11,7 @@ use staithe_protocol::{Observation, observation::McpObservation};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
-    client::{Known, words},
+    client::{Known, sent, words},
     content::content,
     door::Door,
     keeper::{Kept, Now},
@@ -166,8 +166,11 @@ impl Hub {
                 Err(other(format!("refused the call ({}): {said}", error.code.0)))
             }
             Ok(Err(error)) => {
-                let lost = matches!(error, ServiceError::TransportClosed);
-                let reason = if lost { self.reason(&kept).await } else { words(&error) };
+                let reason = match &error {
+                    ServiceError::TransportClosed => self.reason(&kept).await,
+                    ServiceError::TransportSend(error) => sent(error),
+                    error => words(error),
+                };
                 Err(other(format!(
                     "did not answer; the call may have been carried out: {reason}"
                 )))

@@ -95,7 +95,9 @@ impl McpKind {
                 let secret = env.values().filter(|value| matches!(value, McpValue::Secret(_)));
                 secrets.extend(secret.map(|value| value.expose().to_owned()));
             }
-            Self::Http { headers, .. } => {
+            Self::Http { url, headers } => {
+                // Errors name addresses.
+                secrets.extend(url.split_once('?').map(|(_, query)| query.to_owned()));
                 for value in headers.values().map(SecretString::expose_secret) {
                     secrets.push(value.to_owned());
                     // `Bearer …`, of which the rest is the secret.
