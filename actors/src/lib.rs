@@ -21,6 +21,7 @@ pub mod agent_session;
 pub mod event_stream;
 pub mod images;
 pub mod mail;
+pub mod mcp;
 pub mod metered;
 pub mod pool;
 pub mod record;

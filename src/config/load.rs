@@ -9,8 +9,12 @@ use super::Config;
 /// The shipped defaults, compiled in.
 pub const SHIPPED: &str = include_str!("../../config.toml");
 /// Tables whose keys are the user's own.
-const FREE_TABLES: [&str; 3] =
-    ["sandbox.runtime_startup_env_vars", "sandbox.secret_env", "sandbox.image.build_args"];
+const FREE_TABLES: [&str; 4] = [
+    "sandbox.runtime_startup_env_vars",
+    "sandbox.secret_env",
+    "sandbox.image.build_args",
+    "mcp.servers",
+];
 
 /// Values from the command line.
 #[derive(Clone, Debug, Default)]
@@ -168,7 +172,8 @@ fn redact(table: &mut toml::Table, path: &str) {
         let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let secret = ["core.jwt_secret", "auth.access_token", "auth.operator_token"]
             .contains(&key.as_str())
-            || path == "sandbox.secret_env";
+            || path == "sandbox.secret_env"
+            || super::mcp::is_secret(path, name);
         match value {
             toml::Value::Table(inner) => redact(inner, &key),
             toml::Value::String(text) if secret && !text.is_empty() => "***".clone_into(text),

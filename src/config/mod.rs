@@ -4,6 +4,7 @@
 mod docker;
 pub mod image;
 pub mod load;
+mod mcp;
 mod plugins;
 mod proxy;
 mod services;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use staithe_image::inputs::{Download, Mirrors, SystemChoice};
 use staithe_protocol::plugin::PluginStart;
 
+use mcp::Mcp;
 use terminals::Terminals;
 use units::{Size, Span};
 
@@ -32,6 +34,7 @@ pub struct Config {
     pub proxy: Proxy,
     pub sandbox: Sandbox,
     pub plugins: Plugins,
+    pub mcp: Mcp,
     pub log: Log,
 }
 
@@ -395,6 +398,7 @@ impl Config {
         faults.extend(self.sandbox.watch.faults());
         faults.extend(self.docker_faults());
         faults.extend(self.image_faults());
+        faults.extend(self.mcp_faults());
         faults
     }
 
@@ -424,6 +428,7 @@ impl Config {
             .into_iter()
             .chain(self.sandbox.secret_env.values())
             .map(|secret| secret.expose_secret().to_owned())
+            .chain(self.mcp_secrets())
             .filter(|secret| !secret.is_empty())
             .collect()
     }

@@ -48,7 +48,10 @@ mod tests {
     fn waits_grow_and_end_and_a_steady_one_begins_anew() {
         let mut budget = Budget::new(3, Duration::from_secs(20));
         let mut failed = |secs| budget.failed(Duration::from_secs(secs)).map(|wait| wait.as_secs());
-        assert_eq!([failed(0), failed(1), failed(299), failed(0)], [Some(20), Some(40), Some(60), None]);
+        assert_eq!(
+            [failed(0), failed(1), failed(299), failed(0)],
+            [Some(20), Some(40), Some(60), None]
+        );
         assert_eq!([failed(300), failed(0)], [Some(20), Some(40)]);
         budget.refill();
         assert_eq!(budget.failed(Duration::ZERO), Some(Duration::from_secs(20)));

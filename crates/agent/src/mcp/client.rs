@@ -105,9 +105,7 @@ pub(super) async fn connect(
                 AsyncRwTransport::new_client(read, write).with_max_line_length(MOST_MESSAGE);
             serve(ears.clone(), transport)
         }
-        McpKind::Http { url, headers } => {
-            serve(ears.clone(), http::transport(url, headers)?)
-        }
+        McpKind::Http { url, headers } => serve(ears.clone(), http::transport(url, headers)?),
     };
     begun.await.map_err(|error| match &error {
         ClientInitializeError::TransportError { error, .. } => sent(error),

@@ -30,8 +30,7 @@ pub struct Told {
 pub fn content(result: &Value) -> String {
     let mut room = Room { text: MOST_TEXT, pictures: MOST_PICTURES };
     let given = result["content"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut parts: Vec<Value> =
-        given.iter().take(MOST_PARTS).map(|part| room.part(part)).collect();
+    let mut parts: Vec<Value> = given.iter().take(MOST_PARTS).map(|part| room.part(part)).collect();
     if given.len() > MOST_PARTS {
         parts.push(note(&format!("{} more parts", given.len() - MOST_PARTS)));
     }
@@ -124,7 +123,8 @@ fn cut(text: &str, most: usize) -> String {
 
 /// What the model is told of an observation's content.
 pub fn told(content: &str) -> Told {
-    let Some(result) = serde_json::from_str::<Value>(content).ok().filter(|it| it["content"].is_array())
+    let Some(result) =
+        serde_json::from_str::<Value>(content).ok().filter(|it| it["content"].is_array())
     else {
         return Told { text: content.to_owned(), ..Told::default() };
     };

@@ -30,10 +30,9 @@ pub(super) fn transport(
         .map_err(|error| format!("no HTTP client can be made: {error}"))?;
     let mut custom = std::collections::HashMap::new();
     for (name, value) in headers {
-        let wrong = |_| format!("the header {name} can't be sent");
-        let header = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(()))?;
-        let mut value =
-            http::HeaderValue::from_str(value.expose_secret()).map_err(|_| wrong(()))?;
+        let wrong = || format!("the header {name} can't be sent");
+        let header = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        let mut value = http::HeaderValue::from_str(value.expose_secret()).map_err(|_| wrong())?;
         value.set_sensitive(true);
         custom.insert(header, value);
     }

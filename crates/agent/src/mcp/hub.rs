@@ -61,9 +61,8 @@ impl Hub {
         let (tell, changes) = watch::channel(0);
         let kept = settings.servers.into_iter().map(|server| Kept::new(server, tell.clone()));
         let servers: Vec<Arc<Kept>> = kept.map(Arc::new).collect();
-        let tasks = servers.iter().map(|kept| {
-            tokio::spawn(Arc::clone(kept).keep(Arc::clone(door)))
-        });
+        let tasks =
+            servers.iter().map(|kept| tokio::spawn(Arc::clone(kept).keep(Arc::clone(door))));
         Self { tasks: tasks.collect(), servers, taken, changes }
     }
 
@@ -98,7 +97,8 @@ impl Hub {
         let nows = self.nows();
         let names = self.names(&nows).into_iter();
         let given = |now: &Now| now.phase != McpPhase::Failed;
-        let tools = nows.iter().flat_map(|now| now.listed.tools.iter().map(move |tool| (now, tool)));
+        let tools =
+            nows.iter().flat_map(|now| now.listed.tools.iter().map(move |tool| (now, tool)));
         let offered = names.zip(tools).filter(|(_, (now, _))| given(now));
         offered.map(|(name, (_, tool))| spec(name, tool)).collect()
     }
@@ -124,11 +124,9 @@ impl Hub {
     /// Calls a tool by the name that it is offered under. Dropped, it tells the server that nobody waits.
     pub async fn call(&self, name: &str, arguments: Map<String, Value>) -> Observation {
         match self.try_call(name, &arguments).await {
-            Ok(content) => Observation::Mcp(McpObservation {
-                content,
-                name: name.to_owned(),
-                arguments,
-            }),
+            Ok(content) => {
+                Observation::Mcp(McpObservation { content, name: name.to_owned(), arguments })
+            }
             Err(Fault::Unknown(text)) => Observation::error(text, "AGENT_ERROR$BAD_ACTION"),
             Err(Fault::Other(text)) => Observation::error(text, ""),
         }
@@ -141,7 +139,9 @@ impl Hub {
         })?;
         let server = &kept.server;
         let other = |what: String| {
-            Fault::Other(server.kind.masked(&format!("ERROR: The MCP server `{}` {what}", server.name)))
+            Fault::Other(
+                server.kind.masked(&format!("ERROR: The MCP server `{}` {what}", server.name)),
+            )
         };
         let peer = {
             let mut now = kept.now.subscribe();
@@ -156,8 +156,9 @@ impl Hub {
         let asked = CallToolRequestParams::new(tool).with_arguments(arguments.clone());
         match timeout(server.timeout, peer.call_tool_once(asked)).await {
             Ok(Ok(CallToolResponse::Complete(result))) => {
-                let result = serde_json::to_value(&result).unwrap_or_default();
-                Ok(server.kind.masked(&content(&result)))
+                let mut result = serde_json::to_value(&result).unwrap_or_default();
+                server.kind.mask(&mut result);
+                Ok(content(&result))
             }
             Ok(Ok(_)) => Err(other("wants to ask something back, which is not supported.".into())),
             Ok(Err(ServiceError::McpError(error))) => {
@@ -171,9 +172,7 @@ impl Hub {
                     ServiceError::TransportSend(error) => sent(error),
                     error => words(error),
                 };
-                Err(other(format!(
-                    "did not answer; the call may have been carried out: {reason}"
-                )))
+                Err(other(format!("did not answer; the call may have been carried out: {reason}")))
             }
             Err(_) => Err(other(format!(
                 "did not answer within {} s; the call was cancelled and may have been carried out.",
@@ -227,9 +226,5 @@ impl Hub {
 }
 
 fn spec(name: String, tool: &Known) -> ToolSpec {
-    ToolSpec {
-        name,
-        description: tool.description.clone(),
-        parameters: tool.parameters.clone(),
-    }
+    ToolSpec { name, description: tool.description.clone(), parameters: tool.parameters.clone() }
 }

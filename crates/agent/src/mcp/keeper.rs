@@ -1,14 +1,11 @@
 //! Keeps one server: begins it, reads its tools, begins it again when it fails, tells how it stands.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{RoleClient, service::Peer};
 use tokio::{
     sync::{Notify, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -76,16 +73,15 @@ impl Kept {
                 now.phase = if wait.is_some() { McpPhase::Starting } else { McpPhase::Failed };
                 (now.reason, now.peer, now.settled) = (Some(reason), None, true);
             });
-            match wait {
-                Some(wait) => tokio::select! {
+            if let Some(wait) = wait {
+                tokio::select! {
                     () = sleep(wait) => {}
                     () = self.again.notified() => budget.refill(),
-                },
-                None => {
-                    self.again.notified().await;
-                    budget.refill();
-                    self.tell(|now| now.phase = McpPhase::Starting);
                 }
+            } else {
+                self.again.notified().await;
+                budget.refill();
+                self.tell(|now| now.phase = McpPhase::Starting);
             }
         }
     }
@@ -102,7 +98,7 @@ impl Kept {
         let limit = self.server.start_timeout;
         let (up_for, reason) = match timeout(limit, begin).await {
             Ok(Ok((line, listed))) => {
-                let began = Instant::now();
+                let up_since = Instant::now();
                 self.tell(|now| {
                     now.phase = McpPhase::Up;
                     now.reason = listed.fault.as_ref().map(|fault| self.server.kind.masked(fault));
@@ -110,7 +106,7 @@ impl Kept {
                     now.peer = Some(line.peer().clone());
                 });
                 self.serve(line, &ears).await;
-                (began.elapsed(), "it ended".to_owned())
+                (up_since.elapsed(), "it ended".to_owned())
             }
             Ok(Err(reason)) => (Duration::ZERO, reason),
             Err(_) => {
@@ -135,9 +131,10 @@ impl Kept {
                     Err(_) => (None, Some("no answer in time".to_owned())),
                 };
                 let fault = fault.map(|fault| self.server.kind.masked(&fault));
-                self.tell(|now| match listed {
-                    Some(listed) => (now.listed, now.reason) = (Arc::new(listed), fault),
-                    None => {
+                self.tell(|now| {
+                    if let Some(listed) = listed {
+                        (now.listed, now.reason) = (Arc::new(listed), fault);
+                    } else {
                         let fault = fault.unwrap_or_default();
                         let text = format!("its changed list of tools could not be read: {fault}");
                         now.reason = Some(text);

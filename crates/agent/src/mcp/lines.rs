@@ -50,9 +50,10 @@ impl Clues {
     /// What else may explain it.
     pub(super) fn rest(&self) -> Vec<String> {
         self.with(|known| {
-            let garbage = known.garbage.iter().map(|line| {
-                format!("It also printed what is no message: {line}")
-            });
+            let garbage = known
+                .garbage
+                .iter()
+                .map(|line| format!("It also printed what is no message: {line}"));
             let logged = (!known.logged.is_empty())
                 .then(|| format!("It logged:\n{}", known.logged.join("\n")));
             garbage.chain(logged).collect()

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// All of them, in the order in which their tools are offered.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +113,28 @@ impl McpKind {
 
     /// A text without them.
     pub fn masked(&self, text: &str) -> String {
-        self.secrets().iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        without(&self.secrets(), text)
+    }
+
+    /// Takes them out of every text in a value.
+    pub fn mask(&self, value: &mut Value) {
+        let secrets = self.secrets();
+        if !secrets.is_empty() {
+            mask(&secrets, value);
+        }
+    }
+}
+
+fn without(secrets: &[String], text: &str) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+}
+
+fn mask(secrets: &[String], value: &mut Value) {
+    match value {
+        Value::String(text) => *text = without(secrets, text),
+        Value::Array(items) => items.iter_mut().for_each(|item| mask(secrets, item)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| mask(secrets, field)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -159,5 +181,11 @@ mod tests {
         let stdio = McpKind::Stdio { command: "x".into(), args: vec![], env: env.into() };
         assert_eq!(stdio.masked("fast abcabc"), "fast ******");
         assert!(!format!("{stdio:?}{http:?}").contains("t0ken"));
+        let mut result = serde_json::json!({ "abc": ["xabcx", { "text": "abc" }, 1] });
+        stdio.mask(&mut result);
+        assert_eq!(result, serde_json::json!({ "abc": ["x***x", { "text": "***" }, 1] }));
+        let url = "https://h/mcp?key=k3y".to_owned();
+        let http = McpKind::Http { url, headers: [].into() };
+        assert_eq!(http.masked("error for https://h/mcp?key=k3y"), "error for https://h/mcp?***");
     }
 }

@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 
 use super::{call, error, hub, is, python, said, settled, until};
 
+type Seen = (Method, String, Option<String>);
+
 /// How an address answers.
 #[derive(Clone)]
 enum Manner {
@@ -35,7 +37,7 @@ enum Manner {
 struct Site {
     manner: Manner,
     /// Of each request: method, path, the header with the token.
-    seen: Arc<Mutex<Vec<(Method, String, Option<String>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     address: String,
 }
 
@@ -55,7 +57,9 @@ impl Site {
                         async move { Ok::<_, Infallible>(site.answer(request).await) }
                     });
                     let io = TokioIo::new(stream);
-                    tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+                    tokio::spawn(
+                        hyper::server::conn::http1::Builder::new().serve_connection(io, service),
+                    );
                 }
             }
         });
@@ -111,7 +115,7 @@ impl Site {
         server
     }
 
-    fn seen(&self) -> Vec<(Method, String, Option<String>)> {
+    fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -130,7 +134,9 @@ fn result(asked: &Value) -> Value {
         "tools/call" if asked["params"]["name"] == "leak" => {
             json!({ "content": [{ "type": "text", "text": "your key is t0p-secret" }] })
         }
-        _ => json!({ "content": [{ "type": "text", "text": asked["params"]["arguments"].to_string() }] }),
+        _ => {
+            json!({ "content": [{ "type": "text", "text": asked["params"]["arguments"].to_string() }] })
+        }
     };
     json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result })
 }
@@ -175,8 +181,7 @@ async fn an_address_that_fails_says_how_without_its_headers_and_holds_nobody_up(
     let refused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut nobody = python("nobody", "plain");
     nobody.restarts = 0;
-    nobody.kind =
-        McpKind::Http { url: format!("http://{refused}/mcp"), headers: [].into() };
+    nobody.kind = McpKind::Http { url: format!("http://{refused}/mcp"), headers: [].into() };
     let hub = hub(vec![
         silent,
         Site::open(Manner::Status(403)).await.server("forbidden"),

@@ -123,7 +123,7 @@ async fn until(hub: &Hub, name: &str, is_so: impl Fn(&McpState) -> bool) -> McpS
     };
     match timeout(PATIENCE, waiting).await {
         Ok(state) => state,
-        Err(_) => panic!("never: {hub:?}"),
+        Err(elapsed) => panic!("never, {elapsed}: {hub:?}"),
     }
 }
 

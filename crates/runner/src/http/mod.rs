@@ -19,7 +19,8 @@ use staithe_protocol::runner::{KEY_HEADER, LINK_PATH};
 
 use self::words::{Answer, Body, Refusal, bad, query, stream_of, upgrade};
 use crate::{
-    api, app::App, archive, git, link, pipes, plugins, search, state, terminals, tunnel, uploads, watch,
+    api, app::App, archive, git, link, pipes, plugins, search, state, terminals, tunnel, uploads,
+    watch,
 };
 
 /// Answers a request.
