@@ -20,8 +20,8 @@ use super::{
 };
 use crate::model::ToolSpec;
 
-/// After a line was cut in a call, it is waited so long for the reason.
-const REASON: Duration = Duration::from_secs(3);
+/// After a line was cut in a call, it is waited so long for the reason: as long as a deaf program's end takes.
+const REASON: Duration = Duration::from_secs(8);
 /// So much of an error that a server answers is told.
 const MOST_COMPLAINT: usize = 4 * 1024;
 
@@ -143,12 +143,13 @@ impl Hub {
                 server.kind.masked(&format!("ERROR: The MCP server `{}` {what}", server.name)),
             )
         };
-        let peer = {
+        let (peer, failures) = {
             let mut now = kept.now.subscribe();
             let up = now.wait_for(|now| now.peer.is_some() || now.phase == McpPhase::Failed);
             let up = timeout(server.start_timeout, up).await;
-            let peer = up.ok().and_then(Result::ok).and_then(|now| now.peer.clone());
-            peer.ok_or_else(|| {
+            let up = up.ok().and_then(Result::ok);
+            let up = up.and_then(|now| Some((now.peer.clone()?, now.failures)));
+            up.ok_or_else(|| {
                 let reason = kept.now.borrow().reason.clone().unwrap_or_default();
                 other(format!("is not up: {reason}"))
             })?
@@ -168,7 +169,7 @@ impl Hub {
             }
             Ok(Err(error)) => {
                 let reason = match &error {
-                    ServiceError::TransportClosed => self.reason(&kept).await,
+                    ServiceError::TransportClosed => self.reason(&kept, failures).await,
                     ServiceError::TransportSend(error) => sent(error),
                     error => words(error),
                 };
@@ -181,12 +182,11 @@ impl Hub {
         }
     }
 
-    /// Why a server's line was cut.
-    async fn reason(&self, kept: &Kept) -> String {
+    /// Why a server's line was cut, which had failed so often before.
+    async fn reason(&self, kept: &Kept, failures: u64) -> String {
         let mut now = kept.now.subscribe();
-        let known = now.wait_for(|now| now.peer.is_none() && now.phase != McpPhase::Up);
-        let known = timeout(REASON, known).await.ok().and_then(Result::ok);
-        let reason = known.and_then(|now| now.reason.clone());
+        let known = timeout(REASON, now.wait_for(|now| now.failures > failures)).await;
+        let reason = known.ok().and_then(Result::ok).and_then(|now| now.last_failure.clone());
         reason.unwrap_or_else(|| "its line was cut".to_owned())
     }
 

@@ -33,6 +33,9 @@ pub(super) struct Now {
     pub(super) peer: Option<Peer<RoleClient>>,
     /// It has been up or has failed once.
     pub(super) settled: bool,
+    /// How often it has failed, and why it did the last time.
+    pub(super) failures: u64,
+    pub(super) last_failure: Option<String>,
 }
 
 /// One server.
@@ -53,6 +56,8 @@ impl Kept {
             listed: Arc::default(),
             peer: None,
             settled: false,
+            failures: 0,
+            last_failure: None,
         };
         Self { server, now: watch::channel(now).0, again: Notify::new(), changes }
     }
@@ -71,7 +76,8 @@ impl Kept {
             tracing::warn!(server = self.server.name, reason, "an mcp server failed");
             self.tell(|now| {
                 now.phase = if wait.is_some() { McpPhase::Starting } else { McpPhase::Failed };
-                (now.reason, now.peer, now.settled) = (Some(reason), None, true);
+                (now.reason, now.last_failure) = (Some(reason.clone()), Some(reason));
+                (now.failures, now.settled) = (now.failures + 1, true);
             });
             if let Some(wait) = wait {
                 tokio::select! {
@@ -113,7 +119,9 @@ impl Kept {
                 (Duration::ZERO, format!("it did not begin within {} s", limit.as_secs_f64()))
             }
         };
-        self.tell(|now| now.peer = None);
+        self.tell(|now| {
+            (now.phase, now.peer, now.reason) = (McpPhase::Starting, None, Some(reason.clone()));
+        });
         (up_for, self.explained(reason, &ears, program).await)
     }
 

@@ -40,7 +40,13 @@ async fn tools_are_offered_and_called_and_all_they_answer_is_kept() {
     assert_eq!((told.text.as_str(), told.is_error), ("it went wrong", true));
     // It has its secret, and nobody else is told it.
     assert_eq!(said(&hub, "one_env", json!({})).await, "***");
-    let refused = call(&hub, "refuses").await;
+    let hub = std::sync::Arc::new(hub);
+    // On whatever thread.
+    let refused = tokio::spawn({
+        let hub = std::sync::Arc::clone(&hub);
+        async move { call(&hub, "refuses").await }
+    });
+    let refused = refused.await.unwrap();
     assert_eq!(
         error(&refused),
         "ERROR: The MCP server `one` refused the call (-32602): no such argument ***"
