@@ -4,7 +4,7 @@
 mod docker;
 pub mod image;
 pub mod load;
-mod mcp;
+pub mod mcp;
 mod plugins;
 mod proxy;
 mod services;
