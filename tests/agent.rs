@@ -18,6 +18,8 @@ mod killed;
 mod limits;
 #[path = "agent/many.rs"]
 mod many;
+#[path = "agent/mcp.rs"]
+mod mcp;
 #[path = "agent/notes.rs"]
 mod notes;
 #[path = "agent/scene.rs"]

@@ -22,6 +22,7 @@ pub mod event_stream;
 pub mod images;
 pub mod mail;
 pub mod mask;
+pub mod mcp;
 pub mod metered;
 pub mod models;
 pub mod pool;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use staithe_agent::settings::AgentSettings;
+use staithe_agent::{mcp::settings::McpSettings, settings::AgentSettings};
 use staithe_protocol::{runner::Credential, services::Services};
 
 use crate::{
@@ -23,6 +23,8 @@ pub struct Settings {
     /// The models that there are.
     pub models: Arc<dyn Models>,
     pub git: GitSettings,
+    /// Servers whose tools every session's agent has.
+    pub mcp: McpSettings,
 }
 
 impl Settings {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use staithe_actors::{Limits, SandboxSettings, Secrets, Settings, models::Models, settings};
+use staithe_agent::mcp::settings::McpSettings;
 
 use crate::{
     config::{Config, OnChangedSettings, OverLimit, PoolEntry, Sandbox, SuspendBy},
@@ -105,6 +106,8 @@ pub(super) fn actor_settings(
             clone_timeout: config.git.clone_timeout.0,
             credentials: config.git.credentials(),
         },
+        // Whoever begins a server reads them: they may be in files.
+        mcp: McpSettings::default(),
     }
 }
 

@@ -9,11 +9,12 @@ use super::Config;
 /// The shipped defaults, compiled in.
 pub const SHIPPED: &str = include_str!("../../config.toml");
 /// Tables whose keys are the user's own.
-const FREE_TABLES: [&str; 4] = [
+const FREE_TABLES: [&str; 5] = [
     "sandbox.runtime_startup_env_vars",
     "sandbox.secret_env",
     "sandbox.image.build_args",
     "git.tokens",
+    "mcp.servers",
 ];
 /// The table whose tables are the user's own, and the one that shows which keys they have.
 const GROUPS: &str = "models";
@@ -186,7 +187,8 @@ fn redact(table: &mut toml::Table, path: &str) {
             ["core.jwt_secret", "core.master_key", "auth.access_token", "auth.operator_token"]
                 .contains(&key.as_str())
                 || ["sandbox.secret_env", "git.tokens"].contains(&path)
-                || (path.starts_with("models.") && name == "key");
+                || (path.starts_with("models.") && name == "key")
+                || super::mcp::is_secret(path, name);
         match value {
             toml::Value::Table(inner) => redact(inner, &key),
             toml::Value::String(text) if secret && !text.is_empty() => "***".clone_into(text),

@@ -6,6 +6,7 @@ mod docker;
 pub mod git;
 pub mod image;
 pub mod load;
+pub mod mcp;
 pub mod models;
 mod plugins;
 mod proxy;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 use staithe_image::inputs::{Download, Mirrors, SystemChoice};
 use staithe_protocol::plugin::PluginStart;
 
+use mcp::Mcp;
 use terminals::Terminals;
 use units::{Size, Span};
 
@@ -38,6 +40,7 @@ pub struct Config {
     pub agent: agent::Agent,
     pub models: BTreeMap<String, models::Group>,
     pub git: git::Git,
+    pub mcp: Mcp,
     pub log: Log,
 }
 
@@ -410,6 +413,7 @@ impl Config {
         faults.extend(self.agent_faults());
         faults.extend(models::faults(&self.models));
         faults.extend(self.git.faults());
+        faults.extend(self.mcp_faults());
         faults
     }
 
@@ -446,6 +450,7 @@ impl Config {
             .chain(self.models.values().map(|group| &group.key))
             .map(|secret| secret.expose_secret().to_owned())
             .chain(self.git.secrets())
+            .chain(self.mcp_secrets())
             .filter(|secret| !secret.is_empty())
             .collect()
     }

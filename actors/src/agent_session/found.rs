@@ -1,7 +1,14 @@
 //! What the log says of what there is to work with: plugins, and the repository that was cloned. Pure.
 
+use std::collections::BTreeMap;
+
 use staithe_agent::{prompt::Repository, tools::Offer};
-use staithe_protocol::{Body, Event, Observation, observation::RepositoryObservation};
+use staithe_protocol::{
+    Body, Event, Observation, observation::RepositoryObservation, plugin::PluginState,
+};
+
+/// Before the name of an MCP server where its state is told as a plugin's.
+pub(super) const PREFIX: &str = "mcp:";
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,12 +17,20 @@ pub struct Found {
     pub offer: Offer,
     /// Its directory is one within the workspace.
     repository: Option<Repository>,
+    /// What was told of each MCP server last.
+    servers: BTreeMap<String, PluginState>,
 }
 
 impl Found {
     /// Takes the next event of the log; whether it says anything of this.
     pub fn take(&mut self, event: &Event) -> bool {
         match &event.body {
+            Body::Observation(Observation::PluginChanged(plugin))
+                if plugin.name.starts_with(PREFIX) =>
+            {
+                self.servers.insert(plugin.name.clone(), plugin.clone());
+                false
+            }
             Body::Observation(Observation::PluginChanged(plugin)) => {
                 self.offer.plugin_changed(plugin);
                 true
@@ -26,6 +41,15 @@ impl Found {
             }
             _ => false,
         }
+    }
+
+    /// Whether an MCP server's state is another one than was told last; from then on it counts as told.
+    pub fn server_changed(&mut self, state: &PluginState) -> bool {
+        let is_news = self.servers.get(&state.name) != Some(state);
+        if is_news {
+            self.servers.insert(state.name.clone(), state.clone());
+        }
+        is_news
     }
 
     /// The repository, in a workspace at this place.

@@ -10,6 +10,7 @@
 //! like any client (`following.rs`), and only what it finds there has consequences.
 
 mod asking;
+mod carrying;
 pub mod choice;
 pub mod chosen;
 mod following;
@@ -17,6 +18,7 @@ pub mod found;
 mod learning;
 pub mod messages;
 pub mod restore;
+mod servers;
 pub mod state;
 pub mod turns;
 
@@ -27,7 +29,7 @@ use actix::{
     MessageResult, ResponseActFuture, WeakAddr, WrapFuture, fut,
 };
 use staithe_agent::controller::{self, Controller, Equipment, Timer};
-use staithe_protocol::{Action, Body, Event, EventId, Observation, Source, runner::Limits};
+use staithe_protocol::{Action, Body, Event, EventId, Observation, Source};
 use tokio::time::Instant;
 
 use crate::{
@@ -37,10 +39,7 @@ use crate::{
         messages::{AnswersTaken, Append, FindReference, Reference},
     },
     mail,
-    runtime::{
-        Runtime,
-        messages::{Act, ActFailed, InterruptCommand},
-    },
+    runtime::Runtime,
     session::Session,
     settings::Settings,
     supervise::{DeathNotice, ParentGone},
@@ -54,12 +53,9 @@ use messages::{
     AgentStateNews, GetAgent, IsBusy, RuntimeDown, RuntimeUp, SetAgent, Submit, SubmitDenied,
     SubmitFailed,
 };
-use state::{Effect, Executor, Outcome, Pending};
+use servers::Servers;
+use state::{Executor, Pending};
 use turns::Turns;
-
-/// A command that goes on after an interrupt is interrupted again; the third ends the shell.
-const AGAIN: Duration = Duration::from_secs(1);
-const MOST_INTERRUPTS: u32 = 3;
 
 /// See the module.
 pub struct AgentSession {
@@ -72,6 +68,7 @@ pub struct AgentSession {
     chosen: Chosen,
     found: Found,
     equipment: Equipment,
+    servers: Servers,
     asking: Option<Asking>,
     /// Pieces of an answer were shown, and nothing that came of it was read in the log yet.
     shown: bool,
@@ -125,6 +122,7 @@ impl AgentSession {
             chosen,
             found: origin.found,
             equipment: Equipment::default(),
+            servers: Servers::default(),
             asking: None,
             shown: false,
             newest: origin.head,
@@ -175,8 +173,10 @@ impl AgentSession {
 
     fn equip(&mut self, ctx: &mut Context<Self>) {
         let today = jiff::Zoned::now().date().to_string();
-        let Equipment { offer, facts, .. } = &mut self.equipment;
+        let Equipment { offer, facts, sandbox, .. } = &mut self.equipment;
         offer.clone_from(&self.found.offer);
+        offer.mcp = self.servers.tools();
+        *sandbox = self.executor.is_up() && self.servers.are_settled();
         facts.date = Some(today);
         facts.repository = self.found.repository(&facts.working_dir);
         let effects = self.controller.equipped(self.equipment.clone(), self.now());
@@ -211,21 +211,6 @@ impl AgentSession {
         }
     }
 
-    /// Does what the executor decided.
-    fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
-        for effect in effects {
-            match effect {
-                Effect::Dispatch(pending) => self.dispatch(*pending, ctx),
-                Effect::Observe { of, observation } => {
-                    let append = Append::observation(of.source, Some(of.id), *observation);
-                    let tool_call_metadata = of.tool_call_metadata;
-                    self.append(Append { tool_call_metadata, ..append }, ctx);
-                }
-                Effect::Interrupt => self.interrupt(1, ctx),
-            }
-        }
-    }
-
     fn append(&self, append: Append, ctx: &mut Context<Self>) {
         ctx.spawn(mail::ask(&self.stream, append).into_actor(self).map(|outcome, _, _| {
             // A broken stream has logged why and fails its session.
@@ -233,41 +218,6 @@ impl AgentSession {
                 tracing::warn!(%error, "an event has no stream to go to");
             }
         }));
-    }
-
-    fn dispatch(&self, pending: Pending, ctx: &mut Context<Self>) {
-        let id = pending.id;
-        let Some(runtime) = self.runtime.as_ref().and_then(WeakAddr::upgrade) else {
-            ctx.notify(CameBack { id, outcome: Outcome::Unknown });
-            return;
-        };
-        let act = Act {
-            key: id.to_string(),
-            limits: self.limits(pending.timeout),
-            action: pending.action,
-            source: pending.source,
-        };
-        ctx.spawn(mail::ask(&runtime, act).into_actor(self).map(move |outcome, _, ctx| {
-            let outcome = match outcome {
-                Ok(Ok(observation)) => Outcome::Observed(Box::new(observation)),
-                Ok(Err(ActFailed::Refused(reason))) => Outcome::Refused(reason),
-                Ok(Err(ActFailed::NotConnected)) | Err(_) => Outcome::Unknown,
-            };
-            ctx.notify(CameBack { id, outcome });
-        }));
-    }
-
-    /// Interrupts the agent's command, and looks a little later whether that was enough.
-    fn interrupt(&mut self, attempt: u32, ctx: &mut Context<Self>) {
-        let Some(runtime) = self.runtime.as_ref().and_then(WeakAddr::upgrade) else { return };
-        ctx.spawn(mail::ask(&runtime, InterruptCommand).into_actor(self).map(|outcome, _, _| {
-            if let Ok(Err(error)) = outcome {
-                tracing::warn!(%error, "the agent's command could not be interrupted");
-            }
-        }));
-        if attempt < MOST_INTERRUPTS {
-            ctx.notify_later(StillRuns { attempt, command: self.executor.agents_command() }, AGAIN);
-        }
     }
 
     /// A repetition is answered as the first time, whatever has become of the state since.
@@ -315,16 +265,6 @@ impl AgentSession {
         };
         AgentView { used, ..AgentView::of(self.controller.state(), &defaults, &self.choice) }
     }
-
-    fn limits(&self, timeout: Option<u64>) -> Limits {
-        let sandbox = &self.settings.sandbox;
-        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Limits {
-            timeout_ms: millis(timeout.map_or(sandbox.timeout, Duration::from_secs)),
-            no_change_ms: millis(sandbox.no_change_timeout),
-            max_output: sandbox.max_output,
-        }
-    }
 }
 
 impl From<controller::Append> for Append {
@@ -358,26 +298,10 @@ impl Handler<Resume> for AgentSession {
     }
 }
 
-/// A dispatched action came back; sent by the future that carried it.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct CameBack {
-    id: EventId,
-    outcome: Outcome,
-}
-
 /// A timer of the controller's ran out.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 struct Elapsed(Timer);
-
-/// A while after an interrupt.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-struct StillRuns {
-    attempt: u32,
-    command: Option<EventId>,
-}
 
 impl Handler<Submit> for AgentSession {
     type Result = ResponseActFuture<Self, Result<EventId, SubmitFailed>>;
@@ -420,31 +344,12 @@ impl Handler<Submit> for AgentSession {
     }
 }
 
-impl Handler<CameBack> for AgentSession {
-    type Result = ();
-
-    fn handle(&mut self, CameBack { id, outcome }: CameBack, ctx: &mut Self::Context) {
-        let effects = self.executor.came_back(id, outcome);
-        self.perform(effects, ctx);
-    }
-}
-
 impl Handler<Elapsed> for AgentSession {
     type Result = ();
 
     fn handle(&mut self, Elapsed(timer): Elapsed, ctx: &mut Self::Context) {
         let effects = self.controller.elapsed(timer, self.now());
         self.obey(effects, ctx);
-    }
-}
-
-impl Handler<StillRuns> for AgentSession {
-    type Result = ();
-
-    fn handle(&mut self, StillRuns { attempt, command }: StillRuns, ctx: &mut Self::Context) {
-        if command.is_some() && self.executor.agents_command() == command {
-            self.interrupt(attempt + 1, ctx);
-        }
     }
 }
 
@@ -459,7 +364,7 @@ impl Handler<RuntimeUp> for AgentSession {
         self.runtime = Some(runtime);
         let effects = self.executor.runtime_up(epoch);
         self.perform(effects, ctx);
-        self.equipment.sandbox = true;
+        self.serve(ctx);
         self.equipment.facts.working_dir = workspace;
         self.equip(ctx);
     }
@@ -471,7 +376,9 @@ impl Handler<RuntimeDown> for AgentSession {
     fn handle(&mut self, RuntimeDown { hopeless }: RuntimeDown, ctx: &mut Self::Context) {
         let effects = self.executor.runtime_down(hopeless);
         self.perform(effects, ctx);
-        self.equipment.sandbox = false;
+        if hopeless {
+            self.serve_no_more(ctx);
+        }
         self.equip(ctx);
     }
 }

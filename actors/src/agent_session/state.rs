@@ -69,6 +69,9 @@ pub struct Executor {
     sent: BTreeMap<EventId, Pending>,
     /// Those of `sent` that went over the line as it is now.
     on_line: BTreeSet<EventId>,
+    /// Calls of MCP servers that were sent in this life: they come back whatever becomes of the line, and others than
+    /// these, of an earlier life, never do.
+    called: BTreeSet<EventId>,
     /// The epoch that answers now.
     up: Option<String>,
     /// The epoch to which `sent` was sent.
@@ -87,6 +90,7 @@ impl Executor {
             waiting: VecDeque::new(),
             sent,
             on_line: BTreeSet::new(),
+            called: BTreeSet::new(),
             up: None,
             epoch,
             most_waiting,
@@ -97,6 +101,11 @@ impl Executor {
     /// Whether an action runs or waits.
     pub fn is_busy(&self) -> bool {
         !self.waiting.is_empty() || !self.sent.is_empty()
+    }
+
+    /// Whether a runner answers.
+    pub fn is_up(&self) -> bool {
+        self.up.is_some()
     }
 
     /// Whether a client may have this carried out now; what is not runnable is none of its affairs.
@@ -135,6 +144,7 @@ impl Executor {
             self.sent.extract_if(.., |_, it| is_agents(it) && !in_shell(it)).collect();
         for (id, pending) in elsewhere {
             self.on_line.remove(&id);
+            self.called.remove(&id);
             effects.push(Effect::Observe {
                 of: Box::new(pending),
                 observation: Box::new(Observation::error(
@@ -170,11 +180,11 @@ impl Executor {
     /// The runner answers. What was sent to this very runner is sent again, each when its turn comes:
     /// the runner knows the keys, but refuses a second command while one runs.
     pub fn runtime_up(&mut self, epoch: String) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.on_line.clear();
-        if self.epoch.as_ref() != Some(&epoch) {
-            effects.extend(self.interrupt_sent());
-        }
+        let called = self.called.clone();
+        let is_another = self.epoch.as_ref() != Some(&epoch);
+        let mut effects = self
+            .interrupt_sent(|it| !called.contains(&it.id) && (is_another || is_call(&it.action)));
+        self.on_line = called;
         self.epoch = Some(epoch.clone());
         self.up = Some(epoch);
         self.open = true;
@@ -189,7 +199,8 @@ impl Executor {
         if !hopeless {
             return Vec::new();
         }
-        let mut effects = self.interrupt_sent();
+        let mut effects = self.interrupt_sent(|_| true);
+        self.called.clear();
         effects.extend(self.waiting.drain(..).map(not_run));
         effects
     }
@@ -209,6 +220,7 @@ impl Executor {
         };
         let of = self.sent.remove(&id).map(Box::new);
         self.on_line.remove(&id);
+        self.called.remove(&id);
         let mut effects: Vec<_> = of
             .into_iter()
             .map(|of| Effect::Observe { of, observation: observation.clone() })
@@ -236,6 +248,9 @@ impl Executor {
         for pending in self.waiting.drain(..) {
             if door.lets_through(&pending.action) {
                 self.on_line.insert(pending.id);
+                if is_call(&pending.action) {
+                    self.called.insert(pending.id);
+                }
                 self.sent.insert(pending.id, pending.clone());
                 effects.push(Effect::Dispatch(Box::new(pending)));
             } else {
@@ -246,14 +261,16 @@ impl Executor {
         effects
     }
 
-    fn interrupt_sent(&mut self) -> Vec<Effect> {
-        let interrupted = std::mem::take(&mut self.sent).into_values();
-        let observe = |pending: Pending| Effect::Observe {
-            of: Box::new(pending),
-            observation: Box::new(Observation::error(
-                "The sandbox ended before the result of this action was known. It was not run again.",
-                "AGENT_ERROR$ACTION_INTERRUPTED",
-            )),
+    fn interrupt_sent(&mut self, is_over: impl Fn(&Pending) -> bool) -> Vec<Effect> {
+        let interrupted = self.sent.extract_if(.., |_, pending| is_over(pending));
+        let observe = |(_, pending): (EventId, Pending)| {
+            let why = if is_call(&pending.action) {
+                "This call was cut before its result was known: it may have been carried out. It was not repeated."
+            } else {
+                "The sandbox ended before the result of this action was known. It was not run again."
+            };
+            let observation = Observation::error(why, "AGENT_ERROR$ACTION_INTERRUPTED");
+            Effect::Observe { of: Box::new(pending), observation: Box::new(observation) }
         };
         interrupted.map(observe).collect()
     }
@@ -287,6 +304,11 @@ fn takes_the_shell(action: &Action) -> bool {
 /// Whether the action is meant for what runs already.
 fn is_input(action: &Action) -> bool {
     matches!(action, Action::Run(run) if run.is_input)
+}
+
+/// Whether the action is a call of an MCP server, which knows no key and must not get it twice.
+fn is_call(action: &Action) -> bool {
+    matches!(action, Action::CallToolMcp(_))
 }
 
 fn not_run(pending: Pending) -> Effect {

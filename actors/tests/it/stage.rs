@@ -330,5 +330,6 @@ fn settings() -> Settings {
             clone_timeout: Duration::from_mins(1),
             credentials: BTreeMap::new(),
         },
+        mcp: staithe_agent::mcp::settings::McpSettings::default(),
     }
 }

@@ -9,6 +9,7 @@ pub mod controller;
 pub mod genai;
 pub mod instructions;
 pub mod known;
+pub mod mcp;
 pub mod model;
 pub mod origin;
 pub mod prompt;

@@ -11,6 +11,7 @@
 mod connect;
 pub mod duplex;
 pub mod http;
+pub mod pipe;
 mod pump;
 pub mod texts;
 pub mod tunnel;

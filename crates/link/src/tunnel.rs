@@ -40,7 +40,7 @@ impl Link {
 }
 
 impl Tunnel {
-    fn new(stream: Upgraded) -> Self {
+    pub(crate) fn new(stream: Upgraded) -> Self {
         Self {
             inner: BufReader::with_capacity(MOST_FRAME, stream),
             reading: Reading::Length { first: None },

@@ -16,6 +16,7 @@
 //! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
 //! | [`retry`] | a model that did not answer and is asked again |
 //! | [`secret`] | a secret on its way |
+//! | [`tunnel`], [`pipe`] | streams between the server and what listens or is started in a sandbox |
 //! | [`services`] | what the server tells a runner of all these |
 //! | [`api`] | bodies of the REST interface |
 //! | [`runner`] | the line between server and runner |
@@ -32,6 +33,7 @@ pub mod git;
 pub mod ids;
 pub mod observation;
 pub mod phase;
+pub mod pipe;
 pub mod plugin;
 pub mod port;
 pub mod retry;

@@ -25,7 +25,8 @@ pub enum PluginPhase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PluginState {
-    /// `vscode`, `jupyter`, `agent_skills`, `browser`.
+    /// `vscode`, `jupyter`, `agent_skills`, `browser`; `mcp:NAME` for a server of the Model Context Protocol, which
+    /// has neither port nor page.
     pub name: String,
     pub state: PluginPhase,
     /// For `failed` and `restarting`: why, and what to do.

@@ -18,6 +18,7 @@
 //! | [`uploads`], [`archive`] | uploads that can be resumed; folders as archives, both ways |
 //! | [`terminals`] | terminals that clients share |
 //! | [`plugins`] | programs that serve beside commands |
+//! | [`pipes`] | programs as streams, for the server |
 //! | [`tunnel`], [`ports`] | streams to what listens here, and what does |
 //! | `info` | use of the machine |
 //! | `long` | work with files that takes long, apart from what does not |
@@ -48,6 +49,7 @@ pub mod link;
 pub mod listen;
 pub mod long;
 pub mod outbox;
+pub mod pipes;
 pub mod plugins;
 pub mod ports;
 pub mod prepare;

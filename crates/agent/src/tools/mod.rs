@@ -25,6 +25,7 @@ use staithe_protocol::{
 pub use self::{
     call::read_call,
     result::{ToolText, clip, result_of},
+    specs::own_names,
 };
 pub(crate) use self::{result::recall_text, specs::plain};
 use crate::model::ToolSpec;

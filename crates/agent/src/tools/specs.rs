@@ -208,11 +208,15 @@ pub(super) fn own(offer: &Offer) -> impl Iterator<Item = Tool> {
     Tool::ALL.into_iter().filter(|tool| tool.is_offered(offer))
 }
 
+/// The names of all tools of our own, offered or not.
+pub fn own_names() -> impl Iterator<Item = &'static str> {
+    Tool::ALL.into_iter().map(Tool::name)
+}
+
 /// The tools of MCP servers, by the names under which they are offered. A name that one of ours has gets a prefix,
 /// and so does one that is taken when made plain; of two that are called the same the first is offered.
 pub(super) fn mcp(offer: &Offer) -> Vec<(String, &McpTool)> {
-    let mut taken: BTreeSet<String> =
-        Tool::ALL.into_iter().map(|tool| tool.name().to_owned()).collect();
+    let mut taken: BTreeSet<String> = own_names().map(str::to_owned).collect();
     let mut known = BTreeSet::new();
     let mut named = Vec::new();
     for tool in offer.mcp.iter().filter(|tool| known.insert(tool.name.as_str())) {

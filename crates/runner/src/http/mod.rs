@@ -19,7 +19,8 @@ use staithe_protocol::runner::{KEY_HEADER, LINK_PATH};
 
 use self::words::{Answer, Body, Refusal, bad, query, stream_of, upgrade};
 use crate::{
-    api, app::App, archive, git, link, plugins, search, state, terminals, tunnel, uploads, watch,
+    api, app::App, archive, git, link, pipes, plugins, search, state, terminals, tunnel, uploads,
+    watch,
 };
 
 /// Answers a request.
@@ -65,6 +66,7 @@ async fn route(app: &Rc<App>, request: Request<Incoming>) -> Answer {
             Some("search") => search::answer(app, request).await,
             Some("git") => git::answer(app, request).await,
             Some("tunnel") => tunnel::answer(app, request).await,
+            Some("pipes") => pipes::answer(app, request).await,
             Some("plugins") => plugins::answer(app, request).await,
             _ => Err(words::nothing_at(path)),
         },

@@ -2,20 +2,16 @@
 
 use std::{
     cell::RefCell,
-    collections::VecDeque,
     fs::File,
     io::Write as _,
     path::{Path, PathBuf},
 };
 
+use super::tail::Tail;
 use crate::state;
 
 /// A file that has more bytes than this becomes the old one, and a new one begins.
 const MOST: usize = 1024 * 1024;
-/// Bytes of the end that are kept in memory.
-const TAIL: usize = 4096;
-/// Lines of it that are told.
-const LINES: usize = 12;
 
 /// One plugin's log: at most two files of 1 MiB and a piece.
 pub struct Log {
@@ -30,7 +26,7 @@ struct Inner {
     /// None before the first line, and when the disk is full: the program's own business goes on.
     file: Option<File>,
     written: usize,
-    tail: VecDeque<u8>,
+    tail: Tail,
 }
 
 impl Log {
@@ -43,9 +39,7 @@ impl Log {
     /// Appends. Goes to the page cache, so it does not wait for a disk.
     pub fn push(&self, bytes: &[u8]) {
         let mut inner = self.inner.borrow_mut();
-        inner.tail.extend(&bytes[bytes.len().saturating_sub(TAIL)..]);
-        let over = inner.tail.len().saturating_sub(TAIL);
-        inner.tail.drain(..over);
+        inner.tail.push(bytes);
         if inner.file.is_none() || inner.written > MOST {
             if inner.written > MOST {
                 drop(std::fs::rename(&self.path, self.path.with_extension("log.old")));
@@ -62,16 +56,17 @@ impl Log {
     /// Its last lines, for people.
     pub fn tail(&self) -> String {
         let mut inner = self.inner.borrow_mut();
-        let text = super::text::plain(inner.tail.make_contiguous());
-        let text = if self.secret.is_empty() { text } else { text.replace(&self.secret, "***") };
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(LINES)..].join("\n")
+        let text = inner.tail.lines();
+        if self.secret.is_empty() { text } else { text.replace(&self.secret, "***") }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::tail::{LINES, TAIL},
+        *,
+    };
 
     #[test]
     fn a_flood_leaves_two_bounded_files_and_the_last_lines_without_the_secret() {

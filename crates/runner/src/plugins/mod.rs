@@ -18,6 +18,7 @@ pub mod log;
 pub mod probe;
 pub mod program;
 pub mod skills;
+pub mod tail;
 pub mod text;
 pub mod vscode;
 

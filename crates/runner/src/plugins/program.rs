@@ -1,6 +1,7 @@
 //! A plugin's program: a process group of its own, its output in a log, its end known.
 
 use std::{
+    ffi::OsStr,
     io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -37,34 +38,39 @@ pub struct Program {
     /// Of its own, as it stands in an environment.
     mark: String,
     exit: watch::Receiver<Option<i64>>,
-    reader: JoinHandle<()>,
+    /// Of its output, where that goes to a log.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Program {
     /// Starts it in the workspace, with the environment that commands have and what `command` adds.
     pub fn start(ground: &Ground, mut command: Command, log: &Rc<Log>) -> io::Result<Self> {
-        if ground.ending.get() {
-            return Err(io::Error::other("the sandbox ends"));
-        }
         let (read, write) = io::pipe()?;
         let output = pipe::Receiver::from_owned_fd(read.into())?;
-        let mark = nonce()?;
         command
-            .env(MARK, &mark)
             .current_dir(&ground.workspace)
             .stdin(Stdio::null())
             .stdout(write.try_clone()?)
-            .stderr(write)
-            .process_group(0);
-        let child = command.spawn()?;
-        drop(command); // and with it our end for writing
+            .stderr(write);
+        let mut program = Self::spawn(ground, command)?;
+        program.reader = Some(spawn_local(read_all(output, Rc::clone(log))));
+        Ok(program)
+    }
+
+    /// Starts what `command` says, in a process group of its own.
+    pub fn spawn(ground: &Ground, mut command: Command) -> io::Result<Self> {
+        if ground.ending.get() {
+            return Err(io::Error::other("the sandbox ends"));
+        }
+        let mark = nonce()?;
+        let child = command.env(MARK, &mark).process_group(0).spawn()?;
+        drop(command); // and with it our ends of its pipes
         let pid =
             Pid::from_raw(i32::try_from(child.id()).unwrap_or(0)).ok_or(io::ErrorKind::NotFound)?;
         let ended = ground.reaper.exit_of(pid);
         let (tell, exit) = watch::channel(None);
         spawn_local(async move { tell.send_replace(Some(ended.await.unwrap_or(-1))) });
-        let reader = spawn_local(read_all(output, Rc::clone(log)));
-        Ok(Self { pid, mark: format!("{MARK}={mark}"), exit, reader })
+        Ok(Self { pid, mark: format!("{MARK}={mark}"), exit, reader: None })
     }
 
     /// The exit code, once it ended: 128 and the signal if one ended it.
@@ -95,7 +101,9 @@ impl Program {
         });
         drop(killed.await); // it does not panic
         self.ended().await;
-        self.reader.abort();
+        if let Some(reader) = &self.reader {
+            reader.abort();
+        }
     }
 }
 
@@ -136,11 +144,16 @@ pub fn find<'a>(ground: &Ground, candidates: impl IntoIterator<Item = &'a str>) 
         if candidate.contains('/') {
             return Some(PathBuf::from(candidate)).filter(|file| is_program(file));
         }
-        std::env::split_paths(&path)
-            .filter(|dir| dir.is_absolute())
-            .map(|dir| dir.join(candidate))
-            .find(|file| is_program(file))
+        find_in(&path, candidate)
     })
+}
+
+/// The program of this name in a `PATH`.
+pub fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(name))
+        .find(|file| is_program(file))
 }
 
 /// The `PATH` that commands have.
