@@ -279,7 +279,7 @@ pub async fn interrupt(
     let id = session_id(&id)?;
     let session = front.open(&identity, Need::Write, id).await?;
     let runtime = mail::ask(&session.addr, GetRuntime).await?;
-    let running = mail::ask(&runtime, InterruptCommand).await??;
+    let running = mail::ask(&runtime, InterruptCommand { only: None }).await??;
     Ok(HttpResponse::Ok().json(json!({ "running": running })))
 }
 

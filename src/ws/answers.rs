@@ -227,7 +227,7 @@ impl Hands {
     async fn interrupt(&self) -> Result<bool, ApiError> {
         self.allow(Need::Write)?;
         let runtime = mail::ask(&self.session.addr, GetRuntime).await?;
-        Ok(mail::ask(&runtime, InterruptCommand).await??)
+        Ok(mail::ask(&runtime, InterruptCommand { only: None }).await??)
     }
 }
 

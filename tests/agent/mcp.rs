@@ -156,5 +156,5 @@ async fn a_call_that_a_crash_cut_is_told_and_not_repeated() {
     assert_eq!(noted(&mut client, 10_000).await, 1, "it was called once");
     let events = stage.server.events(&id).await;
     assert_eq!(unpaired(&events), Vec::<String>::new());
-    assert!(stage.models[0].asked()[1].last_text().contains("It was not repeated"));
+    assert!(stage.models[0].asked()[1].body.to_string().contains("It was not repeated"));
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WeakAddr, WrapFuture};
-use staithe_protocol::{Action, EventId, runner::Limits};
+use staithe_protocol::{
+    Action, EventId,
+    runner::{Foreground, Limits},
+};
 
 use super::{
     AgentSession,
@@ -15,7 +18,8 @@ use crate::{
     runtime::messages::{Act, ActFailed, InterruptCommand},
 };
 
-/// A command that goes on after an interrupt is interrupted again; the third ends the shell.
+/// What goes on after an interrupt is interrupted again; the third ends the shell, and after it a deaf kernel is not
+/// waited for any more.
 const AGAIN: Duration = Duration::from_secs(1);
 const MOST_INTERRUPTS: u32 = 3;
 
@@ -31,8 +35,9 @@ pub(super) struct CameBack {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 struct StillRuns {
+    place: Foreground,
     attempt: u32,
-    command: Option<EventId>,
+    id: Option<EventId>,
 }
 
 impl AgentSession {
@@ -47,7 +52,7 @@ impl AgentSession {
                     let tool_call_metadata = of.tool_call_metadata;
                     self.append(Append { tool_call_metadata, ..append }, ctx);
                 }
-                Effect::Interrupt => self.interrupt(1, ctx),
+                Effect::Interrupt(place) => self.interrupt(place, 1, ctx),
             }
         }
     }
@@ -77,17 +82,20 @@ impl AgentSession {
         }));
     }
 
-    /// Interrupts the agent's command, and looks a little later whether that was enough.
-    fn interrupt(&mut self, attempt: u32, ctx: &mut Context<Self>) {
+    /// Interrupts what the agent has there, and looks a little later whether that was enough.
+    fn interrupt(&mut self, place: Foreground, attempt: u32, ctx: &mut Context<Self>) {
         let Some(runtime) = self.runtime.as_ref().and_then(WeakAddr::upgrade) else { return };
-        ctx.spawn(mail::ask(&runtime, InterruptCommand).into_actor(self).map(|outcome, _, _| {
-            if let Ok(Err(error)) = outcome {
-                tracing::warn!(%error, "the agent's command could not be interrupted");
-            }
-        }));
-        if attempt < MOST_INTERRUPTS {
-            ctx.notify_later(StillRuns { attempt, command: self.executor.agents_command() }, AGAIN);
-        }
+        ctx.spawn(
+            mail::ask(&runtime, InterruptCommand { only: Some(place) }).into_actor(self).map(
+                |outcome, _, _| {
+                    if let Ok(Err(error)) = outcome {
+                        tracing::warn!(%error, "what the agent runs could not be interrupted");
+                    }
+                },
+            ),
+        );
+        let id = self.executor.agents_foreground(place);
+        ctx.notify_later(StillRuns { place, attempt, id }, AGAIN);
     }
 
     fn limits(&self, timeout: Option<u64>) -> Limits {
@@ -115,11 +123,15 @@ impl Handler<StillRuns> for AgentSession {
 
     fn handle(
         &mut self,
-        StillRuns { attempt, command }: StillRuns,
+        StillRuns { place, attempt, id }: StillRuns,
         ctx: &mut <Self as Actor>::Context,
     ) {
-        if command.is_some() && self.executor.agents_command() == command {
-            self.interrupt(attempt + 1, ctx);
+        let Some(id) = id.filter(|_| self.executor.agents_foreground(place) == id) else { return };
+        if attempt < MOST_INTERRUPTS {
+            self.interrupt(place, attempt + 1, ctx);
+        } else if place == Foreground::Kernel {
+            let effects = self.executor.give_up(id);
+            self.perform(effects, ctx);
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Found {
     pub offer: Offer,
     /// Its directory is one within the workspace.
     repository: Option<Repository>,
+    /// One is being cloned.
+    cloning: bool,
     /// What was told of each MCP server last.
     servers: BTreeMap<String, PluginState>,
 }
@@ -35,8 +37,11 @@ impl Found {
                 self.offer.plugin_changed(plugin);
                 true
             }
-            Body::Observation(Observation::Repository(told)) if !told.folder.is_empty() => {
-                self.repository = Some(cloned(told));
+            Body::Observation(Observation::Repository(told)) => {
+                self.cloning = told.state.is_empty();
+                if !told.folder.is_empty() {
+                    self.repository = Some(cloned(told));
+                }
                 true
             }
             _ => false,
@@ -50,6 +55,11 @@ impl Found {
             self.servers.insert(state.name.clone(), state.clone());
         }
         is_news
+    }
+
+    /// Whether a repository is on its way into the workspace.
+    pub fn is_cloning(&self) -> bool {
+        self.cloning
     }
 
     /// The repository, in a workspace at this place.
@@ -93,10 +103,15 @@ mod tests {
         let mut found = Found::default();
         let url = "https://git.example/ann/boats.git".to_owned();
         let begun = RepositoryObservation { url, ..RepositoryObservation::default() };
-        assert!(!found.take(&event(Observation::Repository(begun.clone()))));
-        assert_eq!(found.repository("/workspace"), None);
-        let there = RepositoryObservation { folder: "boats".to_owned(), ..begun };
-        assert!(found.take(&event(Observation::Repository(there))));
+        found.take(&event(Observation::Repository(begun.clone())));
+        assert_eq!((found.repository("/workspace"), found.is_cloning()), (None, true));
+        let (folder, state) = ("boats".to_owned(), "cloned".to_owned());
+        found.take(&event(Observation::Repository(RepositoryObservation {
+            folder,
+            state,
+            ..begun
+        })));
+        assert!(!found.is_cloning());
         let repository = found.repository("/workspace").unwrap();
         assert_eq!(repository.name, "ann/boats");
         assert_eq!(repository.directory, "/workspace/boats");

@@ -16,6 +16,7 @@ pub mod chosen;
 mod following;
 pub mod found;
 mod learning;
+mod meant;
 pub mod messages;
 pub mod restore;
 mod servers;
@@ -49,6 +50,8 @@ use asking::Asking;
 use choice::{AgentChoice, AgentView, Defaults, Used};
 use chosen::Chosen;
 use found::Found;
+use learning::Learning;
+use meant::Meant;
 use messages::{
     AgentStateNews, GetAgent, IsBusy, RuntimeDown, RuntimeUp, SetAgent, Submit, SubmitDenied,
     SubmitFailed,
@@ -63,12 +66,14 @@ pub struct AgentSession {
     executor: Executor,
     /// The agent's runnable actions that are in the log and not released.
     held: BTreeMap<EventId, Pending>,
+    meant: Meant,
     /// Submissions on their way to the log: they are acted on in its order.
     turns: Turns<Pending>,
     chosen: Chosen,
     found: Found,
     equipment: Equipment,
     servers: Servers,
+    learning: Learning,
     asking: Option<Asking>,
     /// Pieces of an answer were shown, and nothing that came of it was read in the log yet.
     shown: bool,
@@ -118,11 +123,13 @@ impl AgentSession {
             controller: origin.controller,
             executor: Executor::restore(released, origin.epoch, most_waiting),
             held: held.into_iter().map(|pending| (pending.id, pending)).collect(),
+            meant: Meant::default(),
             turns: Turns::default(),
             chosen,
             found: origin.found,
             equipment: Equipment::default(),
             servers: Servers::default(),
+            learning: Learning::default(),
             asking: None,
             shown: false,
             newest: origin.head,
@@ -146,6 +153,8 @@ impl AgentSession {
     /// The next event of the log.
     fn take(&mut self, event: &Event, ctx: &mut Context<Self>) {
         self.newest = Some(event.id);
+        let meant = self.meant.take(event);
+        let event = meant.as_ref().unwrap_or(event);
         if let Body::Action(action) = &event.body
             && event.source == Source::Agent
             && action.is_runnable()
@@ -181,6 +190,7 @@ impl AgentSession {
         facts.repository = self.found.repository(&facts.working_dir);
         let effects = self.controller.equipped(self.equipment.clone(), self.now());
         self.obey(effects, ctx);
+        self.learn_if_wanted(ctx);
     }
 
     /// Does what the controller decided.
@@ -188,7 +198,10 @@ impl AgentSession {
         use controller::Effect as Decided;
         for effect in effects {
             match effect {
-                Decided::Append(append) => self.append((*append).into(), ctx),
+                Decided::Append(append) => {
+                    self.meant.goes(&append);
+                    self.append((*append).into(), ctx);
+                }
                 Decided::Ask { call, question, purpose } => {
                     self.ask_model(call, *question, purpose, ctx);
                 }
@@ -203,7 +216,11 @@ impl AgentSession {
                 Decided::Learn => self.learn(ctx),
                 Decided::Release(id) => {
                     if let Some(pending) = self.held.remove(&id) {
-                        let effects = self.executor.committed(pending);
+                        let effects = if self.meant.is_known(&pending) {
+                            self.executor.committed(pending)
+                        } else {
+                            vec![state::not_known(pending)]
+                        };
                         self.perform(effects, ctx);
                     }
                 }

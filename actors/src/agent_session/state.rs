@@ -12,9 +12,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
-use staithe_protocol::{Action, Event, EventId, Observation, Source};
+use staithe_protocol::{Action, Event, EventId, Observation, Source, runner::Foreground};
 
 use super::messages::SubmitDenied;
+use crate::mask::HIDDEN;
 
 /// An action in the log without its observation.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +49,8 @@ pub enum Effect {
     Dispatch(Box<Pending>),
     /// Put an observation into the log: what came of this action.
     Observe { of: Box<Pending>, observation: Box<Observation> },
-    /// Interrupt the command in the shell.
-    Interrupt,
+    /// Interrupt what runs there.
+    Interrupt(Foreground),
 }
 
 /// What came of a dispatched action.
@@ -72,6 +73,11 @@ pub struct Executor {
     /// Calls of MCP servers that were sent in this life: they come back whatever becomes of the line, and others than
     /// these, of an earlier life, never do.
     called: BTreeSet<EventId>,
+    /// Those of an earlier life that must not be sent again: a server knows no key, and an action that the log holds
+    /// with a secret hidden in it is another one.
+    unclear: BTreeSet<EventId>,
+    /// Those of `sent` that nobody wants any more: they are interrupted once they are on the line.
+    unwanted: BTreeSet<EventId>,
     /// The epoch that answers now.
     up: Option<String>,
     /// The epoch to which `sent` was sent.
@@ -85,12 +91,16 @@ impl Executor {
     /// One rebuilt from the log: the runnable actions without an observation, and the epoch of the runner that may
     /// know them.
     pub fn restore(unanswered: Vec<Pending>, epoch: Option<String>, most_waiting: usize) -> Self {
+        let is_unclear = |it: &&Pending| is_call(&it.action) || is_blurred(&it.action);
+        let unclear = unanswered.iter().filter(is_unclear).map(|it| it.id).collect();
         let sent = unanswered.into_iter().map(|pending| (pending.id, pending)).collect();
         Self {
             waiting: VecDeque::new(),
             sent,
             on_line: BTreeSet::new(),
             called: BTreeSet::new(),
+            unclear,
+            unwanted: BTreeSet::new(),
             up: None,
             epoch,
             most_waiting,
@@ -131,28 +141,12 @@ impl Executor {
         self.advance()
     }
 
-    /// Nobody wants what the agent has under way. Its command in the shell is interrupted, and answers by itself;
-    /// what waits, and what does not run in the shell, is answered now.
+    /// Nobody wants what the agent has under way. Its command in the shell and its cell are interrupted, now or once
+    /// the line is back, and answer by themselves; what waits, and what runs elsewhere, is answered now.
     pub fn interrupt_agent(&mut self) -> Vec<Effect> {
-        let mut effects = Vec::new();
         let is_agents = |it: &Pending| it.source == Source::Agent;
-        let in_shell = |it: &Pending| takes_the_shell(&it.action);
-        if self.sent.values().any(|it| is_agents(it) && in_shell(it)) {
-            effects.push(Effect::Interrupt);
-        }
-        let elsewhere: Vec<_> =
-            self.sent.extract_if(.., |_, it| is_agents(it) && !in_shell(it)).collect();
-        for (id, pending) in elsewhere {
-            self.on_line.remove(&id);
-            self.called.remove(&id);
-            effects.push(Effect::Observe {
-                of: Box::new(pending),
-                observation: Box::new(Observation::error(
-                    "This action was interrupted; whether it had an effect is not known.",
-                    "AGENT_ERROR$ACTION_INTERRUPTED",
-                )),
-            });
-        }
+        self.unwanted = self.sent.values().filter(|it| is_agents(it)).map(|it| it.id).collect();
+        let mut effects = self.end_unwanted();
         let (agents, others) = self.waiting.drain(..).partition(is_agents);
         self.waiting = others;
         let agents: VecDeque<Pending> = agents;
@@ -167,28 +161,74 @@ impl Executor {
         effects
     }
 
-    /// The agent's command in the shell.
-    pub fn agents_command(&self) -> Option<EventId> {
-        let in_shell = |it: &&Pending| {
+    /// Interrupts what is unwanted and on the line, and answers what can't be interrupted.
+    fn end_unwanted(&mut self) -> Vec<Effect> {
+        let (mut effects, mut elsewhere) = (Vec::new(), Vec::new());
+        for pending in self.sent.values().filter(|it| self.unwanted.contains(&it.id)) {
+            match foreground(&pending.action) {
+                // It may run over there: once the line is back it is seen.
+                Some(_) if self.up.is_none() => {}
+                Some(place) if self.on_line.contains(&pending.id) => {
+                    let interrupt = Effect::Interrupt(place);
+                    if !effects.contains(&interrupt) {
+                        effects.push(interrupt);
+                    }
+                }
+                // The shell belongs to another one, or it can't be interrupted.
+                _ => elsewhere.push(pending.id),
+            }
+        }
+        effects.extend(elsewhere.into_iter().filter_map(|id| self.leave(id)));
+        effects
+    }
+
+    /// What does not end is not waited for any more.
+    pub fn give_up(&mut self, id: EventId) -> Vec<Effect> {
+        let mut effects: Vec<_> = self.leave(id).into_iter().collect();
+        effects.extend(self.advance());
+        effects
+    }
+
+    fn leave(&mut self, id: EventId) -> Option<Effect> {
+        self.forget(id);
+        let pending = self.sent.remove(&id)?;
+        let text =
+            "This action was interrupted; whether it had, or still has, an effect is not known.";
+        let observation = Observation::error(text, "AGENT_ERROR$ACTION_INTERRUPTED");
+        Some(Effect::Observe { of: Box::new(pending), observation: Box::new(observation) })
+    }
+
+    /// What the agent has in the foreground, and where.
+    pub fn agents_foreground(&self, place: Foreground) -> Option<EventId> {
+        let is_it = |it: &&Pending| {
             it.source == Source::Agent
                 && self.on_line.contains(&it.id)
-                && takes_the_shell(&it.action)
+                && foreground(&it.action) == Some(place)
         };
-        self.sent.values().find(in_shell).map(|it| it.id)
+        self.sent.values().find(is_it).map(|it| it.id)
+    }
+
+    /// It has left the line.
+    fn forget(&mut self, id: EventId) {
+        self.on_line.remove(&id);
+        self.called.remove(&id);
+        self.unwanted.remove(&id);
     }
 
     /// The runner answers. What was sent to this very runner is sent again, each when its turn comes:
     /// the runner knows the keys, but refuses a second command while one runs.
     pub fn runtime_up(&mut self, epoch: String) -> Vec<Effect> {
-        let called = self.called.clone();
+        let (called, unclear) = (self.called.clone(), std::mem::take(&mut self.unclear));
         let is_another = self.epoch.as_ref() != Some(&epoch);
-        let mut effects = self
-            .interrupt_sent(|it| !called.contains(&it.id) && (is_another || is_call(&it.action)));
+        let mut effects = self.interrupt_sent(|it| {
+            !called.contains(&it.id) && (is_another || unclear.contains(&it.id))
+        });
         self.on_line = called;
         self.epoch = Some(epoch.clone());
         self.up = Some(epoch);
         self.open = true;
         effects.extend(self.advance());
+        effects.extend(self.end_unwanted());
         effects
     }
 
@@ -219,8 +259,7 @@ impl Executor {
             }
         };
         let of = self.sent.remove(&id).map(Box::new);
-        self.on_line.remove(&id);
-        self.called.remove(&id);
+        self.forget(id);
         let mut effects: Vec<_> = of
             .into_iter()
             .map(|of| Effect::Observe { of, observation: observation.clone() })
@@ -264,7 +303,10 @@ impl Executor {
     fn interrupt_sent(&mut self, is_over: impl Fn(&Pending) -> bool) -> Vec<Effect> {
         let interrupted = self.sent.extract_if(.., |_, pending| is_over(pending));
         let observe = |(_, pending): (EventId, Pending)| {
-            let why = if is_call(&pending.action) {
+            let why = if is_blurred(&pending.action) {
+                "The server ended before the result of this action was known. It has a secret that the log does not \
+                 hold, so it was not sent again; it may have been carried out."
+            } else if is_call(&pending.action) {
                 "This call was cut before its result was known: it may have been carried out. It was not repeated."
             } else {
                 "The sandbox ended before the result of this action was known. It was not run again."
@@ -306,9 +348,31 @@ fn is_input(action: &Action) -> bool {
     matches!(action, Action::Run(run) if run.is_input)
 }
 
+/// Where the action can be interrupted.
+fn foreground(action: &Action) -> Option<Foreground> {
+    match action {
+        Action::RunIpython(_) => Some(Foreground::Kernel),
+        action if takes_the_shell(action) => Some(Foreground::Shell),
+        _ => None,
+    }
+}
+
+/// Whether a secret is hidden in what the log has of the action.
+pub(super) fn is_blurred(action: &Action) -> bool {
+    serde_json::to_string(action).is_ok_and(|text| text.contains(HIDDEN))
+}
+
 /// Whether the action is a call of an MCP server, which knows no key and must not get it twice.
 fn is_call(action: &Action) -> bool {
     matches!(action, Action::CallToolMcp(_))
+}
+
+/// An action of an earlier life that the log holds with a secret hidden in it.
+pub(super) fn not_known(pending: Pending) -> Effect {
+    let text = "This action has a secret that the log does not hold, and the server was started anew since: it was not \
+                run.";
+    let observation = Observation::error(text, "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_ERROR");
+    Effect::Observe { of: Box::new(pending), observation: Box::new(observation) }
 }
 
 fn not_run(pending: Pending) -> Effect {

@@ -11,7 +11,7 @@ use staithe_protocol::{
     git::GitDenied,
     plugin::PluginState,
     port::Port,
-    runner::{CloneWish, Cloned, Hello, Limits},
+    runner::{CloneWish, Cloned, Foreground, Hello, Limits},
 };
 use tokio::time::Instant;
 
@@ -103,10 +103,13 @@ pub struct DoFile {
     pub origin: Option<String>,
 }
 
-/// Sent by the front: interrupt what runs in the foreground. Answers whether a command was running.
+/// Sent by the front and by `AgentSession`: interrupt what runs in the foreground. Answers whether a command was running.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<bool, ActFailed>")]
-pub struct InterruptCommand;
+pub struct InterruptCommand {
+    /// There; none: wherever something runs.
+    pub only: Option<Foreground>,
+}
 
 /// Sent by the front: the line, for bulk bytes.
 #[derive(Clone, Copy, Debug, Message)]

@@ -39,10 +39,14 @@ impl Handler<GetActivity> for Runtime {
 impl Handler<InterruptCommand> for Runtime {
     type Result = ResponseFuture<Result<bool, ActFailed>>;
 
-    fn handle(&mut self, _: InterruptCommand, _: &mut Self::Context) -> Self::Result {
+    fn handle(
+        &mut self,
+        InterruptCommand { only }: InterruptCommand,
+        _: &mut Self::Context,
+    ) -> Self::Result {
         let line = self.line();
         Box::pin(async move {
-            match line?.call(Call::Interrupt {}, QUESTION_DEADLINE).await {
+            match line?.call(Call::Interrupt { only }, QUESTION_DEADLINE).await {
                 Ok(Answer::Interrupted { running }) => Ok(running),
                 Ok(other) => Err(ActFailed::Refused(format!("unexpected answer: {other:?}"))),
                 Err(_) => Err(ActFailed::NotConnected),

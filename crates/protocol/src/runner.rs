@@ -56,6 +56,16 @@ pub struct Limits {
     pub max_output: u64,
 }
 
+/// Where something runs in the foreground.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Foreground {
+    /// The session's shell.
+    Shell,
+    /// The kernel that runs cells.
+    Kernel,
+}
+
 /// What the server asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
@@ -70,8 +80,11 @@ pub enum Call {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<Source>,
     },
-    /// Send SIGINT to what runs in the foreground (as `C-c` would). Answers at once.
-    Interrupt {},
+    /// Send SIGINT to what runs in the foreground (as `C-c` would): there, or wherever something runs. Answers at once.
+    Interrupt {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<Foreground>,
+    },
     /// A file operation. `origin` names who asked, for those who watch: `client:<socket>/<ref>`.
     File {
         op: FileOp,

@@ -342,7 +342,8 @@ fn to_runner() -> impl Strategy<Value = ToRunner> {
             limits: Limits { timeout_ms: 1, no_change_ms: 1, max_output: 1 },
             source: None,
         }),
-        Just(Call::Interrupt {}),
+        Just(Call::Interrupt { only: None }),
+        Just(Call::Interrupt { only: Some(staithe_protocol::runner::Foreground::Kernel) }),
         file_ops().prop_map(|op| Call::File { op, origin: None }),
         Just(Call::Info {}),
     ];

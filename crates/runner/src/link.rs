@@ -9,7 +9,7 @@ use futures_util::{
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use staithe_protocol::runner::{Answer, Call, CallFailed, FromRunner, ToRunner};
+use staithe_protocol::runner::{Answer, Call, CallFailed, Foreground, FromRunner, ToRunner};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -117,9 +117,11 @@ async fn answer(app: &Rc<App>, call: Call) -> Answer {
             let observation = Box::new(app.act_for(source, key, action, limits).await);
             Answer::Observed { observation }
         }
-        Call::Interrupt {} => {
-            let in_kernel = app.plugins.jupyter().is_some_and(|jupyter| jupyter.interrupt());
-            Answer::Interrupted { running: app.shells.interrupt().await || in_kernel }
+        Call::Interrupt { only } => {
+            let in_kernel = only != Some(Foreground::Shell)
+                && app.plugins.jupyter().is_some_and(|jupyter| jupyter.interrupt());
+            let in_shell = only != Some(Foreground::Kernel) && app.shells.interrupt().await;
+            Answer::Interrupted { running: in_shell || in_kernel }
         }
         Call::File { op, origin } => match app.file(op, origin).await {
             Ok(done) => Answer::FileDone { done },

@@ -261,7 +261,9 @@ impl FakeRunner {
                 let done = known.wait_for(Option::is_some).await.ok()?.clone()?;
                 Some(Answer::Observed { observation: Box::new(done) })
             }
-            Call::Interrupt {} => Some(Answer::Interrupted { running: self.state().in_shell > 0 }),
+            Call::Interrupt { .. } => {
+                Some(Answer::Interrupted { running: self.state().in_shell > 0 })
+            }
             Call::Configure { env } => {
                 let mut state = self.state();
                 if state.refuses {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use staithe_protocol::action::{Read, Run, Think};
+use staithe_protocol::action::{CallToolMcp, Read, Run, RunIpython, Think};
 
 use super::*;
 
@@ -20,6 +20,14 @@ fn input(text: &str) -> Action {
 
 fn read() -> Action {
     Action::Read(Read { path: "f".into(), ..Read::default() })
+}
+
+fn cell() -> Action {
+    Action::RunIpython(RunIpython { code: "c".into(), ..RunIpython::default() })
+}
+
+fn call() -> Action {
+    Action::CallToolMcp(CallToolMcp { name: "t".into(), ..CallToolMcp::default() })
 }
 
 fn pending(id: u64, action: Action) -> Pending {
@@ -160,14 +168,85 @@ fn what_the_agent_has_under_way_is_interrupted_or_answered_and_the_clients_stays
     state.committed(pending(2, run("b")));
     state.committed(agents(3, run("c")));
     let effects = state.interrupt_agent();
-    assert_eq!(effects[0], Effect::Interrupt);
+    assert_eq!(effects[0], Effect::Interrupt(Foreground::Shell));
     let not_executed = Some("AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED".to_owned());
     assert_eq!(answers(&effects), [(3, not_executed)]);
-    assert_eq!(state.agents_command(), Some(EventId(1)));
+    assert_eq!(state.agents_foreground(Foreground::Shell), Some(EventId(1)));
     let effects = state.came_back(EventId(1), observed());
     assert_eq!((answers(&effects), dispatched(&effects)), (vec![(1, None)], vec![2]));
     assert_eq!(state.interrupt_agent(), [], "a client's command is none of its");
-    assert_eq!(state.agents_command(), None);
+    assert_eq!(state.agents_foreground(Foreground::Shell), None);
+}
+
+const INTERRUPTED: &str = "AGENT_ERROR$ACTION_INTERRUPTED";
+
+#[test]
+fn a_cell_is_interrupted_in_its_kernel_and_a_deaf_one_is_given_up() {
+    let mut state = up();
+    state.committed(pending(1, run("a")));
+    state.committed(agents(2, cell()));
+    assert_eq!(
+        state.interrupt_agent(),
+        [Effect::Interrupt(Foreground::Kernel)],
+        "the client's stays"
+    );
+    assert_eq!(state.agents_foreground(Foreground::Kernel), Some(EventId(2)));
+    assert_eq!(answers(&state.give_up(EventId(2))), [(2, Some(INTERRUPTED.into()))]);
+    assert_eq!(state.came_back(EventId(2), observed()), []);
+}
+
+#[test]
+fn an_interrupt_waits_for_the_line() {
+    let mut state = up();
+    state.committed(agents(1, run("a")));
+    state.runtime_down(false);
+    assert_eq!(state.interrupt_agent(), []);
+    let effects = state.runtime_up("e1".into());
+    assert_eq!(dispatched(&effects), [1], "it is seen what became of it");
+    assert_eq!(effects.last(), Some(&Effect::Interrupt(Foreground::Shell)));
+    assert_eq!(answers(&state.came_back(EventId(1), observed())), [(1, None)]);
+    state.runtime_down(false);
+    assert_eq!(state.runtime_up("e1".into()), []);
+}
+
+#[test]
+fn after_a_restart_a_stop_spares_the_clients_command_and_the_agents_behind_it_is_not_run() {
+    let queued = vec![pending(1, run("a")), agents(2, run("b"))];
+    let mut state = Executor::restore(queued.clone(), Some("e1".into()), 10);
+    assert_eq!(dispatched(&state.runtime_up("e1".into())), [1]);
+    assert_eq!(answers(&state.interrupt_agent()), [(2, Some(INTERRUPTED.into()))]);
+    assert_eq!(dispatched(&state.came_back(EventId(1), observed())), NONE);
+    // The same when the stop comes before the line.
+    let mut state = Executor::restore(queued, Some("e1".into()), 10);
+    assert_eq!(state.interrupt_agent(), []);
+    let effects = state.runtime_up("e1".into());
+    assert_eq!((dispatched(&effects), answers(&effects).len()), (vec![1], 1));
+    assert!(!effects.contains(&Effect::Interrupt(Foreground::Shell)));
+}
+
+#[test]
+fn a_call_is_sent_once_comes_back_over_a_cut_line_and_is_never_repeated() {
+    let mut state = up();
+    assert_eq!(dispatched(&state.committed(agents(1, call()))), [1]);
+    state.runtime_down(false);
+    assert_eq!(state.runtime_up("e2".into()), [], "it is under way, whatever the line does");
+    assert_eq!(answers(&state.came_back(EventId(1), observed())), [(1, None)]);
+    let mut state = Executor::restore(vec![agents(1, call())], Some("e1".into()), 10);
+    let effects = state.runtime_up("e1".into());
+    assert_eq!(answers(&effects), [(1, Some(INTERRUPTED.into()))]);
+    assert_eq!(dispatched(&effects), NONE);
+}
+
+#[test]
+fn what_the_log_hides_is_not_sent_again_by_another_life() {
+    let hidden = run(&format!("psql -U {HIDDEN}"));
+    let mut state = up();
+    state.committed(pending(1, hidden.clone()));
+    state.runtime_down(false);
+    assert_eq!(dispatched(&state.runtime_up("e1".into())), [1], "this life knows what it is");
+    let mut state = Executor::restore(vec![pending(1, hidden)], Some("e1".into()), 10);
+    let effects = state.runtime_up("e1".into());
+    assert_eq!((answers(&effects).len(), dispatched(&effects)), (1, vec![]));
 }
 
 #[test]
@@ -190,7 +269,10 @@ fn a_sandbox_that_is_not_there_answers_what_comes_to_it() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Commit(Box<Action>),
+    /// An action of a client's, or of the agent's.
+    Commit(Box<Action>, bool),
+    /// Nobody wants what the agent does.
+    Stop,
     Up(u8),
     Down(bool),
     /// The n-th of those under way.
@@ -201,7 +283,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => prop_oneof![Just(run("a")), Just(input("y")), Just(read())].prop_map(|it| Step::Commit(Box::new(it))),
+        4 => (prop_oneof![Just(run("a")), Just(input("y")), Just(read()), Just(cell()), Just(call())], any::<bool>())
+            .prop_map(|(it, agents)| Step::Commit(Box::new(it), agents)),
+        1 => Just(Step::Stop),
         2 => (0..3_u8).prop_map(Step::Up),
         1 => any::<bool>().prop_map(Step::Down),
         4 => (any::<usize>(), any::<bool>()).prop_map(|(n, known)| Step::Back(n, known)),
@@ -213,6 +297,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     committed: BTreeMap<u64, Action>,
+    agents: BTreeSet<u64>,
+    calls: BTreeSet<u64>,
     answered: BTreeSet<u64>,
     up: Option<u8>,
     epoch: Option<u8>,
@@ -233,12 +319,20 @@ impl Model {
                 return Err(TestCaseError::fail("dispatched while the line is down"));
             };
             prop_assert!(!self.answered.contains(&id), "{} was answered already", id);
+            let is_call = is_call(&self.committed[&id]);
+            prop_assert!(!is_call || self.calls.insert(id), "{} was called twice", id);
             let first = *self.sent.entry(id).or_insert_with(|| {
                 self.first_sent.push(id);
                 epoch
             });
             prop_assert_eq!(first, epoch, "{} was sent to two epochs", id);
             self.under_way.push(id);
+        }
+        for effect in effects {
+            let Effect::Interrupt(place) = effect else { continue };
+            let is_there = |id: &u64| foreground(&self.committed[id]) == Some(*place);
+            let agents = self.under_way.iter().any(|id| self.agents.contains(id) && is_there(id));
+            prop_assert!(agents, "nothing of the agent's is there");
         }
         let in_shell = self.under_way.iter().filter(|id| takes_the_shell(&self.committed[id]));
         prop_assert!(in_shell.count() <= 1, "two commands in one shell: {:?}", self.under_way);
@@ -247,7 +341,18 @@ impl Model {
 
     fn unanswered(&self) -> Vec<Pending> {
         let open = self.committed.iter().filter(|(id, _)| !self.answered.contains(id));
-        open.map(|(id, action)| pending(*id, action.clone())).collect()
+        open.map(|(id, action)| self.pending(*id, action.clone())).collect()
+    }
+
+    fn pending(&self, id: u64, action: Action) -> Pending {
+        let source = if self.agents.contains(&id) { Source::Agent } else { Source::User };
+        Pending { source, ..pending(id, action) }
+    }
+
+    /// The line is another one: calls don't go over it.
+    fn cut(&mut self) {
+        let committed = &self.committed;
+        self.under_way.retain(|id| is_call(&committed[id]));
     }
 }
 
@@ -263,21 +368,25 @@ proptest! {
         let mut next = 0;
         for step in steps {
             let effects = match step {
-                Step::Commit(action) => {
+                Step::Commit(action, agents) => {
                     if state.admit(&action).is_err() { continue; }
                     next += 1;
                     model.committed.insert(next, (*action).clone());
-                    state.committed(pending(next, *action))
+                    if agents {
+                        model.agents.insert(next);
+                    }
+                    state.committed(model.pending(next, *action))
                 }
+                Step::Stop => state.interrupt_agent(),
                 Step::Up(epoch) => {
                     model.up = Some(epoch);
                     model.epoch = Some(epoch);
-                    model.under_way.clear();
+                    model.cut();
                     state.runtime_up(epoch.to_string())
                 }
                 Step::Down(hopeless) => {
                     model.up = None;
-                    model.under_way.clear();
+                    model.cut();
                     state.runtime_down(hopeless)
                 }
                 Step::Back(n, known) => {

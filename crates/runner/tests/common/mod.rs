@@ -359,7 +359,7 @@ impl Line {
     }
 
     pub(crate) async fn interrupt(&mut self) -> bool {
-        match self.call(Call::Interrupt {}).await {
+        match self.call(Call::Interrupt { only: None }).await {
             Answer::Interrupted { running } => running,
             other => panic!("no interrupt: {other:?}"),
         }
