@@ -12,8 +12,9 @@ use crate::{
     stage::{Play, Stage, change},
 };
 
-/// What it is to take at most, on a machine that does something else, too. The figures are printed.
-const BOUND: Duration = Duration::from_secs(2);
+/// What it is to take: half of the stops at most, so that a machine that does something else for a moment does not
+/// fail it. The longest is printed.
+const BOUND: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 20;
 
 #[tokio::test]
@@ -36,13 +37,13 @@ async fn a_stop_takes_effect_on_a_command_and_on_a_model_that_never_answers() {
         let model = play.model.clone();
         assert!(eventually(PROMPT, || model.asked().len() == round + 1).await, "it is asked");
         questions.push(stopped(&mut play, "[stopped]").await);
-        assert!(eventually(BOUND, || model.open() == 0).await, "the connection is closed");
+        assert!(eventually(PROMPT, || model.open() == 0).await, "the connection is closed");
     }
     for (what, mut times) in [("a command", commands), ("a question", questions)] {
         times.sort_unstable();
         let (median, longest) = (times[ROUNDS / 2], times[ROUNDS - 1]);
         eprintln!("{what} is stopped: median {median:?}, longest {longest:?} of {ROUNDS}");
-        assert!(longest <= BOUND, "{what}: {times:?}");
+        assert!(median <= BOUND, "{what}: {times:?}");
     }
 }
 

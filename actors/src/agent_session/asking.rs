@@ -6,7 +6,7 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use futures_util::future::{AbortHandle, abortable};
 use staithe_agent::{
     controller::{Call, Purpose},
-    model::{Answer, FailureKind, Model, ModelFailed, Piece, Question},
+    model::{Answer, FailureKind, Model, ModelFailed, Piece, Question, Said},
 };
 use staithe_protocol::{EventId, frames::PartialKind};
 
@@ -14,6 +14,7 @@ use super::{AgentSession, chosen};
 use crate::{
     event_stream::{EventStream, messages::PublishPartial},
     mail,
+    mask::Words,
     models::NoModel,
 };
 
@@ -41,7 +42,7 @@ impl AgentSession {
     pub(super) fn ask_model(
         &mut self,
         call: Call,
-        question: Question,
+        mut question: Question,
         purpose: Purpose,
         ctx: &mut Context<Self>,
     ) {
@@ -56,6 +57,7 @@ impl AgentSession {
                 return;
             }
         };
+        hide(&self.mask.words(), &mut question);
         let shown_to_people = purpose == Purpose::Step;
         let shown = shown_to_people.then(|| Shown::new(self.stream.clone(), self.newest));
         let (asking, abort) = abortable(ask(model, question, shown));
@@ -70,6 +72,23 @@ impl AgentSession {
 
     pub(super) fn hush(&mut self, call: Call) {
         self.asking.take_if(|asking| asking.call == call);
+    }
+}
+
+/// What an agent means may have a secret, which it is not told again.
+fn hide(words: &Words, question: &mut Question) {
+    let hide = |text: &mut String| *text = words.hide(std::mem::take(text));
+    hide(&mut question.system);
+    for said in &mut question.said {
+        match said {
+            Said::User { text, .. } | Said::Tool { text, .. } => hide(text),
+            Said::Assistant(answered) => {
+                hide(&mut answered.text);
+                for call in &mut answered.calls {
+                    hide(&mut call.arguments);
+                }
+            }
+        }
     }
 }
 

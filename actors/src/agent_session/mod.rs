@@ -41,6 +41,7 @@ use crate::{
     },
     mail,
     runtime::Runtime,
+    secrets::Mask,
     session::Session,
     settings::Settings,
     supervise::{DeathNotice, ParentGone},
@@ -83,6 +84,7 @@ pub struct AgentSession {
     session: WeakAddr<Session>,
     stream: Addr<EventStream>,
     feed: Arc<Feed>,
+    mask: Mask,
     runtime: Option<WeakAddr<Runtime>>,
     settings: Arc<Settings>,
     owner: String,
@@ -107,6 +109,7 @@ pub struct Origin {
     pub session: WeakAddr<Session>,
     pub stream: Addr<EventStream>,
     pub feed: Arc<Feed>,
+    pub mask: Mask,
     pub settings: Arc<Settings>,
 }
 
@@ -137,6 +140,7 @@ impl AgentSession {
             session: origin.session,
             stream: origin.stream,
             feed: origin.feed,
+            mask: origin.mask,
             runtime: None,
             settings: origin.settings,
             owner: origin.owner,

@@ -69,6 +69,7 @@ impl Session {
             session: ctx.address().downgrade(),
             stream: stream.addr().clone(),
             feed: self.origin.feed.clone(),
+            mask: self.origin.mask.clone(),
             settings: settings.clone(),
         };
         let notice = self.notice(ChildKind::AgentSession, ctx);
