@@ -22,6 +22,8 @@ mod many;
 mod mcp;
 #[path = "agent/notes.rs"]
 mod notes;
+#[path = "agent/plugins.rs"]
+mod plugins;
 #[path = "agent/scene.rs"]
 mod scene;
 #[path = "agent/secrets.rs"]

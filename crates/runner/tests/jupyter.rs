@@ -1,13 +1,9 @@
-//! Cells in a real kernel behind a real gateway, which is installed once into the target folder from the same
-//! list that images are built with. Needs Python with `venv`, and the first time its package index.
+//! Cells in a real kernel behind a real gateway, which is installed once into the target folder. Needs Python with
+//! `venv`, and the first time its package index.
 
 mod common;
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::path::Path;
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -23,29 +19,7 @@ use common::{KEY, Line, Runner, limits};
 
 /// The gateway's program, made when it isn't there.
 fn jupyter() -> &'static Path {
-    static MADE: OnceLock<PathBuf> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../templates/runtime/jupyter.lock");
-        let wanted = std::fs::read_to_string(lock).expect("the list of packages");
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jupyter");
-        let (program, made) = (place.join("bin/jupyter"), place.join("made-from"));
-        if std::fs::read_to_string(&made).is_ok_and(|from| from == wanted) {
-            return program;
-        }
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
-        run(Command::new(place.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--require-hashes", "--requirement", lock]));
-        std::fs::write(made, wanted).expect("our own folder");
-        program
-    })
-}
-
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.output().expect("python3 is here");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
+    staithe_testkit::jupyter(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// A runner whose session has the plugin, lazily.

@@ -11,6 +11,7 @@ const HARMLESS: &[&str] = &[
     "bash_completion.d",
     "ca-certificates",
     "ca-certificates.conf",
+    "chromium.d",
     "debian_version",
     "fonts",
     "gai.conf",

@@ -1,0 +1,39 @@
+//! A real kernel gateway, installed once from the same list that images are built with. Needs Python with `venv`, and
+//! the first time its package index.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The gateway's program below this folder, made when it isn't there. Takes minutes then.
+///
+/// # Panics
+///
+/// Where it can't be made.
+pub fn jupyter(folder: &Path) -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../templates/runtime/jupyter.lock");
+        let wanted = std::fs::read_to_string(lock).expect("the list of packages");
+        let place = folder.join("jupyter");
+        let (program, made) = (place.join("bin/jupyter"), place.join("made-from"));
+        if std::fs::read_to_string(&made).is_ok_and(|from| from == wanted) {
+            return program;
+        }
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
+        run(Command::new(place.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--require-hashes", "--requirement", lock]));
+        std::fs::write(made, wanted).expect("our own folder");
+        program
+    })
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().expect("python3 is here");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
