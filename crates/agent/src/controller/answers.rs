@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use staithe_protocol::{
-    Action, Observation, Source,
+    Action, EventId, Observation, Source,
     action::{ConfirmationStatus, Message},
     retry::ModelRetry,
 };
@@ -26,6 +26,8 @@ use crate::{
 
 /// Calls of one answer that are taken; those after them were never made.
 const MOST_CALLS: usize = 32;
+/// Characters of a provider's id that are kept.
+const MOST_ID: usize = 100;
 /// Empty answers in a row that end the work.
 const MOST_EMPTY: u32 = 3;
 /// Condensations before one answer, when the model says that the question is too long.
@@ -57,6 +59,7 @@ impl Controller {
 
     fn answered(&mut self, asking: &Asking, mut answer: Answer, last: &Last) -> Append {
         answer.calls.truncate(MOST_CALLS);
+        answer.id = own_id(&answer.id, asking.seen);
         distinguish(&mut answer.calls, &answer.id);
         let origin = Origin::of(&answer, 0, &asking.model, asking.seen);
         if let Some(call) = answer.calls.first() {
@@ -146,6 +149,13 @@ impl Controller {
         }
         self.fail(&failures::words(failed), failures::id_of(failed.kind), &nothing)
     }
+}
+
+/// The provider's id made unique in the session: some servers give each answer the same. No two answers in the log are
+/// to questions that told as much, since what came of one is told by the next.
+fn own_id(given: &str, seen: Option<EventId>) -> String {
+    let given: String = given.chars().take(MOST_ID).collect();
+    format!("{given}@{}", seen.map_or(0, |seen| seen.0))
 }
 
 fn retry(attempt: u32, most: u32, wait: Duration, kind: FailureKind) -> Append {

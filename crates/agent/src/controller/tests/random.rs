@@ -196,7 +196,7 @@ fn can_go_on(world: &World) -> Result<(), TestCaseError> {
 }
 
 /// Each call of each answer in the log: how many results it has.
-fn results(world: &World) -> BTreeMap<String, usize> {
+fn results(world: &World) -> BTreeMap<(String, String), usize> {
     let mut results = BTreeMap::new();
     let origin = |metadata: &Value| Origin::from_value(metadata);
     for event in &world.log {
@@ -204,7 +204,7 @@ fn results(world: &World) -> BTreeMap<String, usize> {
         let first = event.source == Source::Agent && event.cause.is_none();
         if let Some(whole) = origin.whole.filter(|_| first) {
             for call in whole.said.calls {
-                results.entry(call.id).or_insert(0);
+                results.entry((origin.answer_id.clone(), call.id)).or_insert(0);
             }
         }
         let Some(call) = origin.call else { continue };
@@ -213,7 +213,7 @@ fn results(world: &World) -> BTreeMap<String, usize> {
             Body::Observation(observation) => !matches!(observation, Observation::Null { .. }),
         };
         if is_result {
-            *results.entry(call.id).or_insert(0) += 1;
+            *results.entry((origin.answer_id, call.id)).or_insert(0) += 1;
         }
     }
     results
@@ -232,7 +232,7 @@ fn ends_well(world: &mut World) -> Result<(), TestCaseError> {
     prop_assert!(!world.controller.is_busy(), "{:#?}", world.told(0));
     prop_assert_eq!(world.controller.held(), vec![]);
     for (call, count) in results(world) {
-        prop_assert_eq!(count, 1, "{} in {:#?}", call, world.told(0));
+        prop_assert_eq!(count, 1, "{:?} in {:#?}", call, world.told(0));
     }
     // And it can be woken.
     world.say("Once more");
@@ -266,15 +266,17 @@ proptest! {
     #[test]
     fn whatever_happens_there_is_a_next_step_and_no_result_is_lost(
         settings in any_settings(),
+        repeats_ids in any::<bool>(),
         events in prop::collection::vec(event(), 0..120),
     ) {
         let mut world = World::new(settings);
         world.learned = instructions("Be kind", &[("k", "word")]);
+        world.repeats_ids = repeats_ids;
         for event in &events {
             happen(&mut world, event);
             can_go_on(&world)?;
             for (call, count) in results(&world) {
-                prop_assert!(count <= 1, "{call} has {count} results in {:#?}", world.told(0));
+                prop_assert!(count <= 1, "{call:?} has {count} results in {:#?}", world.told(0));
             }
         }
         ends_well(&mut world)?;

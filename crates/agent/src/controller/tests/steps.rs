@@ -50,6 +50,32 @@ fn calls_of_one_answer_are_carried_out_one_by_one_and_asked_about_once() {
 }
 
 #[test]
+fn a_provider_that_repeats_its_ids_is_understood() {
+    let mut world = World::at_work(settings());
+    world.repeats_ids = true;
+    for n in 0..3 {
+        let from = world.log.len();
+        let answer = world.bash(&["a", "b", "c"]);
+        world.answer(answer);
+        for _ in 0..3 {
+            world.done();
+        }
+        let all = ["a run a", "a run =", "a run b", "a run =", "a run c", "a run ="];
+        world.check(from, &all);
+        if n == 0 {
+            world.say("Hurry");
+        }
+    }
+    assert_eq!(world.controller.log.top().steps, 3);
+    let said = format!("{:?}", world.asked.as_ref().unwrap().1.said);
+    assert_eq!(said.matches("output of c").count(), 3, "{said}");
+    let answer = world.finish();
+    world.answer(answer);
+    assert_eq!(world.state(), AgentState::Finished);
+    assert!(!world.controller.is_busy(), "it rests");
+}
+
+#[test]
 fn the_agent_s_own_tools_are_answered_at_once() {
     let mut world = World::at_work(settings());
     let from = world.log.len();

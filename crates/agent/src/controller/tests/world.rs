@@ -76,6 +76,8 @@ pub(super) struct World {
     /// What is learned when it is asked for.
     pub(super) learned: Instructions,
     answers: u64,
+    /// The provider gives each answer the same id, and the calls of each the same.
+    pub(super) repeats_ids: bool,
     ever_released: BTreeSet<EventId>,
 }
 
@@ -104,6 +106,7 @@ impl World {
             learning: false,
             learned: Instructions::default(),
             answers: 0,
+            repeats_ids: false,
             ever_released: BTreeSet::new(),
         };
         let effects = world.controller.resumed(world.now);
@@ -247,9 +250,9 @@ impl World {
         self.settle();
     }
 
-    /// An answer with these calls, of an id of its own.
+    /// An answer with these calls, of an id of its own unless the provider repeats its ids.
     pub(super) fn calls(&mut self, calls: &[(&str, Value)]) -> Answer {
-        self.answers += 1;
+        self.answers += u64::from(!self.repeats_ids);
         let id = format!("r{}", self.answers);
         let call = |(at, (name, arguments)): (usize, &(&str, Value))| ToolCall {
             id: format!("{id}.{at}"),
