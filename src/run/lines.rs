@@ -253,6 +253,9 @@ fn retry(event: &Value) -> String {
 fn state(event: &Value) -> Vec<Line> {
     let reason = text(event, "/extras/reason");
     match (text(event, "/extras/agent_state"), reason) {
+        ("paused", "limit.no_price") => {
+            vec![line(Ink::Ask, "⏸ no price is known for its model: its cost can't be limited")]
+        }
         ("paused", reason) if reason.starts_with("limit.") => {
             vec![line(
                 Ink::Ask,

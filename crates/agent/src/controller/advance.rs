@@ -151,9 +151,7 @@ impl Controller {
         reason: &str,
         cause: Option<EventId>,
     ) -> Next {
-        let changed = AgentStateChanged { agent_state, reason: reason.to_owned() };
-        let observation = Observation::AgentStateChanged(changed);
-        let mut append = observed(Source::Environment, cause, observation);
+        let mut append = state(agent_state, reason, cause);
         if self.live.clock.is_open() {
             append.llm_metrics = Some(self.metrics(&Last::default()));
         }
@@ -243,6 +241,12 @@ impl Controller {
 /// Whether a message can wake the agent: it has a sandbox, and rests.
 fn is_awake(state: AgentState) -> bool {
     is_resting(state) && state != AgentState::Loading
+}
+
+/// A state for the log.
+pub(super) fn state(agent_state: AgentState, reason: &str, cause: Option<EventId>) -> Append {
+    let changed = AgentStateChanged { agent_state, reason: reason.to_owned() };
+    observed(Source::Environment, cause, Observation::AgentStateChanged(changed))
 }
 
 /// An observation that is no model's doing.

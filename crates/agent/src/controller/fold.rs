@@ -16,7 +16,7 @@ use staithe_protocol::{
 use super::{
     Spent,
     frame::{Answering, Due, Ended, Frame},
-    spent::Last,
+    spent::{Last, NO_PRICE},
 };
 use crate::{instructions::Told, origin::Origin, settings::ViewSettings};
 
@@ -50,6 +50,9 @@ pub(super) struct Log {
     /// The agent's list of tasks.
     pub(super) tasks: Vec<Value>,
     pub(super) system_told: bool,
+    /// Models without a known price that a pause was about, and those that a person let go on all the same.
+    unpriced: BTreeSet<String>,
+    pub(super) agreed_unpriced: BTreeSet<String>,
     /// Why a person rejected the action whose observation is due.
     rejected_because: Option<String>,
 }
@@ -134,6 +137,8 @@ impl Log {
             recalls: Recalls::default(),
             tasks: Vec::new(),
             system_told: false,
+            unpriced: BTreeSet::new(),
+            agreed_unpriced: BTreeSet::new(),
             rejected_because: None,
         }
     }
@@ -314,7 +319,15 @@ impl Log {
 
     /// A person wants the agent to go on.
     fn encouraged(&mut self) {
+        self.agree_to_price();
         self.frames_mut().for_each(Frame::encouraged);
+    }
+
+    /// Whoever lets the agent go on from that pause knows that its cost can't be limited.
+    fn agree_to_price(&mut self) {
+        if self.state == AgentState::Paused && self.reason == NO_PRICE {
+            self.agreed_unpriced.append(&mut self.unpriced);
+        }
     }
 }
 

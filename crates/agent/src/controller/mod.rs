@@ -67,7 +67,7 @@ pub struct ModelFacts {
     pub name: String,
     /// Tokens that it reads; 0: not known.
     pub window: u64,
-    /// None: not known; costs count as nothing then.
+    /// None: not known; costs count as nothing then, and where they are limited a person is asked first.
     pub price: Option<Price>,
     /// Whether it sees pictures.
     pub vision: bool,

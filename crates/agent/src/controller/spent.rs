@@ -3,7 +3,7 @@
 //! The form is the reference's of 0.62 with `steps`, `worked_ms` and `estimated_tokens` of our own. All but `costs`
 //! are sums over the whole session; `costs` has the newest alone, since each event has its own.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -93,6 +93,22 @@ impl Last {
         let (estimated, counted) = (count("/estimated_tokens")?, count("/costs/0/prompt_tokens")?);
         (estimated > 0 && counted > 0).then_some((estimated, counted))
     }
+}
+
+/// The reason of a pause before a model is asked whose cost can't be limited; the event's `llm_metrics` name such models
+/// in `unpriced`.
+pub(super) const NO_PRICE: &str = "limit.no_price";
+
+/// Adds to what an event carries the models without a known price that the pause is about.
+pub(super) fn with_unpriced(mut metrics: Value, names: &[&str]) -> Value {
+    metrics["unpriced"] = names.into();
+    metrics
+}
+
+/// Reads them.
+pub(super) fn unpriced(metrics: &Value) -> BTreeSet<String> {
+    let names = metrics.get("unpriced").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// US dollars.

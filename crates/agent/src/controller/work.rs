@@ -9,7 +9,7 @@ use staithe_protocol::{
 
 use super::{
     Append, Controller, Effect, Purpose,
-    advance::{Next, observed},
+    advance::{Next, observed, state},
     failures,
     live::Asking,
     recall, spent,
@@ -82,11 +82,28 @@ impl Controller {
         if let Some(reason) = spent::reached(&limits, &self.spent(), &self.log.base) {
             return Some(self.tell(AgentState::Paused, reason, None));
         }
+        if let Some(next) = self.without_price() {
+            return Some(next);
+        }
         if self.log.depth() > 0 && limits.steps > 0 && self.log.top().steps >= limits.steps {
             let why = format!("It took {} steps, which is as many as it may.", limits.steps);
             return Some(Next::append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
         }
         self.wait()
+    }
+
+    /// A limit of cost can't be held where a price is not known: a person has to agree, once for each model.
+    fn without_price(&mut self) -> Option<Next> {
+        let facts = self.configured.model.as_ref().ok()?;
+        let agreed = &self.log.agreed_unpriced;
+        let limited = self.configured.settings.limits.cost > 0.0;
+        if !limited || facts.price.is_some() || agreed.contains(&facts.name) {
+            return None;
+        }
+        let name = facts.name.clone();
+        let metrics = spent::with_unpriced(self.metrics(&Last::default()), &[&name]);
+        let paused = state(AgentState::Paused, spent::NO_PRICE, None);
+        Some(Next::append(Append { llm_metrics: Some(metrics), ..paused }))
     }
 
     fn learn(&mut self) -> Next {

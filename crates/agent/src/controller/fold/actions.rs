@@ -66,6 +66,7 @@ impl Log {
     /// A word of the user makes what follows something new; but a provider that asks to wait is not hurried by it.
     fn encouraged_but_waiting(&mut self) {
         let waits = !is_resting(self.effective());
+        self.agree_to_price();
         for frame in self.frames_mut() {
             let retry = frame.retry.take();
             frame.encouraged();

@@ -11,11 +11,15 @@ use super::{Log, is_given_up};
 use crate::controller::{
     failures,
     frame::{Ended, Retry},
+    spent::{self, NO_PRICE},
 };
 
 impl Log {
     pub(super) fn observation(&mut self, event: &Event, observation: &Observation) {
         if let Observation::AgentStateChanged(changed) = observation {
+            if changed.reason == NO_PRICE {
+                self.unpriced = event.llm_metrics.as_ref().map(spent::unpriced).unwrap_or_default();
+            }
             return self.told(changed);
         }
         if let Some(cause) = event.cause {

@@ -13,6 +13,7 @@ pub(super) fn known(controller: &Controller) -> Vec<String> {
         format!("{:?} {:?} {:?}", log.spent, log.base, log.confirming),
         format!("{:?} {:?} {:?}", log.approved, log.owed, log.unanswered),
         format!("{:?} {:?} {} {}", log.recalls, log.tasks, log.system_told, log.is_unread()),
+        format!("{:?}", log.agreed_unpriced),
     ];
     for frame in log.frames() {
         let said = frame.view.said(Asked { model: "m", pictures: true });

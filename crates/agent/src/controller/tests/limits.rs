@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use staithe_protocol::AgentState;
 
-use super::world::{World, settings};
+use super::world::{World, facts, settings};
 use crate::{
-    controller::Timer,
+    controller::{Configured, ModelFacts, Timer},
     settings::{AgentSettings, Limits},
 };
 
@@ -47,6 +47,43 @@ fn each_limit_pauses_and_going_on_grants_the_same_again() {
     // 1000 in and 100 out: 0.0012 dollars, 1100 tokens.
     reached(Limits { cost: 0.0035, ..Limits::default() }, 3, "cost");
     reached(Limits { tokens: 2200, ..Limits::default() }, 2, "tokens");
+}
+
+#[test]
+fn a_limit_of_cost_without_a_price_asks_once_for_each_model() {
+    let limits = Limits { cost: 1.0, ..Limits::default() };
+    let unpriced = |name: &str| Configured {
+        model: Ok(ModelFacts { name: name.to_owned(), price: None, ..facts() }),
+        settings: limited(limits),
+    };
+    let mut world = World::bare(unpriced("a"));
+    world.equip();
+    world.say("Do it");
+    world.settle();
+    assert_eq!(world.told(0).last(), Some(&"paused limit.no_price".to_owned()));
+    assert!(world.asked.is_none(), "nothing was paid for");
+    world.crash();
+    world.settle();
+    world.change(AgentState::Running);
+    world.settle();
+    assert!(world.asked.is_some(), "a person let it go on");
+    step(&mut world, 0);
+    world.crash();
+    world.settle();
+    world.say("Go on");
+    world.settle();
+    assert!(world.asked.is_some(), "it is remembered");
+    world.set(unpriced("b"));
+    step(&mut world, 1);
+    assert_eq!(world.told(0).last(), Some(&"paused limit.no_price".to_owned()), "another model");
+    world.set(unpriced("a"));
+    world.say("Go on");
+    world.settle();
+    assert!(world.asked.is_some());
+    let free = Configured { settings: settings(), ..unpriced("c") };
+    world.set(free);
+    step(&mut world, 2);
+    assert!(world.asked.is_some(), "no limit, no question");
 }
 
 #[test]
