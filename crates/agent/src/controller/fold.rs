@@ -8,7 +8,6 @@ mod observations;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use serde_json::Value;
 use staithe_protocol::{
     Action, AgentState, Body, Event, EventId, Observation, Source, action::RecallType,
 };
@@ -47,8 +46,6 @@ pub(super) struct Log {
     /// The newest event that the newest question told.
     seen: Option<EventId>,
     pub(super) recalls: Recalls,
-    /// The agent's list of tasks.
-    pub(super) tasks: Vec<Value>,
     pub(super) system_told: bool,
     /// Models without a known price that a pause was about, and those that a person let go on all the same.
     unpriced: BTreeSet<String>,
@@ -135,7 +132,6 @@ impl Log {
             last_user: None,
             seen: None,
             recalls: Recalls::default(),
-            tasks: Vec::new(),
             system_told: false,
             unpriced: BTreeSet::new(),
             agreed_unpriced: BTreeSet::new(),
@@ -217,9 +213,7 @@ impl Log {
         if event.source == Source::User || recall {
             let works = self.delegates.len();
             for (_, frame) in self.frames_mut().enumerate().filter(|(depth, _)| *depth < works) {
-                if frame.meanwhile.len() < MOST_PENDING {
-                    frame.meanwhile.push(event.clone());
-                }
+                frame.meanwhile(event);
             }
         }
         let top = self.top_mut();

@@ -85,8 +85,10 @@ impl Controller {
         if let Some(next) = self.without_price() {
             return Some(next);
         }
-        if self.log.depth() > 0 && limits.steps > 0 && self.log.top().steps >= limits.steps {
-            let why = format!("It took {} steps, which is as many as it may.", limits.steps);
+        let most = self.configured.settings.delegates.steps;
+        let top = self.log.top();
+        if self.log.depth() > 0 && most > 0 && top.steps - top.granted >= most {
+            let why = format!("It took {most} steps, which is as many as it may.");
             return Some(Next::append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
         }
         self.wait()

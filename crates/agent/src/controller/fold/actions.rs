@@ -273,10 +273,11 @@ impl Log {
 
     fn own_answer(&mut self, action: &Action) -> Option<staithe_protocol::Observation> {
         if let Action::TaskTracking(tracking) = action {
+            let tasks = &mut self.top_mut().tasks;
             if tracking.command == "plan" {
-                self.tasks.clone_from(&tracking.task_list);
+                tasks.clone_from(&tracking.task_list);
             }
-            return Some(crate::controller::words::tasks(&tracking.command, &self.tasks));
+            return Some(crate::controller::words::tasks(&tracking.command, tasks));
         }
         if matches!(action, Action::CondensationRequest) {
             self.top_mut().condense_asked = true;

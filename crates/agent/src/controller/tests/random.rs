@@ -144,7 +144,7 @@ fn happen(world: &mut World, event: &Event) {
             world.submit(Action::ChangeAgentState(change));
         }
         Event::Run => {
-            world.submit(user_run());
+            world.submit(user_run("ls"));
         }
         Event::Recover(option) => {
             world.submit(Action::LoopRecovery(LoopRecovery { option: *option }));

@@ -218,7 +218,7 @@ fn knowledge_is_looked_up_at_first_and_when_a_word_calls_it() {
 fn what_clients_do_is_answered_and_is_none_of_the_agent_s_business() {
     let mut world = World::at_work(settings());
     let from = world.log.len();
-    world.submit(user_run()).unwrap();
+    world.submit(user_run("ls")).unwrap();
     world.submit(Action::Null).unwrap();
     world.settle();
     world.check(from, &["u run ls", "u null", "u null ="]);

@@ -22,7 +22,7 @@ use crate::{
     model::{Answer, FailureKind, ModelFailed, Question, ToolCall, Usage},
     origin::Origin,
     prompt::Facts,
-    settings::{AgentSettings, Confirm, Limits, Price, Retries, ViewSettings},
+    settings::{AgentSettings, Confirm, DelegateLimits, Limits, Price, Retries, ViewSettings},
     tools::Offer,
 };
 
@@ -45,6 +45,7 @@ pub(super) fn settings() -> AgentSettings {
         },
         go_on_after_crash: false,
         most_delegates: 2,
+        delegates: DelegateLimits::default(),
     }
 }
 
@@ -281,6 +282,11 @@ impl World {
 
     /// The executor is done with an action.
     pub(super) fn observe(&mut self, id: EventId) {
+        self.observe_for(id, Source::Agent);
+    }
+
+    /// Done with an action of whoever's.
+    pub(super) fn observe_for(&mut self, id: EventId, source: Source) {
         self.running.retain(|other| *other != id);
         let of = &self.log[usize::try_from(id.0).unwrap()];
         let origin = of.tool_call_metadata.as_ref().and_then(Origin::from_value);
@@ -293,7 +299,7 @@ impl World {
             _ => Observation::Success { content: "done".to_owned() },
         };
         let append = Append {
-            source: Source::Agent,
+            source,
             cause: Some(id),
             body: Body::Observation(observation),
             timeout: None,
@@ -388,8 +394,8 @@ pub(super) fn change(agent_state: AgentState) -> Action {
     Action::ChangeAgentState(ChangeAgentState { agent_state, ..ChangeAgentState::default() })
 }
 
-pub(super) fn user_run() -> Action {
-    Action::Run(Run { command: "ls".to_owned(), ..Run::default() })
+pub(super) fn user_run(command: &str) -> Action {
+    Action::Run(Run { command: command.to_owned(), ..Run::default() })
 }
 
 /// An event as a word or two: its source's letter, its kind, what it is about.
