@@ -115,8 +115,12 @@ impl Controller {
         if let Some(append) = self.duty() {
             return Next::append(append);
         }
+        let gone = self.live.equipment.gone;
+        if gone && self.is_at_work() {
+            return self.tell(AgentState::Paused, "sandbox", None);
+        }
         let said = self.log.unanswered.or(self.live.wake);
-        if let Some(said) = said.filter(|_| is_awake(effective)) {
+        if let Some(said) = said.filter(|_| is_awake(effective) && !gone) {
             self.live.wake = None;
             return match &self.configured.model {
                 Ok(_) => self.tell(AgentState::Running, "", Some(said)),

@@ -78,6 +78,8 @@ pub struct ModelFacts {
 pub struct Equipment {
     /// The sandbox answers. Once it did, the agent leaves `loading`.
     pub sandbox: bool,
+    /// There is no sandbox, and none will come by itself: nobody is asked until this is over.
+    pub gone: bool,
     /// Whether agents may be delegated to is added by the controller.
     pub offer: Offer,
     /// `working_dir` is the workspace, an absolute path: what is written outside of it is a risk.
@@ -199,6 +201,9 @@ impl Controller {
 
     /// Other settings or another model, from the next question on.
     pub fn set(&mut self, configured: Configured, now: Duration) -> Vec<Effect> {
+        if self.configured.settings.limits.time != configured.settings.limits.time {
+            self.live.limit = None; // armed anew
+        }
         self.configured = configured;
         self.advance(now)
     }
@@ -207,7 +212,8 @@ impl Controller {
     /// the agent's is passed.
     pub fn admit(&self, action: &Action, source: Source) -> Result<(), Denied> {
         if source == Source::User {
-            admit::admit(&self.log, action, self.configured.model.is_ok())
+            let equipment = &self.live.equipment;
+            admit::admit(&self.log, action, self.configured.model.is_ok(), equipment.gone)
         } else {
             Ok(())
         }

@@ -116,6 +116,28 @@ fn the_limit_of_time_interrupts_and_counts_work_alone() {
 }
 
 #[test]
+fn a_limit_of_time_that_is_changed_holds_for_what_runs() {
+    let limits = |minutes| Limits { time: Duration::from_mins(minutes), ..Limits::default() };
+    let with = |minutes| Configured { settings: limited(limits(minutes)), model: Ok(facts()) };
+    let timer = |world: &World| {
+        let limit = world.timers.iter().find(|(timer, _)| matches!(timer, Timer::Limit(_)));
+        *limit.expect("the limit is armed")
+    };
+    let mut world = World::at_work(limited(limits(60)));
+    let answer = world.bash(&["sleep 10000"]);
+    world.answer(answer);
+    world.now += Duration::from_secs(40);
+    world.set(with(1));
+    assert_eq!(timer(&world).1, Duration::from_secs(20));
+    world.set(with(2));
+    assert_eq!(timer(&world).1, Duration::from_secs(80));
+    world.now += Duration::from_secs(40);
+    world.set(with(1));
+    assert_eq!(world.told(0).last(), Some(&"paused limit.time".to_owned()), "it is over already");
+    assert_eq!(world.interrupts, 1);
+}
+
+#[test]
 fn what_was_spent_is_known_after_a_crash() {
     let mut world = World::at_work(limited(Limits { steps: 3, ..Limits::default() }));
     step(&mut world, 0);

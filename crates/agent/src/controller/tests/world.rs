@@ -57,7 +57,7 @@ pub(super) fn facts() -> ModelFacts {
 pub(super) fn equipment() -> Equipment {
     let offer = Offer { python: true, browser: true, ..Offer::default() };
     let facts = Facts { working_dir: "/workspace".to_owned(), ..Facts::default() };
-    Equipment { sandbox: true, offer, facts }
+    Equipment { sandbox: true, gone: false, offer, facts }
 }
 
 pub(super) struct World {
@@ -131,6 +131,13 @@ impl World {
 
     pub(super) fn equip(&mut self) {
         let effects = self.controller.equipped(equipment(), self.now);
+        self.perform(effects);
+    }
+
+    /// The sandbox ends, and none comes by itself.
+    pub(super) fn lose_sandbox(&mut self) {
+        let equipment = Equipment { sandbox: false, gone: true, ..equipment() };
+        let effects = self.controller.equipped(equipment, self.now);
         self.perform(effects);
     }
 
