@@ -244,6 +244,9 @@ fn retry(event: &Value) -> String {
     let number = |name: &str| event["extras"][name].as_u64().unwrap_or(0);
     let why = match text(event, "/extras/code") {
         "model.rate_limited" => "the provider takes no more requests now",
+        "model.context_too_long" => {
+            return "↻ the model reads less than that: condensed".to_owned();
+        }
         _ => "the model did not answer",
     };
     let (attempt, most) = (number("attempt"), number("most"));

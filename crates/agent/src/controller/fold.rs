@@ -47,8 +47,10 @@ pub(super) struct Log {
     seen: Option<EventId>,
     pub(super) recalls: Recalls,
     pub(super) system_told: bool,
+    /// The model that refused a question as too long last, and the tokens that the shortest such question of it had.
+    pub(super) most_read: Option<(String, u64)>,
     /// Models without a known price that a pause was about, and those that a person let go on all the same.
-    unpriced: BTreeSet<String>,
+    pub(super) unpriced: BTreeSet<String>,
     pub(super) agreed_unpriced: BTreeSet<String>,
     /// Why a person rejected the action whose observation is due.
     rejected_because: Option<String>,
@@ -133,6 +135,7 @@ impl Log {
             seen: None,
             recalls: Recalls::default(),
             system_told: false,
+            most_read: None,
             unpriced: BTreeSet::new(),
             agreed_unpriced: BTreeSet::new(),
             rejected_because: None,

@@ -33,6 +33,10 @@ pub(super) struct Frame {
     /// Condensations since the last answer.
     pub(super) condensed: u32,
     pub(super) condense_asked: bool,
+    /// The newest question was refused as too long.
+    pub(super) too_long: bool,
+    /// No summary can be had of what is to be forgotten.
+    pub(super) unsummed: bool,
     /// The model failed in passing.
     pub(super) retry: Option<Retry>,
     pub(super) stuck: Detector,
@@ -125,6 +129,8 @@ impl Frame {
             empty: 0,
             condensed: 0,
             condense_asked: false,
+            too_long: false,
+            unsummed: false,
             retry: None,
             stuck: Detector::default(),
             forget: None,
@@ -152,7 +158,22 @@ impl Frame {
     pub(super) fn answered(&mut self) {
         self.steps += 1;
         self.condensed = 0;
+        self.view_is_good();
+    }
+
+    /// The view was condensed.
+    pub(super) fn condensed(&mut self) {
+        self.condensed += 1;
+        self.forget = None;
+        self.stuck.condensed();
+        self.view_is_good();
+    }
+
+    /// Nothing is to be forgotten any more, for all that is known.
+    fn view_is_good(&mut self) {
         self.condense_asked = false;
+        self.too_long = false;
+        self.unsummed = false;
         self.retry = None;
     }
 

@@ -58,6 +58,9 @@ pub struct Configured {
     pub settings: AgentSettings,
     /// `Err`: no model answers, and why, for people: what to configure.
     pub model: Result<ModelFacts, String>,
+    /// Another model that writes summaries; none: the same. `Err`: its name, where nothing is known of it; it is asked
+    /// all the same, and what is missing is told then.
+    pub condenser: Option<Result<ModelFacts, String>>,
 }
 
 /// What has to be known of the model that answers.
@@ -162,10 +165,9 @@ impl Controller {
             return Vec::new();
         };
         if let Ok(answer) = &answer {
-            let price = self.configured.model.as_ref().ok().and_then(|facts| facts.price);
             self.live.clock.spend(Spent {
                 steps: u64::from(asking.purpose == Purpose::Step),
-                cost: spent::cost(answer.usage, price),
+                cost: spent::cost(answer.usage, self.price(asking.purpose)),
                 usage: answer.usage,
                 worked: Duration::ZERO,
             });

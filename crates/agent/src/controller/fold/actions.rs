@@ -162,14 +162,7 @@ impl Log {
                 self.end(id, AgentState::Rejected, Ended::Rejected(reject.outputs.clone()));
             }
             Action::System(_) => self.system_told = true,
-            Action::Condensation(_) => {
-                let top = self.top_mut();
-                top.condensed += 1;
-                top.condense_asked = false;
-                top.forget = None;
-                top.retry = None;
-                top.stuck.condensed();
-            }
+            Action::Condensation(_) => self.top_mut().condensed(),
             action => self.of_call(event, action, origin.map(|origin| origin.short())),
         }
     }

@@ -11,8 +11,11 @@ use super::{Log, is_given_up};
 use crate::controller::{
     failures,
     frame::{Ended, Retry},
-    spent::{self, NO_PRICE},
+    spent::{self, Last, NO_PRICE},
 };
+
+/// The code of a question that a model did not read to its end.
+const TOO_LONG: &str = "model.context_too_long";
 
 impl Log {
     pub(super) fn observation(&mut self, event: &Event, observation: &Observation) {
@@ -27,6 +30,11 @@ impl Log {
         }
         self.recalls.known.take(observation);
         match observation {
+            Observation::ModelRetry(retry) if retry.code == TOO_LONG => {
+                self.too_long(event);
+                let top = self.top_mut();
+                (top.too_long, top.retry) = (true, None);
+            }
             Observation::ModelRetry(retry) => self.retried(event.id, retry),
             Observation::Error(error)
                 if event.source == Source::Environment && event.tool_call_metadata.is_none() =>
@@ -100,9 +108,26 @@ impl Log {
         }
     }
 
+    /// The model reads no more than that.
+    fn too_long(&mut self, event: &Event) {
+        let Some((model, tokens)) = event.llm_metrics.as_ref().and_then(Last::asked) else {
+            return;
+        };
+        let known = self.most_read.take().filter(|(other, _)| *other == model);
+        let tokens = known.map_or(tokens, |(_, known)| known.min(tokens));
+        self.most_read = Some((model, tokens));
+    }
+
     /// What nobody can go on from, without a person's doing.
     fn failed(&mut self, event: &Event, error: &ErrorObservation) {
+        if error.error_id == failures::NO_SUMMARY {
+            let top = self.top_mut();
+            (top.unsummed, top.retry) = (true, None);
+        }
         let Some(code) = failures::code_of(&error.error_id) else { return };
+        if code == TOO_LONG {
+            self.too_long(event);
+        }
         if event.cause.is_some() {
             return; // it answers a message, and nothing was begun
         }

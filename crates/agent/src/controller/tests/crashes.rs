@@ -13,7 +13,7 @@ pub(super) fn known(controller: &Controller) -> Vec<String> {
         format!("{:?} {:?} {:?}", log.spent, log.base, log.confirming),
         format!("{:?} {:?} {:?}", log.approved, log.owed, log.unanswered),
         format!("{:?} {:?} {}", log.recalls, log.system_told, log.is_unread()),
-        format!("{:?}", log.agreed_unpriced),
+        format!("{:?}", (&log.agreed_unpriced, &log.unpriced, &log.most_read)),
     ];
     for frame in log.frames() {
         let said = frame.view.said(Asked { model: "m", pictures: true });
@@ -21,6 +21,7 @@ pub(super) fn known(controller: &Controller) -> Vec<String> {
         known.push(format!("{} {} {:?}", frame.steps, frame.granted, frame.tasks));
         known.push(format!("{} {}", frame.empty, frame.condensed));
         known.push(format!("{} {:?} {:?}", frame.condense_asked, frame.retry, frame.forget));
+        known.push(format!("{} {}", frame.too_long, frame.unsummed));
         known.push(format!("{:?} {:?} {said:?}", frame.stuck, frame.meanwhile));
         known.push(format!("{}", frame.view.tokens(0)));
     }

@@ -54,6 +54,7 @@ fn a_limit_of_cost_without_a_price_asks_once_for_each_model() {
     let limits = Limits { cost: 1.0, ..Limits::default() };
     let unpriced = |name: &str| Configured {
         model: Ok(ModelFacts { name: name.to_owned(), price: None, ..facts() }),
+        condenser: None,
         settings: limited(limits),
     };
     let mut world = World::bare(unpriced("a"));
@@ -118,7 +119,11 @@ fn the_limit_of_time_interrupts_and_counts_work_alone() {
 #[test]
 fn a_limit_of_time_that_is_changed_holds_for_what_runs() {
     let limits = |minutes| Limits { time: Duration::from_mins(minutes), ..Limits::default() };
-    let with = |minutes| Configured { settings: limited(limits(minutes)), model: Ok(facts()) };
+    let with = |minutes| Configured {
+        settings: limited(limits(minutes)),
+        model: Ok(facts()),
+        condenser: None,
+    };
     let timer = |world: &World| {
         let limit = world.timers.iter().find(|(timer, _)| matches!(timer, Timer::Limit(_)));
         *limit.expect("the limit is armed")

@@ -12,7 +12,8 @@ use crate::controller::{Configured, Denied};
 
 #[test]
 fn the_agent_is_loading_until_there_is_a_sandbox_and_a_message_waits_for_it() {
-    let mut world = World::bare(Configured { settings: settings(), model: Ok(facts()) });
+    let mut world =
+        World::bare(Configured { settings: settings(), model: Ok(facts()), condenser: None });
     assert_eq!(world.state(), AgentState::Loading);
     world.say("Do it");
     world.settle();
@@ -24,8 +25,11 @@ fn the_agent_is_loading_until_there_is_a_sandbox_and_a_message_waits_for_it() {
 
 #[test]
 fn without_a_model_a_message_is_answered_with_what_to_do() {
-    let mut world =
-        World::bare(Configured { settings: settings(), model: Err("Configure one".to_owned()) });
+    let mut world = World::bare(Configured {
+        settings: settings(),
+        model: Err("Configure one".to_owned()),
+        condenser: None,
+    });
     world.equip();
     world.settle();
     let id = world.say("Do it");
@@ -38,11 +42,11 @@ fn without_a_model_a_message_is_answered_with_what_to_do() {
         world.controller.admit(&Action::CondensationRequest, staithe_protocol::Source::User),
         Err(Denied::NoModel)
     );
-    world.set(Configured { settings: settings(), model: Ok(facts()) });
+    world.set(Configured { settings: settings(), model: Ok(facts()), condenser: None });
     world.say("Now?");
     world.settle();
     assert_eq!(world.state(), AgentState::Running);
-    world.set(Configured { settings: settings(), model: Err("Gone".to_owned()) });
+    world.set(Configured { settings: settings(), model: Err("Gone".to_owned()), condenser: None });
     let answer = world.bash(&["ls"]);
     world.answer(answer);
     world.done();

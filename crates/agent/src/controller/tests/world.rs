@@ -85,7 +85,7 @@ pub(super) struct World {
 impl World {
     /// A session with its sandbox, in the state `init`.
     pub(super) fn new(settings: AgentSettings) -> Self {
-        let mut world = Self::bare(Configured { settings, model: Ok(facts()) });
+        let mut world = Self::bare(Configured { settings, model: Ok(facts()), condenser: None });
         world.equip();
         world.settle();
         assert_eq!(world.controller.state(), AgentState::Init);
