@@ -7,7 +7,7 @@ use staithe_protocol::{
     retry::ModelRetry,
 };
 
-use super::{Log, is_given_up};
+use super::{Log, Recalls, is_given_up};
 use crate::controller::{
     failures,
     frame::{Ended, Retry},
@@ -65,8 +65,10 @@ impl Log {
         if self.unanswered == Some(cause) {
             self.unanswered = None;
         }
-        if let Some((_, kind, _)) = self.recalls.open.take_if(|(open, ..)| *open == cause) {
-            self.recalls.pending.pop_front();
+        let Recalls { open, pending, .. } = &mut self.recalls;
+        if let Some((_, kind, query)) = open.take_if(|(open, ..)| *open == cause) {
+            let looked_up = pending.iter().position(|(_, said)| *said == query);
+            looked_up.map(|at| pending.remove(at));
             if kind == RecallType::WorkspaceContext {
                 self.recalls.workspace = true;
                 self.recalls.told = Some(Box::new(event.clone()));

@@ -205,11 +205,15 @@ fn knowledge_is_looked_up_at_first_and_when_a_word_calls_it() {
     world.say("Thanks");
     world.settle();
     world.check(from, &["u message", "running"]);
+    world.say("As I said");
     world.say("Now the Container");
     let answer = world.bash(&["ls"]);
     world.answer(answer);
     world.done();
-    world.check(from + 2, &["u message", "a run ls", "a run =", "e recall", "e recall ="]);
+    let told = ["u message", "u message", "a run ls", "a run =", "e recall", "e recall ="];
+    world.check(from + 2, &told);
+    let pending: Vec<_> = world.controller.log.recalls.pending.iter().collect();
+    assert_eq!(pending, [&(world.log[from + 2].id, "As I said".to_owned())], "nothing was for it");
     let (_, question, _) = world.asked.as_ref().unwrap();
     assert!(format!("{:?}", question.said).contains("about docker"));
 }

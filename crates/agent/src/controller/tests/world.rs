@@ -331,10 +331,15 @@ impl World {
     }
 
     pub(super) fn set(&mut self, configured: Configured) {
+        self.configure(configured);
+        self.settle();
+    }
+
+    /// The same, with what is on its way left there.
+    pub(super) fn configure(&mut self, configured: Configured) {
         self.configured = configured.clone();
         let effects = self.controller.set(configured, self.now);
         self.perform(effects);
-        self.settle();
     }
 
     /// The server ends, and begins again with what the log has. What was on its way is lost.
