@@ -223,6 +223,10 @@ impl From<SubmitDenied> for ApiError {
             SubmitDenied::IllegalTransition { .. } => {
                 Self::denied(StatusCode::CONFLICT, "agent.illegal_transition", denied)
             }
+            SubmitDenied::NoModel => {
+                Self::denied(StatusCode::CONFLICT, "model.not_configured", denied)
+            }
+            SubmitDenied::NoLoop => Self::denied(StatusCode::CONFLICT, "agent.no_loop", denied),
             SubmitDenied::QueueFull(_) => Self::unavailable("session.queue_full", denied, 5),
             SubmitDenied::NotRunning => {
                 Self::denied(StatusCode::CONFLICT, "session.not_running", denied)

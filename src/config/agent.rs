@@ -1,7 +1,9 @@
 //! How agents work, in the words of the agent's crate.
 
 use serde::Deserialize;
-use staithe_agent::settings::{AgentSettings, Confirm, Limits, Retries, ViewSettings};
+use staithe_agent::settings::{
+    AgentSettings, Confirm, DelegateLimits, Limits, Retries, ViewSettings,
+};
 
 use super::{Config, units::Span};
 
@@ -15,6 +17,7 @@ pub struct Agent {
     pub go_on_after_crash: bool,
     pub most_delegates: u32,
     pub limits: AgentLimits,
+    pub delegates: AgentDelegates,
     pub retries: AgentRetries,
     pub view: AgentView,
 }
@@ -26,6 +29,12 @@ pub struct AgentLimits {
     pub cost: f64,
     pub tokens: u64,
     pub time: Span,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentDelegates {
+    pub steps: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -74,6 +83,7 @@ impl Agent {
             },
             go_on_after_crash: self.go_on_after_crash,
             most_delegates: self.most_delegates,
+            delegates: DelegateLimits { steps: self.delegates.steps },
         }
     }
 }

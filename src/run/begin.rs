@@ -284,6 +284,10 @@ fn next(wanted: &Run, is_own: bool, id: SessionId, outcome: &Outcome) -> Vec<Str
     };
     let to_go_on = |task: &str| format!("go on:  staithe run{place} --session {id}{task}");
     let mut next = match outcome {
+        Outcome::Limit(limit) if limit == "no_price" => vec![
+            "set the price of its model, or --limit-cost 0, or go on all the same:".to_owned(),
+            format!("        staithe run{place} --session {id}"),
+        ],
         Outcome::Limit(limit) => vec![
             format!("go on with as much again, or another --limit-{limit}:"),
             format!("        staithe run{place} --session {id}"),

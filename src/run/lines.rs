@@ -244,6 +244,9 @@ fn retry(event: &Value) -> String {
     let number = |name: &str| event["extras"][name].as_u64().unwrap_or(0);
     let why = match text(event, "/extras/code") {
         "model.rate_limited" => "the provider takes no more requests now",
+        "model.context_too_long" => {
+            return "↻ the model reads less than that: condensed".to_owned();
+        }
         _ => "the model did not answer",
     };
     let (attempt, most) = (number("attempt"), number("most"));
@@ -253,6 +256,9 @@ fn retry(event: &Value) -> String {
 fn state(event: &Value) -> Vec<Line> {
     let reason = text(event, "/extras/reason");
     match (text(event, "/extras/agent_state"), reason) {
+        ("paused", "limit.no_price") => {
+            vec![line(Ink::Ask, "⏸ no price is known for its model: its cost can't be limited")]
+        }
         ("paused", reason) if reason.starts_with("limit.") => {
             vec![line(
                 Ink::Ask,

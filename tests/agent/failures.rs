@@ -67,14 +67,16 @@ async fn a_failure_that_lasts_says_what_to_do_and_the_work_goes_on_after_it() {
             "[error model.bad_question]",
         ),
         Scene {
-            steps: (0..2)
-                .map(|_| refusal(400, "context_length_exceeded", words))
-                .chain([finish()])
-                .collect(),
+            steps: vec![
+                refusal(400, "context_length_exceeded", words),
+                Step::text("Boats."),
+                refusal(400, "context_length_exceeded", words),
+                finish(),
+            ],
             ..lasting(
                 "too long, however it is condensed",
                 Step::default(),
-                "BEGIN | a condensation | ! ERROR_LLM_CONTEXT_TOO_LONG | [error model.context_too_long] | \
+                "BEGIN | retry 1 model.context_too_long | a condensation | ! ERROR_LLM_CONTEXT_TOO_LONG | [error model.context_too_long] | \
                  u change_agent_state running | [running] | a finish | [finished]",
                 "[error model.context_too_long]",
             )
@@ -214,12 +216,14 @@ async fn answers_that_are_not_as_they_should_be() {
         },
         Scene {
             name: "too long: condensed, and asked again",
-            steps: many().chain([long, finish()]).collect(),
+            steps: many().chain([long, Step::text("We counted boats."), finish()]).collect(),
             log: "BEGIN | a run echo 0 | = run 0 | a run echo 1 | = run 0 | a run echo 2 | = run 0 | a run echo 3 | \
-                  = run 0 | a run echo 4 | = run 0 | a run echo 5 | = run 0 | a condensation | a finish | [finished]",
+                  = run 0 | a run echo 4 | = run 0 | a run echo 5 | = run 0 | retry 1 model.context_too_long | a condensation | \
+                  a finish | [finished]",
             look: |asked, _| {
-                let [.., before, after] = asked else { panic!("two questions") };
+                let [.., before, _, after] = asked else { panic!("three questions") };
                 assert!(after.turns().len() < before.turns().len(), "{}", after.body);
+                assert!(after.body.to_string().contains("We counted boats."), "{}", after.body);
             },
             ..Scene::default()
         },

@@ -66,6 +66,21 @@ async fn each_limit_pauses_and_is_granted_again() {
             ..Scene::default()
         },
         Scene {
+            name: "of cost, and no price is known",
+            group: "price = { input = -1.0, output = -1.0 }",
+            choice: r#"{"limits":{"cost":5}}"#,
+            steps: vec![bash("echo 1"), finish()],
+            acts: vec![
+                Say("Do it"),
+                See("[paused limit.no_price]"),
+                Change("running"),
+                See("[finished]"),
+            ],
+            log: "u message | [running] | e recall | = recall | [paused limit.no_price] | \
+                  u change_agent_state running | [running] | a system | a run echo 1 | = run 0 | a finish | [finished]",
+            ..Scene::default()
+        },
+        Scene {
             name: "a message grants the same again",
             choice: r#"{"limits":{"steps":1}}"#,
             steps: vec![bash("echo 1"), finish()],

@@ -21,6 +21,9 @@ pub(crate) const KEY: &str = "sk-fake-0123456789abcdefghij";
 const GROUP: &str =
     "model = \"fake-1\"\nnative_tools = \"yes\"\nkey = \"sk-fake-0123456789abcdefghij\"\n";
 
+/// Its price is known, else it would be asked about.
+const FREE: &str = "price = { input = 0.0, output = 0.0 }\n";
+
 /// See the module. The models are named `m0`, `m1` and so on.
 pub(crate) struct Stage {
     pub(crate) server: Server,
@@ -43,7 +46,9 @@ impl Stage {
             let model = FakeModel::start().await;
             let own = if more.contains("model =") { "" } else { GROUP };
             let url = model.url();
-            write!(text, "\n[models.m{number}]\nbase_url = \"{url}\"\n{own}{more}\n").unwrap();
+            let price = if more.contains("price =") { "" } else { FREE };
+            write!(text, "\n[models.m{number}]\nbase_url = \"{url}\"\n{own}{price}{more}\n")
+                .unwrap();
             models.push(model);
         }
         let config = tempfile::tempdir().unwrap();

@@ -235,8 +235,8 @@ fn refused_actions(stage: &Stage) -> Vec<Row> {
             json!({ "action": "condensation", "args": { "forgotten_event_ids": [0] } }),
             "denied action.agent_only",
         ),
-        row("the agent's request", plain("condensation_request"), "denied action.agent_only"),
-        row("the agent's way out", plain("loop_recovery"), "denied action.agent_only"),
+        row("the agent's request", plain("condensation_request"), "denied model.not_configured"),
+        row("the agent's way out", plain("loop_recovery"), "denied agent.no_loop"),
     ]
 }
 

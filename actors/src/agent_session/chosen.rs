@@ -30,7 +30,9 @@ impl Chosen {
                 .to_owned()),
             Some(name) => facts(settings, owner, name).map_err(|error| sentence(&error)),
         };
-        Self { configured: Configured { settings: choice.over(&settings.agent), model }, name }
+        let condenser = name.as_deref().and_then(|name| condenser(settings, owner, name));
+        let settings = choice.over(&settings.agent);
+        Self { configured: Configured { settings, model, condenser }, name }
     }
 }
 
@@ -43,6 +45,12 @@ fn facts(settings: &Settings, owner: &str, name: &str) -> Result<ModelFacts, NoM
         price: known.price,
         vision: known.vision,
     })
+}
+
+/// What writes summaries beside this model, where that is another.
+fn condenser(settings: &Settings, owner: &str, name: &str) -> Option<Result<ModelFacts, String>> {
+    let other = settings.models.condenser_of(name);
+    (other != name).then(|| facts(settings, owner, &other).map_err(|_| other))
 }
 
 /// The model that answers a step, or the one that writes summaries beside it, with its key of now.

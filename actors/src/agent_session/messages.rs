@@ -44,6 +44,12 @@ pub enum SubmitDenied {
     /// There is no way from one state to the other.
     #[error("the agent can't go from {from:?} to {to:?}")]
     IllegalTransition { from: AgentState, to: AgentState },
+    /// No model can be used.
+    #[error("no model can be used: give one a key first")]
+    NoModel,
+    /// A way out of a loop was chosen, and the agent is in none.
+    #[error("the agent is in no loop")]
+    NoLoop,
     /// Too many actions wait already.
     #[error("{0} actions wait in this session already")]
     QueueFull(usize),
@@ -57,6 +63,9 @@ impl From<Denied> for SubmitDenied {
         match denied {
             Denied::AgentOnly(action) => Self::AgentOnly(action),
             Denied::IllegalTransition { from, to } => Self::IllegalTransition { from, to },
+            Denied::NoModel => Self::NoModel,
+            Denied::NoLoop => Self::NoLoop,
+            Denied::NoSandbox => Self::NotRunning,
         }
     }
 }

@@ -324,6 +324,7 @@ fn settings() -> Settings {
             },
             go_on_after_crash: false,
             most_delegates: 0,
+            delegates: staithe_agent::settings::DelegateLimits::default(),
         },
         models: std::sync::Arc::new(staithe_actors::models::NoModels),
         git: staithe_actors::settings::GitSettings {

@@ -17,7 +17,7 @@ use crate::model::{Answer, Answered, ToolCall};
 /// What an event says of the answer of a model that it comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
-    /// The answer's id.
+    /// The answer's id, which no other answer of the session has.
     pub answer_id: String,
     /// The call that it is about; none for a message without calls.
     pub call: Option<OfCall>,

@@ -16,6 +16,14 @@ pub struct AgentSettings {
     pub go_on_after_crash: bool,
     /// How deep agents may start agents; 0 is not at all.
     pub most_delegates: u32,
+    pub delegates: DelegateLimits,
+}
+
+/// Where a delegate ends, beside the limits of the session; zero is none. Going on grants the same again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelegateLimits {
+    /// Answers of the model to each.
+    pub steps: u64,
 }
 
 /// Where a task stops to ask; zero is none. Going on grants the same again.

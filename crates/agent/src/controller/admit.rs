@@ -25,25 +25,28 @@ pub(super) fn is_legal(from: AgentState, to: AgentState) -> bool {
     }
 }
 
-/// Whether a client's action can be taken.
-pub(super) fn admit(log: &Log, action: &Action, answers: bool) -> Result<(), Denied> {
+/// Whether a client's action can be taken. `answers`: there is a model. `gone`: there is no sandbox.
+pub(super) fn admit(log: &Log, action: &Action, answers: bool, gone: bool) -> Result<(), Denied> {
     match action {
         Action::ChangeAgentState(change) => {
             let (from, to) = (log.effective(), change.agent_state);
-            let legal = from == to || is_legal(from, to);
-            if legal { Ok(()) } else { Err(Denied::IllegalTransition { from, to }) }
+            match () {
+                () if from == to => Ok(()),
+                () if !is_legal(from, to) => Err(Denied::IllegalTransition { from, to }),
+                () if to == AgentState::Running && gone => Err(Denied::NoSandbox),
+                () => Ok(()),
+            }
         }
-        Action::CondensationRequest if answers => Ok(()),
+        Action::CondensationRequest if !answers => Err(Denied::NoModel),
         Action::LoopRecovery(_)
-            if log.state == AgentState::Error && log.top().stuck.found().is_some() =>
+            if log.state != AgentState::Error || log.top().stuck.found().is_none() =>
         {
-            Ok(())
+            Err(Denied::NoLoop)
         }
-        Action::System(_)
-        | Action::Condensation(_)
-        | Action::CondensationRequest
-        | Action::Recall(_)
-        | Action::LoopRecovery(_) => Err(Denied::AgentOnly(action.name())),
+        Action::LoopRecovery(_) if gone => Err(Denied::NoSandbox),
+        Action::System(_) | Action::Condensation(_) | Action::Recall(_) => {
+            Err(Denied::AgentOnly(action.name()))
+        }
         _ => Ok(()),
     }
 }

@@ -115,8 +115,12 @@ impl Controller {
         if let Some(append) = self.duty() {
             return Next::append(append);
         }
+        let gone = self.live.equipment.gone;
+        if gone && self.is_at_work() {
+            return self.tell(AgentState::Paused, "sandbox", None);
+        }
         let said = self.log.unanswered.or(self.live.wake);
-        if let Some(said) = said.filter(|_| is_awake(effective)) {
+        if let Some(said) = said.filter(|_| is_awake(effective) && !gone) {
             self.live.wake = None;
             return match &self.configured.model {
                 Ok(_) => self.tell(AgentState::Running, "", Some(said)),
@@ -151,9 +155,7 @@ impl Controller {
         reason: &str,
         cause: Option<EventId>,
     ) -> Next {
-        let changed = AgentStateChanged { agent_state, reason: reason.to_owned() };
-        let observation = Observation::AgentStateChanged(changed);
-        let mut append = observed(Source::Environment, cause, observation);
+        let mut append = state(agent_state, reason, cause);
         if self.live.clock.is_open() {
             append.llm_metrics = Some(self.metrics(&Last::default()));
         }
@@ -243,6 +245,12 @@ impl Controller {
 /// Whether a message can wake the agent: it has a sandbox, and rests.
 fn is_awake(state: AgentState) -> bool {
     is_resting(state) && state != AgentState::Loading
+}
+
+/// A state for the log.
+pub(super) fn state(agent_state: AgentState, reason: &str, cause: Option<EventId>) -> Append {
+    let changed = AgentStateChanged { agent_state, reason: reason.to_owned() };
+    observed(Source::Environment, cause, Observation::AgentStateChanged(changed))
 }
 
 /// An observation that is no model's doing.

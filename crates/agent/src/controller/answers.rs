@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use staithe_protocol::{
-    Action, Observation, Source,
+    Action, EventId, Observation, Source,
     action::{ConfirmationStatus, Message},
     retry::ModelRetry,
 };
@@ -21,11 +21,14 @@ use crate::{
     condense::{self, Why},
     model::{Answer, FailureKind, ModelFailed, ToolCall},
     origin::{Origin, distinguish},
+    settings::Price,
     tools::{Called, Misread, read_call},
 };
 
 /// Calls of one answer that are taken; those after them were never made.
 const MOST_CALLS: usize = 32;
+/// Characters of a provider's id that are kept.
+const MOST_ID: usize = 100;
 /// Empty answers in a row that end the work.
 const MOST_EMPTY: u32 = 3;
 /// Condensations before one answer, when the model says that the question is too long.
@@ -39,10 +42,7 @@ impl Controller {
                 let last = self.last(asking, &answer);
                 match asking.purpose {
                     Purpose::Step => self.answered(asking, answer, &last),
-                    Purpose::Condense => {
-                        let text = answer.text.trim();
-                        self.condensed(asking, (!text.is_empty()).then_some(text), &last)
-                    }
+                    Purpose::Condense => self.summed_up(asking, &answer.text, &last),
                 }
             }
             Err(failed) => self.failed(asking, &failed),
@@ -50,13 +50,19 @@ impl Controller {
     }
 
     fn last(&self, asking: &Asking, answer: &Answer) -> Last {
-        let price = self.configured.model.as_ref().ok().and_then(|facts| facts.price);
-        let cost = spent::cost(answer.usage, price);
-        Last { cost, usage: answer.usage, estimated: asking.estimated }
+        let cost = spent::cost(answer.usage, self.price(asking.purpose));
+        let model = Some(asking.model.clone());
+        Last { model, cost, usage: answer.usage, estimated: asking.estimated }
+    }
+
+    /// What the model costs that is asked.
+    pub(super) fn price(&self, purpose: Purpose) -> Option<Price> {
+        self.facts(purpose).and_then(|facts| facts.price)
     }
 
     fn answered(&mut self, asking: &Asking, mut answer: Answer, last: &Last) -> Append {
         answer.calls.truncate(MOST_CALLS);
+        answer.id = own_id(&answer.id, asking.seen);
         distinguish(&mut answer.calls, &answer.id);
         let origin = Origin::of(&answer, 0, &asking.model, asking.seen);
         if let Some(call) = answer.calls.first() {
@@ -114,29 +120,38 @@ impl Controller {
         Append { timeout, tool_call_metadata, ..action_of(action) }
     }
 
-    fn condensed(&mut self, asking: &Asking, summary: Option<&str>, last: &Last) -> Append {
-        let condensation = asking.plan.as_ref().map(|plan| plan.condensation(summary));
+    fn summed_up(&mut self, asking: &Asking, summary: &str, last: &Last) -> Append {
+        if summary.trim().is_empty() {
+            return self.no_summary(asking, "It answered nothing.", last);
+        }
+        let condensation = asking.plan.as_ref().map(|plan| plan.condensation(Some(summary)));
         Append {
             llm_metrics: Some(self.metrics(last)),
             ..action_of(Action::Condensation(condensation.unwrap_or_default()))
         }
     }
 
-    fn failed(&mut self, asking: &Asking, failed: &ModelFailed) -> Append {
-        let nothing = Last::default();
-        let about_the_question = matches!(
-            failed.kind,
-            FailureKind::ContextTooLong | FailureKind::Refused | FailureKind::BadQuestion
+    /// The view is condensed without a summary next; people are told why.
+    fn no_summary(&mut self, asking: &Asking, why: &str, last: &Last) -> Append {
+        let why = format!(
+            "The model {} wrote no summary of what leaves the agent's memory; it goes on without one. {why}",
+            asking.model
         );
-        if asking.purpose == Purpose::Condense && about_the_question {
-            return self.condensed(asking, None, &nothing);
-        }
+        self.fail(&why, failures::NO_SUMMARY, last)
+    }
+
+    fn failed(&mut self, asking: &Asking, failed: &ModelFailed) -> Append {
+        let (model, estimated) = (Some(asking.model.clone()), asking.estimated);
+        let nothing = Last { model, estimated, ..Last::default() };
         let top = self.log.top();
+        let is_step = asking.purpose == Purpose::Step;
         if failed.kind == FailureKind::ContextTooLong
+            && is_step
             && top.condensed < MOST_CONDENSED
-            && let Some(plan) = condense::plan(&top.view, Why::TooLong, self.window())
+            && condense::plan(&top.view, Why::TooLong, self.condenser_window()).is_some()
         {
-            return action_of(Action::Condensation(plan.condensation(None)));
+            let told = retry(top.condensed + 1, MOST_CONDENSED, Duration::ZERO, failed.kind);
+            return Append { llm_metrics: Some(self.metrics(&nothing)), ..told };
         }
         let retries = self.configured.settings.retries;
         let attempt = top.retry.as_ref().map_or(0, |retry| retry.attempt) + 1;
@@ -144,8 +159,23 @@ impl Controller {
             let wait = failures::wait(&retries, attempt, failed.retry_after);
             return retry(attempt, retries.most, wait, failed.kind);
         }
-        self.fail(&failures::words(failed), failures::id_of(failed.kind), &nothing)
+        let about_the_question = matches!(
+            failed.kind,
+            FailureKind::ContextTooLong | FailureKind::Refused | FailureKind::BadQuestion
+        );
+        let words = failures::words(failed);
+        if !is_step && (about_the_question || self.configured.condenser.is_some()) {
+            return self.no_summary(asking, &words, &nothing);
+        }
+        self.fail(&words, failures::id_of(failed.kind), &nothing)
     }
+}
+
+/// The provider's id made unique in the session: some servers give each answer the same. No two answers in the log are
+/// to questions that told as much, since what came of one is told by the next.
+fn own_id(given: &str, seen: Option<EventId>) -> String {
+    let given: String = given.chars().take(MOST_ID).collect();
+    format!("{given}@{}", seen.map_or(0, |seen| seen.0))
 }
 
 fn retry(attempt: u32, most: u32, wait: Duration, kind: FailureKind) -> Append {

@@ -82,6 +82,15 @@ pub enum Denied {
     /// There is no way from one state to the other.
     #[error("the agent can't go from {from:?} to {to:?}")]
     IllegalTransition { from: AgentState, to: AgentState },
+    /// No model can be used. `model.not_configured`.
+    #[error("no model can be used: give one a key first")]
+    NoModel,
+    /// A way out of a loop was chosen, and the agent is in none. `agent.no_loop`.
+    #[error("the agent is in no loop")]
+    NoLoop,
+    /// There is no sandbox to go on in, and none will come by itself. `session.not_running`.
+    #[error("the session is not running: start it first")]
+    NoSandbox,
 }
 
 /// What the page shows of the task's price.

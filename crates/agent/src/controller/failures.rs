@@ -18,6 +18,9 @@ pub(super) const DELEGATE_LIMIT: &str = "STATUS$ERROR_DELEGATE_LIMIT";
 /// A call that was not carried out.
 pub(super) const NOT_EXECUTED: &str = "AGENT_ERROR$ERROR_ACTION_NOT_EXECUTED_STOPPED";
 
+/// What leaves the agent's memory leaves it without a summary; the work goes on.
+pub(super) const NO_SUMMARY: &str = "STATUS$ERROR_LLM_NO_SUMMARY";
+
 /// Each with its code, which is the reason of the state `error`.
 const IDS: [(&str, &str); 12] = [
     ("STATUS$ERROR_LLM_AUTHENTICATION", "model.bad_key"),

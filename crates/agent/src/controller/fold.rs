@@ -8,7 +8,6 @@ mod observations;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use serde_json::Value;
 use staithe_protocol::{
     Action, AgentState, Body, Event, EventId, Observation, Source, action::RecallType,
 };
@@ -16,7 +15,7 @@ use staithe_protocol::{
 use super::{
     Spent,
     frame::{Answering, Due, Ended, Frame},
-    spent::Last,
+    spent::{Last, NO_PRICE},
 };
 use crate::{instructions::Told, origin::Origin, settings::ViewSettings};
 
@@ -47,9 +46,12 @@ pub(super) struct Log {
     /// The newest event that the newest question told.
     seen: Option<EventId>,
     pub(super) recalls: Recalls,
-    /// The agent's list of tasks.
-    pub(super) tasks: Vec<Value>,
     pub(super) system_told: bool,
+    /// The model that refused a question as too long last, and the tokens that the shortest such question of it had.
+    pub(super) most_read: Option<(String, u64)>,
+    /// Models without a known price that a pause was about, and those that a person let go on all the same.
+    pub(super) unpriced: BTreeSet<String>,
+    pub(super) agreed_unpriced: BTreeSet<String>,
     /// Why a person rejected the action whose observation is due.
     rejected_because: Option<String>,
 }
@@ -132,8 +134,10 @@ impl Log {
             last_user: None,
             seen: None,
             recalls: Recalls::default(),
-            tasks: Vec::new(),
             system_told: false,
+            most_read: None,
+            unpriced: BTreeSet::new(),
+            agreed_unpriced: BTreeSet::new(),
             rejected_because: None,
         }
     }
@@ -212,9 +216,7 @@ impl Log {
         if event.source == Source::User || recall {
             let works = self.delegates.len();
             for (_, frame) in self.frames_mut().enumerate().filter(|(depth, _)| *depth < works) {
-                if frame.meanwhile.len() < MOST_PENDING {
-                    frame.meanwhile.push(event.clone());
-                }
+                frame.meanwhile(event);
             }
         }
         let top = self.top_mut();
@@ -314,7 +316,15 @@ impl Log {
 
     /// A person wants the agent to go on.
     fn encouraged(&mut self) {
+        self.agree_to_price();
         self.frames_mut().for_each(Frame::encouraged);
+    }
+
+    /// Whoever lets the agent go on from that pause knows that its cost can't be limited.
+    fn agree_to_price(&mut self) {
+        if self.state == AgentState::Paused && self.reason == NO_PRICE {
+            self.agreed_unpriced.append(&mut self.unpriced);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One agent's own part of the log: the session's agent has one, and each delegate another on top of it. Pure.
 
-use staithe_protocol::{Action, Event, EventId, Observation};
+use serde_json::{Map, Value};
+use staithe_protocol::{Action, Body, Event, EventId, Observation};
 
 use crate::{
     model::ToolCall,
@@ -9,6 +10,9 @@ use crate::{
     stuck::Detector,
     view::View,
 };
+
+/// Events of what people do by hand that are kept while a delegate works: a command has two.
+const MOST_BY_HAND: usize = 64;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -20,17 +24,26 @@ pub(super) struct Frame {
     pub(super) waiting: Option<Waiting>,
     /// Answers of the model.
     pub(super) steps: u64,
+    /// So many of them it had when it was allowed to go on last.
+    pub(super) granted: u64,
+    /// The agent's list of tasks.
+    pub(super) tasks: Vec<Value>,
     /// Answers with nothing in them, in a row.
     pub(super) empty: u32,
     /// Condensations since the last answer.
     pub(super) condensed: u32,
     pub(super) condense_asked: bool,
+    /// The newest question was refused as too long.
+    pub(super) too_long: bool,
+    /// No summary can be had of what is to be forgotten.
+    pub(super) unsummed: bool,
     /// The model failed in passing.
     pub(super) retry: Option<Retry>,
     pub(super) stuck: Detector,
     /// Events that the view is to forget, so that a loop is left: first and last.
     pub(super) forget: Option<(EventId, EventId)>,
-    /// Words of people while a delegate worked for it: told when it works itself again.
+    /// Words of people while a delegate worked for it, and the newest of what they did by hand: told when it works
+    /// itself again.
     pub(super) meanwhile: Vec<Event>,
     /// For a delegate: what its parent is told.
     pub(super) ended: Option<Ended>,
@@ -87,8 +100,8 @@ pub(super) struct Retry {
 /// How a delegate ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Ended {
-    Finished(serde_json::Map<String, serde_json::Value>),
-    Rejected(serde_json::Map<String, serde_json::Value>),
+    Finished(Map<String, Value>),
+    Rejected(Map<String, Value>),
     Failed(String),
     /// The session's agent was stopped.
     Stopped,
@@ -111,9 +124,13 @@ impl Frame {
             answer: None,
             waiting: None,
             steps: 0,
+            granted: 0,
+            tasks: Vec::new(),
             empty: 0,
             condensed: 0,
             condense_asked: false,
+            too_long: false,
+            unsummed: false,
             retry: None,
             stuck: Detector::default(),
             forget: None,
@@ -122,11 +139,41 @@ impl Frame {
         }
     }
 
+    /// Something happened beside a delegate that works for it. Of what people did by hand the oldest is dropped where it
+    /// is too much, and of what they said nothing.
+    pub(super) fn meanwhile(&mut self, event: &Event) {
+        let is_by_hand = |event: &Event| match &event.body {
+            Body::Action(action) => !matches!(action, Action::Message(_) | Action::Recall(_)),
+            Body::Observation(observation) => !matches!(observation, Observation::Recall(_)),
+        };
+        let by_hand = self.meanwhile.iter().filter(|event| is_by_hand(event)).count();
+        if is_by_hand(event) && by_hand >= MOST_BY_HAND {
+            let oldest = self.meanwhile.iter().position(is_by_hand);
+            oldest.map(|at| self.meanwhile.remove(at));
+        }
+        self.meanwhile.push(event.clone());
+    }
+
     /// The model answered, in full: what was counted for this answer begins anew.
     pub(super) fn answered(&mut self) {
         self.steps += 1;
         self.condensed = 0;
+        self.view_is_good();
+    }
+
+    /// The view was condensed.
+    pub(super) fn condensed(&mut self) {
+        self.condensed += 1;
+        self.forget = None;
+        self.stuck.condensed();
+        self.view_is_good();
+    }
+
+    /// Nothing is to be forgotten any more, for all that is known.
+    fn view_is_good(&mut self) {
         self.condense_asked = false;
+        self.too_long = false;
+        self.unsummed = false;
         self.retry = None;
     }
 
@@ -159,6 +206,7 @@ impl Frame {
 
     /// A person lets it go on: what was counted against it begins anew.
     pub(super) fn encouraged(&mut self) {
+        self.granted = self.steps;
         self.retry = None;
         self.empty = 0;
         self.stuck.reset();

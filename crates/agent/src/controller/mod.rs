@@ -58,6 +58,9 @@ pub struct Configured {
     pub settings: AgentSettings,
     /// `Err`: no model answers, and why, for people: what to configure.
     pub model: Result<ModelFacts, String>,
+    /// Another model that writes summaries; none: the same. `Err`: its name, where nothing is known of it; it is asked
+    /// all the same, and what is missing is told then.
+    pub condenser: Option<Result<ModelFacts, String>>,
 }
 
 /// What has to be known of the model that answers.
@@ -67,7 +70,7 @@ pub struct ModelFacts {
     pub name: String,
     /// Tokens that it reads; 0: not known.
     pub window: u64,
-    /// None: not known; costs count as nothing then.
+    /// None: not known; costs count as nothing then, and where they are limited a person is asked first.
     pub price: Option<Price>,
     /// Whether it sees pictures.
     pub vision: bool,
@@ -78,6 +81,8 @@ pub struct ModelFacts {
 pub struct Equipment {
     /// The sandbox answers. Once it did, the agent leaves `loading`.
     pub sandbox: bool,
+    /// There is no sandbox, and none will come by itself: nobody is asked until this is over.
+    pub gone: bool,
     /// Whether agents may be delegated to is added by the controller.
     pub offer: Offer,
     /// `working_dir` is the workspace, an absolute path: what is written outside of it is a risk.
@@ -160,10 +165,9 @@ impl Controller {
             return Vec::new();
         };
         if let Ok(answer) = &answer {
-            let price = self.configured.model.as_ref().ok().and_then(|facts| facts.price);
             self.live.clock.spend(Spent {
                 steps: u64::from(asking.purpose == Purpose::Step),
-                cost: spent::cost(answer.usage, price),
+                cost: spent::cost(answer.usage, self.price(asking.purpose)),
                 usage: answer.usage,
                 worked: Duration::ZERO,
             });
@@ -199,6 +203,9 @@ impl Controller {
 
     /// Other settings or another model, from the next question on.
     pub fn set(&mut self, configured: Configured, now: Duration) -> Vec<Effect> {
+        if self.configured.settings.limits.time != configured.settings.limits.time {
+            self.live.limit = None; // armed anew
+        }
         self.configured = configured;
         self.advance(now)
     }
@@ -207,7 +214,8 @@ impl Controller {
     /// the agent's is passed.
     pub fn admit(&self, action: &Action, source: Source) -> Result<(), Denied> {
         if source == Source::User {
-            admit::admit(&self.log, action, self.configured.model.is_ok())
+            let equipment = &self.live.equipment;
+            admit::admit(&self.log, action, self.configured.model.is_ok(), equipment.gone)
         } else {
             Ok(())
         }

@@ -3,7 +3,7 @@
 //! The form is the reference's of 0.62 with `steps`, `worked_ms` and `estimated_tokens` of our own. All but `costs`
 //! are sums over the whole session; `costs` has the newest alone, since each event has its own.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ impl Spent {
                 "context_window": facts.map_or(0, |facts| facts.window),
                 "per_turn_token": last.usage.input + last.usage.output,
             },
-            "costs": [{ "model": name, "cost": last.cost, "prompt_tokens": last.usage.input }],
+            "costs": [{ "model": last.model.as_deref().unwrap_or(name), "cost": last.cost, "prompt_tokens": last.usage.input }],
             "steps": self.steps,
             "worked_ms": u64::try_from(self.worked.as_millis()).unwrap_or(u64::MAX),
             "estimated_tokens": last.estimated,
@@ -79,8 +79,10 @@ impl Spent {
 }
 
 /// The newest answer's price, told beside the sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Last {
+    /// Who was asked; none: nobody.
+    pub(super) model: Option<String>,
     pub(super) cost: f64,
     pub(super) usage: Usage,
     pub(super) estimated: u64,
@@ -93,6 +95,29 @@ impl Last {
         let (estimated, counted) = (count("/estimated_tokens")?, count("/costs/0/prompt_tokens")?);
         (estimated > 0 && counted > 0).then_some((estimated, counted))
     }
+
+    /// Who was asked, and how many tokens the question was thought to have.
+    pub(super) fn asked(value: &Value) -> Option<(String, u64)> {
+        let model = value.pointer("/costs/0/model").and_then(Value::as_str)?;
+        let estimated = value.pointer("/estimated_tokens").and_then(Value::as_u64)?;
+        (estimated > 0).then(|| (model.to_owned(), estimated))
+    }
+}
+
+/// The reason of a pause before a model is asked whose cost can't be limited; the event's `llm_metrics` name such models
+/// in `unpriced`.
+pub(super) const NO_PRICE: &str = "limit.no_price";
+
+/// Adds to what an event carries the models without a known price that the pause is about.
+pub(super) fn with_unpriced(mut metrics: Value, names: Vec<String>) -> Value {
+    metrics["unpriced"] = names.into();
+    metrics
+}
+
+/// Reads them.
+pub(super) fn unpriced(metrics: &Value) -> BTreeSet<String> {
+    let names = metrics.get("unpriced").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// US dollars.
@@ -151,10 +176,12 @@ mod tests {
 
     #[test]
     fn what_was_spent_survives_its_form_on_the_wire() {
-        let last = Last { cost: 0.5, usage: spent().usage, estimated: 850 };
+        let model = Some("m".to_owned());
+        let last = Last { model, cost: 0.5, usage: spent().usage, estimated: 850 };
         let metrics = spent().to_metrics(None, &last);
         assert_eq!(Spent::from_metrics(&metrics), spent());
         assert_eq!(Last::learnt(&metrics), Some((850, 900)));
+        assert_eq!(Last::asked(&metrics), Some(("m".to_owned(), 850)));
         assert_eq!(Spent::from_metrics(&json!({})), Spent::default());
         assert_eq!(Spent::from_metrics(&json!("x")), Spent::default());
     }

@@ -8,9 +8,10 @@ use staithe_protocol::{
 };
 
 use super::{
-    Append, Controller, Effect, Purpose,
-    advance::{Next, observed},
+    Append, Controller, Effect, ModelFacts, Purpose,
+    advance::{Next, observed, state},
     failures,
+    frame::Frame,
     live::Asking,
     recall, spent,
     spent::Last,
@@ -82,11 +83,31 @@ impl Controller {
         if let Some(reason) = spent::reached(&limits, &self.spent(), &self.log.base) {
             return Some(self.tell(AgentState::Paused, reason, None));
         }
-        if self.log.depth() > 0 && limits.steps > 0 && self.log.top().steps >= limits.steps {
-            let why = format!("It took {} steps, which is as many as it may.", limits.steps);
+        if let Some(next) = self.without_price() {
+            return Some(next);
+        }
+        let most = self.configured.settings.delegates.steps;
+        let top = self.log.top();
+        if self.log.depth() > 0 && most > 0 && top.steps - top.granted >= most {
+            let why = format!("It took {most} steps, which is as many as it may.");
             return Some(Next::append(self.fail(&why, failures::DELEGATE_LIMIT, &Last::default())));
         }
         self.wait()
+    }
+
+    /// A limit of cost can't be held where a price is not known: a person has to agree, once for each model.
+    fn without_price(&mut self) -> Option<Next> {
+        let agreed = &self.log.agreed_unpriced;
+        let asked = [Purpose::Step, Purpose::Condense].map(|purpose| self.facts(purpose));
+        let unknown = asked.into_iter().flatten().filter(|facts| facts.price.is_none());
+        let names: Vec<String> =
+            unknown.map(|facts| facts.name.clone()).filter(|name| !agreed.contains(name)).collect();
+        if self.configured.settings.limits.cost <= 0.0 || names.is_empty() {
+            return None;
+        }
+        let metrics = spent::with_unpriced(self.metrics(&Last::default()), names);
+        let paused = state(AgentState::Paused, spent::NO_PRICE, None);
+        Some(Next::append(Append { llm_metrics: Some(metrics), ..paused }))
     }
 
     fn learn(&mut self) -> Next {
@@ -139,6 +160,9 @@ impl Controller {
             return Next::append(system(&beside));
         }
         if let Some(plan) = self.plan(&beside) {
+            if self.log.top().unsummed {
+                return Next::append(action_of(Action::Condensation(plan.condensation(None))));
+            }
             let question = plan.question();
             return self.put(question, Purpose::Condense, 0, Some(plan));
         }
@@ -157,16 +181,40 @@ impl Controller {
     /// asked as it is.
     fn plan(&self, beside: &Beside) -> Option<Plan> {
         let top = self.log.top();
-        if top.condensed > 0 {
-            return None;
-        }
-        let due = condense::due(&top.view, self.window(), beside.length);
-        let why = if top.condense_asked { Why::Asked } else { due? };
-        condense::plan(&top.view, why, self.window())
+        let why = match top {
+            Frame { too_long: true, .. } => Why::TooLong,
+            Frame { condensed: 1.., .. } => return None,
+            Frame { condense_asked: true, .. } => Why::Asked,
+            Frame { view, .. } => condense::due(view, self.window(), beside.length)?,
+        };
+        condense::plan(&top.view, why, self.condenser_window())
     }
 
+    /// What is known of the model that is asked.
+    pub(super) fn facts(&self, purpose: Purpose) -> Option<&ModelFacts> {
+        match (&self.configured.condenser, purpose) {
+            (Some(condenser), Purpose::Condense) => condenser.as_ref().ok(),
+            _ => self.configured.model.as_ref().ok(),
+        }
+    }
+
+    /// Tokens that the model reads, as is known of it or was learnt when it refused to; 0: not known.
     pub(super) fn window(&self) -> u64 {
-        self.configured.model.as_ref().map_or(0, |facts| facts.window)
+        let Some(facts) = self.facts(Purpose::Step) else { return 0 };
+        self.read_by(facts)
+    }
+
+    /// The same of the model that writes summaries.
+    pub(super) fn condenser_window(&self) -> u64 {
+        self.facts(Purpose::Condense).map_or(0, |facts| self.read_by(facts))
+    }
+
+    fn read_by(&self, ModelFacts { name, window, .. }: &ModelFacts) -> u64 {
+        match &self.log.most_read {
+            Some((refused, most)) if refused == name && *window == 0 => *most,
+            Some((refused, most)) if refused == name => *most.min(window),
+            _ => *window,
+        }
     }
 
     fn put(
@@ -178,8 +226,10 @@ impl Controller {
     ) -> Next {
         let call = self.live.call();
         let seen = self.log.top().view.newest();
-        let model = self.configured.model.as_ref().map(|facts| facts.name.clone());
-        let model = model.unwrap_or_default();
+        let model = match (&self.configured.condenser, purpose) {
+            (Some(Err(name)), Purpose::Condense) => name.clone(),
+            _ => self.facts(purpose).map(|facts| facts.name.clone()).unwrap_or_default(),
+        };
         self.live.retry = None;
         self.live.asking = Some(Asking { call, purpose, seen, model, estimated, plan });
         Next::Effect(Effect::Ask { call, question: Box::new(question), purpose })

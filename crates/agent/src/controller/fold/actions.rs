@@ -66,6 +66,7 @@ impl Log {
     /// A word of the user makes what follows something new; but a provider that asks to wait is not hurried by it.
     fn encouraged_but_waiting(&mut self) {
         let waits = !is_resting(self.effective());
+        self.agree_to_price();
         for frame in self.frames_mut() {
             let retry = frame.retry.take();
             frame.encouraged();
@@ -161,14 +162,7 @@ impl Log {
                 self.end(id, AgentState::Rejected, Ended::Rejected(reject.outputs.clone()));
             }
             Action::System(_) => self.system_told = true,
-            Action::Condensation(_) => {
-                let top = self.top_mut();
-                top.condensed += 1;
-                top.condense_asked = false;
-                top.forget = None;
-                top.retry = None;
-                top.stuck.condensed();
-            }
+            Action::Condensation(_) => self.top_mut().condensed(),
             action => self.of_call(event, action, origin.map(|origin| origin.short())),
         }
     }
@@ -272,10 +266,11 @@ impl Log {
 
     fn own_answer(&mut self, action: &Action) -> Option<staithe_protocol::Observation> {
         if let Action::TaskTracking(tracking) = action {
+            let tasks = &mut self.top_mut().tasks;
             if tracking.command == "plan" {
-                self.tasks.clone_from(&tracking.task_list);
+                tasks.clone_from(&tracking.task_list);
             }
-            return Some(crate::controller::words::tasks(&tracking.command, &self.tasks));
+            return Some(crate::controller::words::tasks(&tracking.command, tasks));
         }
         if matches!(action, Action::CondensationRequest) {
             self.top_mut().condense_asked = true;

@@ -7,15 +7,22 @@ use staithe_protocol::{
     retry::ModelRetry,
 };
 
-use super::{Log, is_given_up};
+use super::{Log, Recalls, is_given_up};
 use crate::controller::{
     failures,
     frame::{Ended, Retry},
+    spent::{self, Last, NO_PRICE},
 };
+
+/// The code of a question that a model did not read to its end.
+const TOO_LONG: &str = "model.context_too_long";
 
 impl Log {
     pub(super) fn observation(&mut self, event: &Event, observation: &Observation) {
         if let Observation::AgentStateChanged(changed) = observation {
+            if changed.reason == NO_PRICE {
+                self.unpriced = event.llm_metrics.as_ref().map(spent::unpriced).unwrap_or_default();
+            }
             return self.told(changed);
         }
         if let Some(cause) = event.cause {
@@ -23,6 +30,11 @@ impl Log {
         }
         self.recalls.known.take(observation);
         match observation {
+            Observation::ModelRetry(retry) if retry.code == TOO_LONG => {
+                self.too_long(event);
+                let top = self.top_mut();
+                (top.too_long, top.retry) = (true, None);
+            }
             Observation::ModelRetry(retry) => self.retried(event.id, retry),
             Observation::Error(error)
                 if event.source == Source::Environment && event.tool_call_metadata.is_none() =>
@@ -53,8 +65,10 @@ impl Log {
         if self.unanswered == Some(cause) {
             self.unanswered = None;
         }
-        if let Some((_, kind, _)) = self.recalls.open.take_if(|(open, ..)| *open == cause) {
-            self.recalls.pending.pop_front();
+        let Recalls { open, pending, .. } = &mut self.recalls;
+        if let Some((_, kind, query)) = open.take_if(|(open, ..)| *open == cause) {
+            let looked_up = pending.iter().position(|(_, said)| *said == query);
+            looked_up.map(|at| pending.remove(at));
             if kind == RecallType::WorkspaceContext {
                 self.recalls.workspace = true;
                 self.recalls.told = Some(Box::new(event.clone()));
@@ -96,9 +110,26 @@ impl Log {
         }
     }
 
+    /// The model reads no more than that.
+    fn too_long(&mut self, event: &Event) {
+        let Some((model, tokens)) = event.llm_metrics.as_ref().and_then(Last::asked) else {
+            return;
+        };
+        let known = self.most_read.take().filter(|(other, _)| *other == model);
+        let tokens = known.map_or(tokens, |(_, known)| known.min(tokens));
+        self.most_read = Some((model, tokens));
+    }
+
     /// What nobody can go on from, without a person's doing.
     fn failed(&mut self, event: &Event, error: &ErrorObservation) {
+        if error.error_id == failures::NO_SUMMARY {
+            let top = self.top_mut();
+            (top.unsummed, top.retry) = (true, None);
+        }
         let Some(code) = failures::code_of(&error.error_id) else { return };
+        if code == TOO_LONG {
+            self.too_long(event);
+        }
         if event.cause.is_some() {
             return; // it answers a message, and nothing was begun
         }

@@ -12,13 +12,16 @@ pub(super) fn known(controller: &Controller) -> Vec<String> {
         format!("{:?} {} {:?}", log.state, log.reason, log.wanted),
         format!("{:?} {:?} {:?}", log.spent, log.base, log.confirming),
         format!("{:?} {:?} {:?}", log.approved, log.owed, log.unanswered),
-        format!("{:?} {:?} {} {}", log.recalls, log.tasks, log.system_told, log.is_unread()),
+        format!("{:?} {:?} {}", log.recalls, log.system_told, log.is_unread()),
+        format!("{:?}", (&log.agreed_unpriced, &log.unpriced, &log.most_read)),
     ];
     for frame in log.frames() {
         let said = frame.view.said(Asked { model: "m", pictures: true });
         known.push(format!("{:?} {:?} {:?}", frame.answer, frame.waiting, frame.ended));
-        known.push(format!("{} {} {}", frame.steps, frame.empty, frame.condensed));
+        known.push(format!("{} {} {:?}", frame.steps, frame.granted, frame.tasks));
+        known.push(format!("{} {}", frame.empty, frame.condensed));
         known.push(format!("{} {:?} {:?}", frame.condense_asked, frame.retry, frame.forget));
+        known.push(format!("{} {}", frame.too_long, frame.unsummed));
         known.push(format!("{:?} {:?} {said:?}", frame.stuck, frame.meanwhile));
         known.push(format!("{}", frame.view.tokens(0)));
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use staithe_protocol::{Action, AgentState, Observation, action::LoopRecovery, event::Body};
 
-use super::world::{World, settings};
+use super::world::{World, facts, settings};
 use crate::{
-    controller::{Purpose, Timer},
-    model::{FailureKind, ModelFailed},
+    controller::{Configured, ModelFacts, Purpose, Timer},
+    model::{Answer, FailureKind, ModelFailed, Usage},
+    settings::Price,
 };
 
 fn retry(world: &World) -> (Timer, Duration) {
@@ -123,10 +124,20 @@ fn a_question_that_is_too_long_is_condensed_and_asked_again_twice_at_most() {
     let turns = |world: &World| world.asked.as_ref().unwrap().1.said.len();
     let whole = turns(&world);
     world.fail(FailureKind::ContextTooLong);
-    world.check(from, &["a condensation"]);
+    world.check(from, &["e model_retry ="]);
+    assert_eq!(world.asked.as_ref().unwrap().2, Purpose::Condense, "nothing is forgotten unsaid");
+    world.crash();
+    world.settle();
+    world.change(AgentState::Running);
+    world.settle();
+    assert_eq!(world.asked.as_ref().unwrap().2, Purpose::Condense);
+    let summary = world.text("A summary of it");
+    world.answer(summary);
+    assert_eq!(world.told(from).last(), Some(&"a condensation".to_owned()));
     assert!(turns(&world) < whole);
-    world.fail(FailureKind::ContextTooLong);
-    if world.state() == AgentState::Running {
+    let said = format!("{:?}", world.asked.as_ref().unwrap().1.said);
+    assert!(said.contains("A summary of it"), "{said}");
+    while world.state() == AgentState::Running {
         world.fail(FailureKind::ContextTooLong);
     }
     assert_eq!(world.told(from).last(), Some(&"error model.context_too_long".to_owned()));
@@ -135,10 +146,49 @@ fn a_question_that_is_too_long_is_condensed_and_asked_again_twice_at_most() {
 }
 
 #[test]
-fn a_summary_that_can_t_be_had_is_done_without() {
+fn what_a_model_refused_as_too_long_is_not_asked_of_it_again() {
+    let mut world = World::at_work(settings());
+    let step = |world: &mut World, n: usize| {
+        let answer = world.bash(&[&format!("echo {n} {}", "x".repeat(900))]);
+        world.answer(Answer { usage: Usage::default(), ..answer });
+        world.done();
+    };
+    (0..16).for_each(|n| step(&mut world, n));
+    let size = |world: &World| format!("{:?}", world.asked.as_ref().unwrap().1).len();
+    let refused = size(&world);
+    world.fail(FailureKind::ContextTooLong);
+    let summary = world.text("A summary of it");
+    world.answer(summary);
+    let mut condensed = 0;
+    for n in 16..60 {
+        if world.asked.as_ref().unwrap().2 == Purpose::Condense {
+            condensed += 1;
+            let summary = world.text("Another summary");
+            world.answer(summary);
+        }
+        assert!(size(&world) < refused, "{n}: {} of {refused}", size(&world));
+        step(&mut world, n);
+        if n == 20 {
+            world.crash();
+            world.settle();
+            world.say("Go on");
+            world.settle();
+        }
+    }
+    assert!((2..12).contains(&condensed), "{condensed}");
+    let other = ModelFacts { name: "larger".to_owned(), ..facts() };
+    let most = world.controller.log.most_read.clone().unwrap().1;
+    assert!(world.controller.window() == most && most < 100_000);
+    world.set(Configured { model: Ok(other), ..world.configured.clone() });
+    assert_eq!(world.controller.window(), 100_000, "that was the other model");
+}
+
+/// A world whose model is about to be asked for a summary; and the model that writes it.
+fn condensing(condenser: Option<Result<ModelFacts, String>>) -> World {
     let mut settings = settings();
     settings.view.most_turns = 12;
     let mut world = World::at_work(settings);
+    world.set(Configured { condenser, ..world.configured.clone() });
     let mut n = 0;
     while world.asked.as_ref().unwrap().2 == Purpose::Step {
         n += 1;
@@ -147,10 +197,61 @@ fn a_summary_that_can_t_be_had_is_done_without() {
         world.answer(answer);
         world.done();
     }
+    world
+}
+
+#[test]
+fn a_model_that_writes_summaries_has_a_price_a_window_and_faults_of_its_own() {
+    let price = Some(Price { input: 100.0, output: 0.0, ..Price::default() });
+    let small = ModelFacts { name: "small".to_owned(), window: 400, price, vision: false };
+    let mut world = condensing(Some(Ok(small.clone())));
+    let length = format!("{:?}", world.asked.as_ref().unwrap().1.said).len();
+    assert!(length < 400, "it fits into the smaller window: {length}");
+    let before = world.controller.spent().cost;
+    let summary = world.text("A summary");
+    world.answer(summary); // 1000 tokens in
+    let cost = world.controller.spent().cost - before;
+    assert!((cost - 0.1).abs() < 1e-9, "{cost}");
+    let metrics = world.log.last().unwrap().llm_metrics.clone().unwrap();
+    assert_eq!(metrics["costs"][0]["model"], "small");
+    for condenser in [Ok(small), Err("keyless".to_owned())] {
+        let name = condenser.as_ref().map_or_else(Clone::clone, |facts| facts.name.clone());
+        for kind in [FailureKind::BadKey, FailureKind::ContextTooLong, FailureKind::UnknownModel] {
+            let mut world = condensing(Some(condenser.clone()));
+            let from = world.log.len();
+            world.fail(kind);
+            world.check(from, &["e error ERROR_LLM_NO_SUMMARY", "a condensation"]);
+            let (_, told) = world.last_error();
+            assert!(told.contains(&name) && told.contains("the provider's words"), "{told}");
+            assert_eq!(world.asked.as_ref().unwrap().2, Purpose::Step, "{kind:?}");
+        }
+        let mut world = condensing(Some(condenser));
+        for _ in 0..2 {
+            world.fail(FailureKind::Unavailable);
+            world.elapse(retry(&world).0);
+            assert_eq!(world.asked.as_ref().unwrap().2, Purpose::Condense);
+        }
+        world.fail(FailureKind::Unavailable);
+        assert_eq!(world.asked.as_ref().unwrap().2, Purpose::Step, "after several tries");
+        assert_eq!(world.state(), AgentState::Running);
+    }
+}
+
+#[test]
+fn a_summary_that_can_t_be_had_is_done_without() {
+    let mut world = condensing(None);
     let from = world.log.len();
     world.fail(FailureKind::Refused);
-    world.check(from, &["a condensation"]);
+    world.check(from, &["e error ERROR_LLM_NO_SUMMARY", "a condensation"]);
     assert_eq!(world.asked.as_ref().unwrap().2, Purpose::Step);
+    let mut world = condensing(None);
+    let from = world.log.len();
+    let nothing = world.text(" ");
+    world.answer(nothing);
+    world.check(from, &["e error ERROR_LLM_NO_SUMMARY", "a condensation"]);
+    let mut world = condensing(None);
+    world.fail(FailureKind::BadKey);
+    assert_eq!(world.state(), AgentState::Error, "its own model can't work either");
 }
 
 fn stuck() -> World {

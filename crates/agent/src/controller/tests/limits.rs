@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use staithe_protocol::AgentState;
 
-use super::world::{World, settings};
+use super::world::{World, facts, settings};
 use crate::{
-    controller::Timer,
+    controller::{Configured, ModelFacts, Timer},
     settings::{AgentSettings, Limits},
 };
 
@@ -50,6 +50,44 @@ fn each_limit_pauses_and_going_on_grants_the_same_again() {
 }
 
 #[test]
+fn a_limit_of_cost_without_a_price_asks_once_for_each_model() {
+    let limits = Limits { cost: 1.0, ..Limits::default() };
+    let unpriced = |name: &str| Configured {
+        model: Ok(ModelFacts { name: name.to_owned(), price: None, ..facts() }),
+        condenser: None,
+        settings: limited(limits),
+    };
+    let mut world = World::bare(unpriced("a"));
+    world.equip();
+    world.say("Do it");
+    world.settle();
+    assert_eq!(world.told(0).last(), Some(&"paused limit.no_price".to_owned()));
+    assert!(world.asked.is_none(), "nothing was paid for");
+    world.crash();
+    world.settle();
+    world.change(AgentState::Running);
+    world.settle();
+    assert!(world.asked.is_some(), "a person let it go on");
+    step(&mut world, 0);
+    world.crash();
+    world.settle();
+    world.say("Go on");
+    world.settle();
+    assert!(world.asked.is_some(), "it is remembered");
+    world.set(unpriced("b"));
+    step(&mut world, 1);
+    assert_eq!(world.told(0).last(), Some(&"paused limit.no_price".to_owned()), "another model");
+    world.set(unpriced("a"));
+    world.say("Go on");
+    world.settle();
+    assert!(world.asked.is_some());
+    let free = Configured { settings: settings(), ..unpriced("c") };
+    world.set(free);
+    step(&mut world, 2);
+    assert!(world.asked.is_some(), "no limit, no question");
+}
+
+#[test]
 fn the_limit_of_time_interrupts_and_counts_work_alone() {
     let time = Duration::from_mins(1);
     let mut world = World::at_work(limited(Limits { time, ..Limits::default() }));
@@ -76,6 +114,32 @@ fn the_limit_of_time_interrupts_and_counts_work_alone() {
     world.change(AgentState::Running);
     world.settle();
     assert_eq!(timer(&world).1, time, "granted again");
+}
+
+#[test]
+fn a_limit_of_time_that_is_changed_holds_for_what_runs() {
+    let limits = |minutes| Limits { time: Duration::from_mins(minutes), ..Limits::default() };
+    let with = |minutes| Configured {
+        settings: limited(limits(minutes)),
+        model: Ok(facts()),
+        condenser: None,
+    };
+    let timer = |world: &World| {
+        let limit = world.timers.iter().find(|(timer, _)| matches!(timer, Timer::Limit(_)));
+        *limit.expect("the limit is armed")
+    };
+    let mut world = World::at_work(limited(limits(60)));
+    let answer = world.bash(&["sleep 10000"]);
+    world.answer(answer);
+    world.now += Duration::from_secs(40);
+    world.set(with(1));
+    assert_eq!(timer(&world).1, Duration::from_secs(20));
+    world.set(with(2));
+    assert_eq!(timer(&world).1, Duration::from_secs(80));
+    world.now += Duration::from_secs(40);
+    world.set(with(1));
+    assert_eq!(world.told(0).last(), Some(&"paused limit.time".to_owned()), "it is over already");
+    assert_eq!(world.interrupts, 1);
 }
 
 #[test]

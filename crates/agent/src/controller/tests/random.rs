@@ -7,17 +7,44 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use staithe_protocol::{
     Action, AgentState, Observation, Source,
-    action::{ChangeAgentState, ConfirmationScope, LoopRecovery},
+    action::{ChangeAgentState, ConfirmationScope, Finish, LoopRecovery, Reject},
     event::Body,
 };
 
-use super::world::{World, change, instructions, settings, user_run};
+use super::world::{World, change, facts, instructions, settings, user_run};
 use crate::{
-    controller::{Purpose, Timer, fold::is_resting},
+    controller::{Configured, ModelFacts, Purpose, Timer, fold::is_resting},
     model::{Answer, FailureKind, ModelFailed},
     origin::Origin,
-    settings::{AgentSettings, Confirm, Limits},
+    settings::{AgentSettings, Confirm, DelegateLimits, Limits},
 };
+
+/// Which models there are.
+#[derive(Clone, Copy, Debug)]
+struct Models {
+    none: bool,
+    priced: bool,
+    /// Another one writes summaries, and something is known of it.
+    condenser: Option<bool>,
+}
+
+impl Models {
+    fn configured(self, settings: AgentSettings) -> Configured {
+        let facts = ModelFacts { price: facts().price.filter(|_| self.priced), ..facts() };
+        let small = ModelFacts { name: "small".to_owned(), window: 500, ..facts.clone() };
+        let of = |known: bool| if known { Ok(small.clone()) } else { Err("small".to_owned()) };
+        Configured {
+            settings,
+            model: if self.none { Err("There is none".to_owned()) } else { Ok(facts) },
+            condenser: self.condenser.map(of),
+        }
+    }
+}
+
+fn any_models() -> impl Strategy<Value = Models> {
+    (prop::bool::weighted(0.1), any::<bool>(), any::<Option<bool>>())
+        .prop_map(|(none, priced, condenser)| Models { none, priced, condenser })
+}
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -39,6 +66,14 @@ enum Event {
     Elapse,
     Pass(u64),
     Learn,
+    /// Whether the provider repeats its ids from now on.
+    Repeat(bool),
+    /// Other settings, and other models.
+    Set(Box<(AgentSettings, Models)>),
+    /// A user ends the task: as done, or not.
+    Finish(bool),
+    /// The sandbox is gone for good, or there again.
+    Sandbox(bool),
     /// With what was on its way in the log, or not.
     Crash(bool),
 }
@@ -86,6 +121,10 @@ fn event() -> impl Strategy<Value = Event> {
         4 => Just(Event::Elapse),
         1 => (0..100_u64).prop_map(Event::Pass),
         4 => Just(Event::Learn),
+        1 => any::<bool>().prop_map(Event::Repeat),
+        1 => (any_settings(), any_models()).prop_map(|set| Event::Set(Box::new(set))),
+        1 => any::<bool>().prop_map(Event::Finish),
+        2 => prop::bool::weighted(0.3).prop_map(|gone| Event::Sandbox(!gone)),
         2 => any::<bool>().prop_map(Event::Crash),
     ]
 }
@@ -144,7 +183,7 @@ fn happen(world: &mut World, event: &Event) {
             world.submit(Action::ChangeAgentState(change));
         }
         Event::Run => {
-            world.submit(user_run());
+            world.submit(user_run("ls"));
         }
         Event::Recover(option) => {
             world.submit(Action::LoopRecovery(LoopRecovery { option: *option }));
@@ -162,6 +201,17 @@ fn happen(world: &mut World, event: &Event) {
         Event::Learn => {
             world.learn();
         }
+        Event::Repeat(repeats) => world.repeats_ids = *repeats,
+        Event::Set(set) => {
+            let (settings, models) = &**set;
+            world.configure(models.configured(settings.clone()));
+        }
+        Event::Finish(done) => {
+            let (finish, reject) = (Finish::default(), Reject::default());
+            world.submit(if *done { Action::Finish(finish) } else { Action::Reject(reject) });
+        }
+        Event::Sandbox(true) => world.equip(),
+        Event::Sandbox(false) => world.lose_sandbox(),
         Event::Crash(durable) => {
             if let Some(append) = world.appends.pop_front().filter(|_| *durable) {
                 // It is in the log, and nobody was told.
@@ -192,11 +242,13 @@ fn can_go_on(world: &World) -> Result<(), TestCaseError> {
         world.controller.log.top().waiting
     );
     prop_assert!(comes || !world.controller.is_busy(), "busy without an end");
+    let idle = world.controller.live.equipment.gone && world.appends.is_empty();
+    prop_assert!(!idle || world.asked.is_none(), "nobody is asked without a sandbox");
     Ok(())
 }
 
 /// Each call of each answer in the log: how many results it has.
-fn results(world: &World) -> BTreeMap<String, usize> {
+fn results(world: &World) -> BTreeMap<(String, String), usize> {
     let mut results = BTreeMap::new();
     let origin = |metadata: &Value| Origin::from_value(metadata);
     for event in &world.log {
@@ -204,7 +256,7 @@ fn results(world: &World) -> BTreeMap<String, usize> {
         let first = event.source == Source::Agent && event.cause.is_none();
         if let Some(whole) = origin.whole.filter(|_| first) {
             for call in whole.said.calls {
-                results.entry(call.id).or_insert(0);
+                results.entry((origin.answer_id.clone(), call.id)).or_insert(0);
             }
         }
         let Some(call) = origin.call else { continue };
@@ -213,7 +265,7 @@ fn results(world: &World) -> BTreeMap<String, usize> {
             Body::Observation(observation) => !matches!(observation, Observation::Null { .. }),
         };
         if is_result {
-            *results.entry(call.id).or_insert(0) += 1;
+            *results.entry((origin.answer_id, call.id)).or_insert(0) += 1;
         }
     }
     results
@@ -232,9 +284,13 @@ fn ends_well(world: &mut World) -> Result<(), TestCaseError> {
     prop_assert!(!world.controller.is_busy(), "{:#?}", world.told(0));
     prop_assert_eq!(world.controller.held(), vec![]);
     for (call, count) in results(world) {
-        prop_assert_eq!(count, 1, "{} in {:#?}", call, world.told(0));
+        prop_assert_eq!(count, 1, "{:?} in {:#?}", call, world.told(0));
     }
     // And it can be woken.
+    world.equip();
+    let settings = world.configured.settings.clone();
+    world.configure(Configured { settings, model: Ok(facts()), condenser: None });
+    world.settle();
     world.say("Once more");
     world.settle();
     prop_assert_eq!(world.state(), AgentState::Running, "{:#?}", world.told(0));
@@ -245,13 +301,19 @@ fn ends_well(world: &mut World) -> Result<(), TestCaseError> {
 
 fn any_settings() -> impl Strategy<Value = AgentSettings> {
     let confirm = prop::sample::select(vec![Confirm::Never, Confirm::Risky, Confirm::Always]);
-    (confirm, any::<bool>(), 0..8_u64, 0..60_u64, 6..40_usize).prop_map(
-        |(confirm, go_on_after_crash, steps, seconds, most_turns)| {
-            let time = Duration::from_secs(seconds);
+    let limits =
+        (0..8_u64, 0..60_u64, 0..8_u32, 0..8_u64).prop_map(|(steps, seconds, answers, tokens)| {
+            // An answer costs 0.0012 dollars, and is 1100 tokens.
+            let cost = f64::from(answers) * 0.0012;
+            Limits { steps, cost, tokens: tokens * 1100, time: Duration::from_secs(seconds) }
+        });
+    (confirm, any::<bool>(), limits, 0..8_u64, 6..40_usize).prop_map(
+        |(confirm, go_on_after_crash, limits, delegate_steps, most_turns)| {
             let mut settings = AgentSettings {
                 confirm,
                 go_on_after_crash,
-                limits: Limits { steps, time, ..Limits::default() },
+                limits,
+                delegates: DelegateLimits { steps: delegate_steps },
                 ..settings()
             };
             settings.view.most_turns = most_turns;
@@ -266,15 +328,19 @@ proptest! {
     #[test]
     fn whatever_happens_there_is_a_next_step_and_no_result_is_lost(
         settings in any_settings(),
+        models in any_models(),
+        repeats_ids in any::<bool>(),
         events in prop::collection::vec(event(), 0..120),
     ) {
-        let mut world = World::new(settings);
+        let mut world = World::new(settings.clone());
         world.learned = instructions("Be kind", &[("k", "word")]);
+        world.repeats_ids = repeats_ids;
+        world.configure(models.configured(settings));
         for event in &events {
             happen(&mut world, event);
             can_go_on(&world)?;
             for (call, count) in results(&world) {
-                prop_assert!(count <= 1, "{call} has {count} results in {:#?}", world.told(0));
+                prop_assert!(count <= 1, "{call:?} has {count} results in {:#?}", world.told(0));
             }
         }
         ends_well(&mut world)?;

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use staithe_protocol::{Action, AgentState, action::ChangeAgentState};
+use staithe_protocol::{
+    Action, AgentState,
+    action::{ChangeAgentState, LoopRecovery},
+};
 
 use super::world::{World, change, equipment, facts, settings};
 use crate::controller::{Configured, Denied};
 
 #[test]
 fn the_agent_is_loading_until_there_is_a_sandbox_and_a_message_waits_for_it() {
-    let mut world = World::bare(Configured { settings: settings(), model: Ok(facts()) });
+    let mut world =
+        World::bare(Configured { settings: settings(), model: Ok(facts()), condenser: None });
     assert_eq!(world.state(), AgentState::Loading);
     world.say("Do it");
     world.settle();
@@ -21,8 +25,11 @@ fn the_agent_is_loading_until_there_is_a_sandbox_and_a_message_waits_for_it() {
 
 #[test]
 fn without_a_model_a_message_is_answered_with_what_to_do() {
-    let mut world =
-        World::bare(Configured { settings: settings(), model: Err("Configure one".to_owned()) });
+    let mut world = World::bare(Configured {
+        settings: settings(),
+        model: Err("Configure one".to_owned()),
+        condenser: None,
+    });
     world.equip();
     world.settle();
     let id = world.say("Do it");
@@ -33,13 +40,13 @@ fn without_a_model_a_message_is_answered_with_what_to_do() {
     assert_eq!(world.state(), AgentState::Init);
     assert_eq!(
         world.controller.admit(&Action::CondensationRequest, staithe_protocol::Source::User),
-        Err(Denied::AgentOnly("condensation_request"))
+        Err(Denied::NoModel)
     );
-    world.set(Configured { settings: settings(), model: Ok(facts()) });
+    world.set(Configured { settings: settings(), model: Ok(facts()), condenser: None });
     world.say("Now?");
     world.settle();
     assert_eq!(world.state(), AgentState::Running);
-    world.set(Configured { settings: settings(), model: Err("Gone".to_owned()) });
+    world.set(Configured { settings: settings(), model: Err("Gone".to_owned()), condenser: None });
     let answer = world.bash(&["ls"]);
     world.answer(answer);
     world.done();
@@ -186,4 +193,56 @@ fn an_agreement_that_nobody_asked_for_changes_nothing() {
     let confirmed =
         ChangeAgentState { agent_state: AgentState::UserConfirmed, ..ChangeAgentState::default() };
     assert_eq!(world.submit(Action::ChangeAgentState(confirmed)), None);
+}
+
+#[test]
+fn without_a_sandbox_that_comes_back_nobody_is_asked_and_a_message_waits() {
+    let mut world = World::at_work(settings());
+    world.lose_sandbox();
+    world.settle();
+    assert_eq!(world.told(0).last(), Some(&"paused sandbox".to_owned()));
+    assert!(world.asked.is_none() && world.hushed == 1 && !world.controller.is_busy());
+    let admitted =
+        |world: &World, action| world.controller.admit(&action, staithe_protocol::Source::User);
+    assert_eq!(admitted(&world, change(AgentState::Running)), Err(Denied::NoSandbox));
+    assert_eq!(admitted(&world, change(AgentState::Stopped)), Ok(()));
+    let from = world.log.len();
+    let said = world.say("Go on");
+    world.settle();
+    world.check(from, &["u message"]);
+    world.equip();
+    world.settle();
+    world.check(from + 1, &["running"]);
+    assert_eq!(world.log.last().unwrap().cause, Some(said));
+    assert!(world.asked.is_some());
+}
+
+#[test]
+fn a_sandbox_that_goes_amid_a_call_ends_the_turn_after_its_answer() {
+    let mut world = World::at_work(settings());
+    let answer = world.bash(&["a", "b"]);
+    world.answer(answer);
+    let from = world.log.len();
+    world.lose_sandbox();
+    world.settle();
+    world.done();
+    world.check(from, &["paused sandbox", "a run ="]);
+    world.put(super::world::of_user(change(AgentState::Running))); // admitted a moment before
+    world.settle();
+    world.check(from + 2, &["u -> running", "running", "paused sandbox"]);
+    world.equip();
+    world.change(AgentState::Running);
+    world.settle();
+    world.check(from + 5, &["u -> running", "running", "a run b"]);
+}
+
+#[test]
+fn what_makes_no_sense_now_is_denied_with_what_is_missing() {
+    let world = World::at_work(settings());
+    let out = Action::LoopRecovery(LoopRecovery { option: 1 });
+    let admit = |action| world.controller.admit(&action, staithe_protocol::Source::User);
+    assert_eq!(admit(out), Err(Denied::NoLoop));
+    assert_eq!(admit(Action::CondensationRequest), Ok(()));
+    let own = Action::Condensation(staithe_protocol::action::Condensation::default());
+    assert_eq!(admit(own), Err(Denied::AgentOnly("condensation")));
 }

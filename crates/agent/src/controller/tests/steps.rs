@@ -50,6 +50,32 @@ fn calls_of_one_answer_are_carried_out_one_by_one_and_asked_about_once() {
 }
 
 #[test]
+fn a_provider_that_repeats_its_ids_is_understood() {
+    let mut world = World::at_work(settings());
+    world.repeats_ids = true;
+    for n in 0..3 {
+        let from = world.log.len();
+        let answer = world.bash(&["a", "b", "c"]);
+        world.answer(answer);
+        for _ in 0..3 {
+            world.done();
+        }
+        let all = ["a run a", "a run =", "a run b", "a run =", "a run c", "a run ="];
+        world.check(from, &all);
+        if n == 0 {
+            world.say("Hurry");
+        }
+    }
+    assert_eq!(world.controller.log.top().steps, 3);
+    let said = format!("{:?}", world.asked.as_ref().unwrap().1.said);
+    assert_eq!(said.matches("output of c").count(), 3, "{said}");
+    let answer = world.finish();
+    world.answer(answer);
+    assert_eq!(world.state(), AgentState::Finished);
+    assert!(!world.controller.is_busy(), "it rests");
+}
+
+#[test]
 fn the_agent_s_own_tools_are_answered_at_once() {
     let mut world = World::at_work(settings());
     let from = world.log.len();
@@ -179,11 +205,15 @@ fn knowledge_is_looked_up_at_first_and_when_a_word_calls_it() {
     world.say("Thanks");
     world.settle();
     world.check(from, &["u message", "running"]);
+    world.say("As I said");
     world.say("Now the Container");
     let answer = world.bash(&["ls"]);
     world.answer(answer);
     world.done();
-    world.check(from + 2, &["u message", "a run ls", "a run =", "e recall", "e recall ="]);
+    let told = ["u message", "u message", "a run ls", "a run =", "e recall", "e recall ="];
+    world.check(from + 2, &told);
+    let pending: Vec<_> = world.controller.log.recalls.pending.iter().collect();
+    assert_eq!(pending, [&(world.log[from + 2].id, "As I said".to_owned())], "nothing was for it");
     let (_, question, _) = world.asked.as_ref().unwrap();
     assert!(format!("{:?}", question.said).contains("about docker"));
 }
@@ -192,7 +222,7 @@ fn knowledge_is_looked_up_at_first_and_when_a_word_calls_it() {
 fn what_clients_do_is_answered_and_is_none_of_the_agent_s_business() {
     let mut world = World::at_work(settings());
     let from = world.log.len();
-    world.submit(user_run()).unwrap();
+    world.submit(user_run("ls")).unwrap();
     world.submit(Action::Null).unwrap();
     world.settle();
     world.check(from, &["u run ls", "u null", "u null ="]);

@@ -22,7 +22,7 @@ use crate::{
     model::{Answer, FailureKind, ModelFailed, Question, ToolCall, Usage},
     origin::Origin,
     prompt::Facts,
-    settings::{AgentSettings, Confirm, Limits, Price, Retries, ViewSettings},
+    settings::{AgentSettings, Confirm, DelegateLimits, Limits, Price, Retries, ViewSettings},
     tools::Offer,
 };
 
@@ -45,6 +45,7 @@ pub(super) fn settings() -> AgentSettings {
         },
         go_on_after_crash: false,
         most_delegates: 2,
+        delegates: DelegateLimits::default(),
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) fn facts() -> ModelFacts {
 pub(super) fn equipment() -> Equipment {
     let offer = Offer { python: true, browser: true, ..Offer::default() };
     let facts = Facts { working_dir: "/workspace".to_owned(), ..Facts::default() };
-    Equipment { sandbox: true, offer, facts }
+    Equipment { sandbox: true, gone: false, offer, facts }
 }
 
 pub(super) struct World {
@@ -76,13 +77,15 @@ pub(super) struct World {
     /// What is learned when it is asked for.
     pub(super) learned: Instructions,
     answers: u64,
+    /// The provider gives each answer the same id, and the calls of each the same.
+    pub(super) repeats_ids: bool,
     ever_released: BTreeSet<EventId>,
 }
 
 impl World {
     /// A session with its sandbox, in the state `init`.
     pub(super) fn new(settings: AgentSettings) -> Self {
-        let mut world = Self::bare(Configured { settings, model: Ok(facts()) });
+        let mut world = Self::bare(Configured { settings, model: Ok(facts()), condenser: None });
         world.equip();
         world.settle();
         assert_eq!(world.controller.state(), AgentState::Init);
@@ -104,6 +107,7 @@ impl World {
             learning: false,
             learned: Instructions::default(),
             answers: 0,
+            repeats_ids: false,
             ever_released: BTreeSet::new(),
         };
         let effects = world.controller.resumed(world.now);
@@ -127,6 +131,13 @@ impl World {
 
     pub(super) fn equip(&mut self) {
         let effects = self.controller.equipped(equipment(), self.now);
+        self.perform(effects);
+    }
+
+    /// The sandbox ends, and none comes by itself.
+    pub(super) fn lose_sandbox(&mut self) {
+        let equipment = Equipment { sandbox: false, gone: true, ..equipment() };
+        let effects = self.controller.equipped(equipment, self.now);
         self.perform(effects);
     }
 
@@ -247,9 +258,9 @@ impl World {
         self.settle();
     }
 
-    /// An answer with these calls, of an id of its own.
+    /// An answer with these calls, of an id of its own unless the provider repeats its ids.
     pub(super) fn calls(&mut self, calls: &[(&str, Value)]) -> Answer {
-        self.answers += 1;
+        self.answers += u64::from(!self.repeats_ids);
         let id = format!("r{}", self.answers);
         let call = |(at, (name, arguments)): (usize, &(&str, Value))| ToolCall {
             id: format!("{id}.{at}"),
@@ -278,6 +289,11 @@ impl World {
 
     /// The executor is done with an action.
     pub(super) fn observe(&mut self, id: EventId) {
+        self.observe_for(id, Source::Agent);
+    }
+
+    /// Done with an action of whoever's.
+    pub(super) fn observe_for(&mut self, id: EventId, source: Source) {
         self.running.retain(|other| *other != id);
         let of = &self.log[usize::try_from(id.0).unwrap()];
         let origin = of.tool_call_metadata.as_ref().and_then(Origin::from_value);
@@ -290,7 +306,7 @@ impl World {
             _ => Observation::Success { content: "done".to_owned() },
         };
         let append = Append {
-            source: Source::Agent,
+            source,
             cause: Some(id),
             body: Body::Observation(observation),
             timeout: None,
@@ -315,10 +331,15 @@ impl World {
     }
 
     pub(super) fn set(&mut self, configured: Configured) {
+        self.configure(configured);
+        self.settle();
+    }
+
+    /// The same, with what is on its way left there.
+    pub(super) fn configure(&mut self, configured: Configured) {
         self.configured = configured.clone();
         let effects = self.controller.set(configured, self.now);
         self.perform(effects);
-        self.settle();
     }
 
     /// The server ends, and begins again with what the log has. What was on its way is lost.
@@ -385,8 +406,8 @@ pub(super) fn change(agent_state: AgentState) -> Action {
     Action::ChangeAgentState(ChangeAgentState { agent_state, ..ChangeAgentState::default() })
 }
 
-pub(super) fn user_run() -> Action {
-    Action::Run(Run { command: "ls".to_owned(), ..Run::default() })
+pub(super) fn user_run(command: &str) -> Action {
+    Action::Run(Run { command: command.to_owned(), ..Run::default() })
 }
 
 /// An event as a word or two: its source's letter, its kind, what it is about.
