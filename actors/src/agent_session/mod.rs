@@ -186,7 +186,8 @@ impl AgentSession {
 
     fn equip(&mut self, ctx: &mut Context<Self>) {
         let today = jiff::Zoned::now().date().to_string();
-        let Equipment { offer, facts, sandbox, .. } = &mut self.equipment;
+        let Equipment { offer, facts, sandbox, gone } = &mut self.equipment;
+        *gone = self.executor.is_gone();
         offer.clone_from(&self.found.offer);
         offer.mcp = self.servers.tools();
         *sandbox = self.executor.is_up() && self.servers.are_settled();

@@ -85,6 +85,8 @@ pub struct Executor {
     most_waiting: usize,
     /// Whether there is, or will be, a sandbox.
     open: bool,
+    /// It was told so.
+    gone: bool,
 }
 
 impl Executor {
@@ -105,6 +107,7 @@ impl Executor {
             epoch,
             most_waiting,
             open: false,
+            gone: false,
         }
     }
 
@@ -116,6 +119,11 @@ impl Executor {
     /// Whether a runner answers.
     pub fn is_up(&self) -> bool {
         self.up.is_some()
+    }
+
+    /// Whether it was told that there is no sandbox, and none will come by itself.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Whether a client may have this carried out now; what is not runnable is none of its affairs.
@@ -226,7 +234,7 @@ impl Executor {
         self.on_line = called;
         self.epoch = Some(epoch.clone());
         self.up = Some(epoch);
-        self.open = true;
+        (self.open, self.gone) = (true, false);
         effects.extend(self.advance());
         effects.extend(self.end_unwanted());
         effects
@@ -235,7 +243,7 @@ impl Executor {
     /// The line is cut. When it is hopeless, nothing goes on waiting.
     pub fn runtime_down(&mut self, hopeless: bool) -> Vec<Effect> {
         self.up = None;
-        self.open = !hopeless;
+        (self.open, self.gone) = (!hopeless, hopeless);
         if !hopeless {
             return Vec::new();
         }
