@@ -38,7 +38,7 @@ impl Found {
                 true
             }
             Body::Observation(Observation::Repository(told)) => {
-                self.cloning = told.state.is_empty();
+                self.cloning = told.state == "cloning";
                 if !told.folder.is_empty() {
                     self.repository = Some(cloned(told));
                 }

@@ -147,7 +147,7 @@ impl AgentSession {
         let taken = own_names().map(str::to_owned).collect();
         let hub = Arc::new(Hub::start(self.settings.mcp.clone(), taken, &door));
         let this = ctx.address().downgrade();
-        let (mut changes, settling) = (hub.follow(), Arc::clone(&hub));
+        let (mut changes, waiting) = (hub.follow(), Arc::clone(&hub));
         let following = async move {
             let tell = |settled| {
                 if let Some(this) = this.upgrade() {
@@ -155,16 +155,16 @@ impl AgentSession {
                 }
             };
             let settled = async {
-                settling.settled().await;
-                drop(settling); // it is the actor that keeps them
+                waiting.settled().await;
+                drop(waiting); // it is the actor that keeps them
                 tell(true);
             };
-            let changed = async {
+            let telling = async {
                 while changes.changed().await.is_ok() {
                     tell(false);
                 }
             };
-            futures_util::join!(settled, changed);
+            futures_util::join!(settled, telling);
         };
         let follows = ctx.spawn(following.into_actor(self));
         self.servers.hub = Some(Up { hub, settled: false, follows });

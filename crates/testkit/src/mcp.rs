@@ -75,7 +75,7 @@ async fn serve(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let key = parts.headers.get("authorization").and_then(|key| key.to_str().ok());
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     seen.keys.push(key.map(str::to_owned));
