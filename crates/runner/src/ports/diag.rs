@@ -1,4 +1,4 @@
-//! The kernel's own list of listening sockets, asked for by netlink (sock_diag(7)).
+//! The kernel's own list of listening sockets, asked for by netlink (`sock_diag(7)`).
 //!
 //! `/proc/net/tcp` goes through every connection's bucket of the whole machine, whoever asks: a millisecond or
 //! two each time. Three hundred sandboxes that looked there once a second had the machine to themselves. Here
