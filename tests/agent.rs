@@ -12,6 +12,8 @@ mod asked;
 mod confirming;
 #[path = "agent/failures.rs"]
 mod failures;
+#[path = "../crates/runner/tests/common/kernel.rs"]
+mod kernel;
 #[path = "agent/killed.rs"]
 mod killed;
 #[path = "agent/limits.rs"]

@@ -40,7 +40,8 @@ async fn site() -> String {
 
 async fn stage() -> Stage {
     let jupyter = tokio::task::spawn_blocking(|| {
-        staithe_testkit::jupyter(Path::new(env!("CARGO_TARGET_TMPDIR")))
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        crate::kernel::jupyter(root, Path::new(env!("CARGO_TARGET_TMPDIR")))
     });
     let jupyter = jupyter.await.unwrap();
     let prefix = |program: &Path| program.parent().and_then(Path::parent).unwrap().to_owned();

@@ -2,6 +2,8 @@
 //! `venv`, and the first time its package index.
 
 mod common;
+#[path = "common/kernel.rs"]
+mod kernel;
 
 use std::path::Path;
 
@@ -19,7 +21,8 @@ use common::{KEY, Line, Runner, limits};
 
 /// The gateway's program, made when it isn't there.
 fn jupyter() -> &'static Path {
-    staithe_testkit::jupyter(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    kernel::jupyter(root, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// A runner whose session has the plugin, lazily.

@@ -8,14 +8,12 @@
 //! | [`docker::FakeDockerd`] | the Docker Engine API on a real unix socket, recorded, kept and spoilt by script |
 //! | [`GitServer`] | a git repository over HTTP, opened by a token |
 //! | [`FakeModel`] | models of four providers on a real socket, by script: what they were asked, what they say, what goes wrong |
-//! | [`jupyter`] | a real kernel gateway |
 //! | [`FakeMcp`] | a server of the Model Context Protocol at an address |
 //! | [`eventually`] | the one wait on something that tells nobody |
 
 pub mod docker;
 mod engine;
 mod git;
-mod jupyter;
 mod machine;
 mod mcp;
 pub mod model;
@@ -25,7 +23,6 @@ mod wait;
 pub use docker::FakeDockerd;
 pub use engine::{Called, FakeEngine, Mode, Mood};
 pub use git::GitServer;
-pub use jupyter::jupyter;
 pub use machine::Machine;
 pub use mcp::FakeMcp;
 pub use model::FakeModel;

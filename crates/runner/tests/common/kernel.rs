@@ -7,16 +7,13 @@ use std::{
     sync::OnceLock,
 };
 
-/// The gateway's program below this folder, made when it isn't there. Takes minutes then.
-///
-/// # Panics
-///
-/// Where it can't be made.
-pub fn jupyter(folder: &Path) -> &'static Path {
+/// The gateway's program below this folder, made by the list below the workspace's `root` when it isn't there. Takes
+/// minutes then.
+pub(crate) fn jupyter(root: &Path, folder: &Path) -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
-        let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../templates/runtime/jupyter.lock");
-        let wanted = std::fs::read_to_string(lock).expect("the list of packages");
+        let lock = root.join("templates/runtime/jupyter.lock");
+        let wanted = std::fs::read_to_string(&lock).expect("the list of packages");
         let place = folder.join("jupyter");
         let (program, made) = (place.join("bin/jupyter"), place.join("made-from"));
         if std::fs::read_to_string(&made).is_ok_and(|from| from == wanted) {
@@ -25,7 +22,8 @@ pub fn jupyter(folder: &Path) -> &'static Path {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
         run(Command::new(place.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--require-hashes", "--requirement", lock]));
+            .args(["--require-hashes", "--requirement"])
+            .arg(lock));
         std::fs::write(made, wanted).expect("our own folder");
         program
     })
