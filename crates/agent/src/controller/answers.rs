@@ -21,7 +21,7 @@ use crate::{
     condense::{self, Why},
     model::{Answer, FailureKind, ModelFailed, ToolCall},
     origin::{Origin, distinguish},
-    tools::{Called, Misread, read_call},
+    tools::{Called, Misread, mark_cut, read_call},
 };
 
 /// Calls of one answer that are taken; those after them were never made.
@@ -56,6 +56,11 @@ impl Controller {
     }
 
     fn answered(&mut self, asking: &Asking, mut answer: Answer, last: &Last) -> Append {
+        if answer.cut
+            && let Some(call) = answer.calls.last_mut()
+        {
+            mark_cut(call);
+        }
         answer.calls.truncate(MOST_CALLS);
         distinguish(&mut answer.calls, &answer.id);
         let origin = Origin::of(&answer, 0, &asking.model, asking.seen);
@@ -65,10 +70,18 @@ impl Controller {
             return append;
         }
         if answer.text.trim().is_empty() {
-            return self.nothing_said(last);
+            let nudge = if answer.cut { words::NUDGE_CUT } else { words::NUDGE };
+            return self.nothing_said(nudge, last);
         }
-        let content = answer.text;
-        let message = Message { content, wait_for_response: true, ..Message::default() };
+        // A text that was cut goes on, once: who is cut again and again would go on for ever.
+        let was_cut =
+            self.log.top().view.last_said().is_some_and(|said| said.ends_with(words::CUT));
+        let (content, wait_for_response) = match (answer.cut, was_cut) {
+            (false, _) => (answer.text, true),
+            (true, false) => (format!("{}\n\n{}", answer.text, words::CUT), false),
+            (true, true) => (format!("{}\n\n{}", answer.text, words::CUT_AGAIN), true),
+        };
+        let message = Message { content, wait_for_response, ..Message::default() };
         Append {
             tool_call_metadata: Some(origin.to_value()),
             llm_metrics: Some(self.metrics(last)),
@@ -76,13 +89,13 @@ impl Controller {
         }
     }
 
-    fn nothing_said(&mut self, last: &Last) -> Append {
+    fn nothing_said(&mut self, nudge: &str, last: &Last) -> Append {
         if self.log.top().empty + 1 >= MOST_EMPTY {
             let why = "The language model answered nothing, several times in a row. Tell the agent to go on, or \
                        choose another model.";
             return self.fail(why, failures::EMPTY, last);
         }
-        let message = Message { content: words::NUDGE.to_owned(), ..Message::default() };
+        let message = Message { content: nudge.to_owned(), ..Message::default() };
         Append {
             source: Source::Environment,
             llm_metrics: Some(self.metrics(last)),

@@ -104,11 +104,12 @@ impl Hearing {
         model: &str,
         secret: &Secret<'_>,
     ) -> Result<Answer, ModelFailed> {
-        let cut = check(seen, secret)?;
+        let at_limit = check(seen, secret)?;
         let usage = self.usage(seen);
         if !seen.calls.is_empty() {
             self.calls = seen.calls.iter().map(Call::of).collect();
         }
+        let cut = at_limit && !self.ends_in_a_whole_call();
         let calls = self.calls();
         let opaque = self.opaque(model, &calls);
         let tool_calls = calls.into_iter().map(|(call, _)| call).collect();
@@ -121,6 +122,13 @@ impl Hearing {
             usage,
             cut,
         })
+    }
+
+    /// Of the last call all came: its arguments are an object that is closed.
+    fn ends_in_a_whole_call(&self) -> bool {
+        let last = self.calls.iter().rfind(|call| !call.name.is_empty());
+        let is_object = |text| serde_json::from_str::<Map<String, Value>>(text).is_ok();
+        last.is_some_and(|call| is_object(&call.arguments))
     }
 
     /// With ids that are their own: genai makes up the same ones for Gemini again and again.

@@ -12,6 +12,7 @@ use staithe_protocol::{
 use super::{
     Called, Misread, Offer,
     arguments::{Arguments, short, whole},
+    cut::is_cut,
     specs::{self, LONGEST_TIMEOUT, MOST_TASKS, Tool},
     words,
 };
@@ -22,6 +23,9 @@ const BY_COMMAND: &str = "oh_aci";
 
 /// Reads a call of a tool that is offered.
 pub fn read_call(call: &ToolCall, offer: &Offer) -> Result<Called, Misread> {
+    if is_cut(call) {
+        return Err(Misread::Cut { tool: short(&call.name) });
+    }
     if let Some(tool) = specs::own(offer).find(|tool| tool.name() == call.name) {
         let arguments = Arguments::parse(tool.name(), &call.arguments)?;
         arguments.check(tool.arguments())?;

@@ -148,6 +148,14 @@ impl View {
         self.newest
     }
 
+    /// What the agent said, if that is the last of it all.
+    pub(crate) fn last_said(&self) -> Option<&str> {
+        match self.items.last()? {
+            Item::Agent(words, _) => Some(&words.text),
+            _ => None,
+        }
+    }
+
     /// Calls of the newest answer that have no result yet.
     pub fn open_calls(&self) -> usize {
         let newest = self.items.iter().rev().find_map(|item| match item {
