@@ -206,7 +206,7 @@ fn task(at: usize, value: &Value) -> Option<Value> {
 
 /// The name that was probably meant: one that holds it or is held by it, else one that few letters make of it.
 fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    let name = short(&name.to_lowercase());
+    let name: String = name.to_lowercase().chars().take(60).collect();
     let least = names.iter().map(|known| {
         let inside = name.len() > 2 && (known.contains(&name) || name.contains(known.as_str()));
         (if inside { 0 } else { distance(&name, known) }, known)
