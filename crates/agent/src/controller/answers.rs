@@ -9,16 +9,12 @@ use staithe_protocol::{
 };
 
 use super::{
-    Append, Controller, Purpose,
-    advance::observed,
-    confirm, failures,
-    live::Asking,
-    spent::{self, Last},
-    words,
-    work::action_of,
+    Append, Controller, Purpose, advance::observed, confirm, failures, live::Asking, spent::Last,
+    words, work::action_of,
 };
 use crate::{
     condense::{self, Why},
+    known,
     model::{Answer, FailureKind, ModelFailed, ToolCall},
     origin::{Origin, distinguish},
     tools::{Called, Misread, mark_cut, read_call},
@@ -49,9 +45,14 @@ impl Controller {
         }
     }
 
-    fn last(&self, asking: &Asking, answer: &Answer) -> Last {
+    /// US dollars; nothing where the price is not known.
+    pub(super) fn cost(&self, answer: &Answer) -> f64 {
         let price = self.configured.model.as_ref().ok().and_then(|facts| facts.price);
-        let cost = spent::cost(answer.usage, price);
+        price.map_or(0.0, |price| known::cost(&answer.usage, &price))
+    }
+
+    fn last(&self, asking: &Asking, answer: &Answer) -> Last {
+        let cost = self.cost(answer);
         Last { cost, usage: answer.usage, estimated: asking.estimated }
     }
 

@@ -160,10 +160,10 @@ impl Controller {
             return Vec::new();
         };
         if let Ok(answer) = &answer {
-            let price = self.configured.model.as_ref().ok().and_then(|facts| facts.price);
+            let cost = self.cost(answer);
             self.live.clock.spend(Spent {
                 steps: u64::from(asking.purpose == Purpose::Step),
-                cost: spent::cost(answer.usage, price),
+                cost,
                 usage: answer.usage,
                 worked: Duration::ZERO,
             });

@@ -7,6 +7,7 @@ use staithe_protocol::AgentState;
 use super::world::{World, settings};
 use crate::{
     controller::Timer,
+    model::Usage,
     settings::{AgentSettings, Limits},
 };
 
@@ -47,6 +48,26 @@ fn each_limit_pauses_and_going_on_grants_the_same_again() {
     // 1000 in and 100 out: 0.0012 dollars, 1100 tokens.
     reached(Limits { cost: 0.0035, ..Limits::default() }, 3, "cost");
     reached(Limits { tokens: 2200, ..Limits::default() }, 2, "tokens");
+}
+
+#[test]
+fn no_count_of_a_provider_is_too_large() {
+    let mut world = World::at_work(limited(Limits::default()));
+    for n in 0..3 {
+        let mut answer = world.bash(&[&format!("echo {n}")]);
+        let most = u64::MAX;
+        answer.usage = Usage {
+            input: most,
+            output: most,
+            cache_read: most,
+            cache_write: most,
+            reasoning: most,
+        };
+        world.answer(answer);
+        world.done();
+    }
+    assert_eq!(world.state(), AgentState::Running);
+    assert_eq!(world.controller.spent().usage.output, u64::MAX);
 }
 
 #[test]
