@@ -44,13 +44,10 @@ fn ascii(escaped: &str) -> String {
     for c in escaped.chars() {
         if c.is_ascii() {
             text.push(c);
-        } else {
-            let units = c
-                .encode_utf16(&mut [0; 2])
-                .iter()
-                .map(|unit| format!("\\u{unit:04x}"))
-                .collect::<String>();
-            text.push_str(&units);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
         }
     }
     text
