@@ -1,6 +1,15 @@
-//! Hiding secrets in texts: whole ones, ones that come in pieces, and those inside JSON. Pure.
+//! Hiding secrets in texts: whole ones, ones that come in pieces, and those of events. Pure.
 //!
-//! Whatever lies under an occurrence of any secret is hidden, also where occurrences overlap.
+//! Whatever lies under an occurrence of any secret is hidden, also where occurrences overlap. A secret occurs as it is,
+//! and as it stands in JSON that is told as text, also when that JSON is a text in other JSON.
+//!
+//! | file | what |
+//! |---|---|
+//! | `forms` | how a secret may be written |
+//! | `event` | an event's JSON, in which the vocabulary's own words stay |
+
+mod event;
+mod forms;
 
 use std::ops::Range;
 
@@ -13,7 +22,9 @@ pub const SHORTEST: usize = 6;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Words {
     plain: Vec<String>,
-    /// The same as they stand between the quotes of JSON.
+    /// All that they may be written as, they themselves among it.
+    written: Vec<String>,
+    /// The same as it stands between the quotes of JSON.
     escaped: Vec<String>,
 }
 
@@ -26,21 +37,19 @@ impl std::fmt::Debug for Words {
 
 impl<S: Into<String>> FromIterator<S> for Words {
     fn from_iter<T: IntoIterator<Item = S>>(secrets: T) -> Self {
-        let mut plain: Vec<String> = secrets
-            .into_iter()
-            .map(Into::into)
-            .filter(|secret: &String| secret.len() >= SHORTEST)
-            .collect();
-        plain.sort_unstable();
-        plain.dedup();
-        let escaped = plain.iter().map(|secret| escape(secret)).collect();
-        Self { plain, escaped }
+        let secrets = secrets.into_iter().map(Into::into);
+        let plain = distinct(secrets.filter(|secret: &String| secret.len() >= SHORTEST));
+        let written = distinct(plain.iter().flat_map(|secret| forms::of(secret)));
+        let escaped = distinct(written.iter().map(|form| forms::escape(form)));
+        Self { plain, written, escaped }
     }
 }
 
-fn escape(secret: &str) -> String {
-    let quoted = serde_json::Value::from(secret).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
 }
 
 impl Words {
@@ -56,55 +65,8 @@ impl Words {
 
     /// A text with all secrets hidden.
     pub fn hide(&self, text: String) -> String {
-        hide(text, &self.plain)
+        hide(text, &self.written)
     }
-
-    /// JSON with the secrets in every string value at every depth hidden. A secret in JSON text is its
-    /// escaped form; numbers and keys are the vocabulary's and stay.
-    #[expect(clippy::missing_panics_doc, reason = "it can't: JSON is UTF-8")]
-    pub fn hide_in_json(&self, json: Vec<u8>) -> Vec<u8> {
-        let text = String::from_utf8(json).expect("JSON is UTF-8");
-        if !self.escaped.iter().any(|secret| text.contains(secret)) {
-            return text.into_bytes();
-        }
-        let mut masked = String::with_capacity(text.len());
-        let mut rest = text.as_str();
-        while let Some(open) = rest.find('"') {
-            let (before, string) = rest.split_at(open + 1);
-            let (string, after) = string.split_at(string_end(string));
-            masked.push_str(before);
-            if after.starts_with("\":") {
-                masked.push_str(string);
-            } else {
-                masked.push_str(&self.hide_in_string(string));
-            }
-            masked.push('"');
-            rest = &after[1..];
-        }
-        masked.push_str(rest);
-        masked.into_bytes()
-    }
-
-    /// What stands between the quotes of a JSON string. It is read first: between its characters an occurrence of the
-    /// escaped form may begin or end within an escape.
-    fn hide_in_string(&self, escaped: &str) -> String {
-        if !self.escaped.iter().any(|secret| escaped.contains(secret)) {
-            return escaped.to_owned();
-        }
-        let plain: String = serde_json::from_str(&format!("\"{escaped}\"")).expect("it is JSON");
-        escape(&self.hide(plain))
-    }
-}
-
-/// Where a string ends whose opening quote is behind us.
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    let ends = |byte: u8| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    };
-    text.bytes().position(ends).expect("JSON closes its strings")
 }
 
 fn hide(text: String, secrets: &[String]) -> String {
@@ -186,12 +148,12 @@ impl StreamMask {
 
     /// Where the longest end of the text begins that a secret may begin with.
     fn opening(&self, words: &Words) -> usize {
-        let longest = words.plain.iter().map(String::len).max().unwrap_or_default();
+        let longest = words.written.iter().map(String::len).max().unwrap_or_default();
         let first = self.held.len().saturating_sub(longest.saturating_sub(1));
         let mut places = (first..self.held.len()).filter(|at| self.held.is_char_boundary(*at));
         let begins = |at: &usize| {
             let end = &self.held[*at..];
-            words.plain.iter().any(|secret| secret.len() > end.len() && secret.starts_with(end))
+            words.written.iter().any(|secret| secret.len() > end.len() && secret.starts_with(end))
         };
         places.find(begins).unwrap_or(self.held.len())
     }
@@ -200,7 +162,8 @@ impl StreamMask {
     fn tell(&mut self, words: &Words, open: usize) -> String {
         let mut shown = String::with_capacity(open);
         let (mut told, mut still) = (0, 0);
-        for (place, range) in covered(&self.held, &words.plain, self.hidden).into_iter().enumerate()
+        for (place, range) in
+            covered(&self.held, &words.written, self.hidden).into_iter().enumerate()
         {
             let goes_on = place == 0 && self.hidden > 0;
             if range.start >= open && !goes_on {
@@ -238,12 +201,12 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_are_told_as_the_whole_is_and_little_is_held_back(
-            secrets in prop::collection::vec("[ab€]{2,8}", 1..4),
-            text in "[ab€c]{0,60}",
+            secrets in prop::collection::vec("[ab€\"/\\\\\n]{2,8}", 1..4),
+            text in "[ab€c\"/\\\\\nn]{0,60}",
             sizes in prop::collection::vec(0..9_usize, 0..20),
         ) {
             let words: Words = secrets.iter().cloned().collect();
-            let longest = words.plain.iter().map(String::len).max().unwrap_or(0);
+            let longest = words.written.iter().map(String::len).max().unwrap_or(0);
             let mut mask = StreamMask::default();
             let mut told = String::new();
             for piece in pieces(&text, &sizes) {

@@ -39,7 +39,8 @@ fn cpu(pid: u32) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_steps_cost_the_same_each() {
-    let stage = Stage::new(&["window = 12000"], "").await;
+    // The view as it is shipped, and the window of a large model.
+    let stage = Stage::new(&["window = 200000"], "").await;
     let mut play = stage.play(0).await;
     play.set(&json!({ "limits": { "steps": 0, "cost": 0 } })).await;
     let (costs, pid) = (Arc::new(Mutex::new(Vec::new())), stage.server.pid());
@@ -55,7 +56,12 @@ async fn two_thousand_steps_cost_the_same_each() {
         let input = u64::try_from(bytes / 4).unwrap();
         let usage = FakeUsage { input, ..FakeUsage::default() };
         let thought = format!("thought {} of many, about boats that lie at a staithe", costs.len());
-        let think = Step::call("think", &json!({ "thought": thought }));
+        // A result that is worth being masked later, here and there.
+        let print = json!({ "command": "printf %2000s boats", "security_risk": "LOW" });
+        let think = match costs.len() % 20 {
+            0 => Step::call("execute_bash", &print),
+            _ => Step::call("think", &json!({ "thought": thought })),
+        };
         Some(Step { usage, ..if costs.len() > STEPS { finish() } else { think } })
     });
     play.say("Think long").await;
@@ -80,6 +86,8 @@ async fn two_thousand_steps_cost_the_same_each() {
     );
     assert!(condensed > 3, "the view is condensed: {condensed}");
     assert!(bytes(late) * 10 <= bytes(early) * 12, "flat");
+    // Loosely: other tests share the machine.
+    assert!(ticks(late) <= ticks(early) * 2 + 50, "the server's own work, too");
     assert_eq!(unpaired(&play.events[..200]), Vec::<String>::new());
 }
 

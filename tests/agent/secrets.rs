@@ -19,12 +19,19 @@ const SET: &str = "sk-set-9876543210zyxwvutsrqp";
 const TOKEN: &str = "ghp-agent-token-that-nobody-sees";
 /// In the environment of commands, and marked.
 const MARKED: &str = "marked-secret-0123456789";
+/// The same, of the kind that JSON escapes; and a piece of it that nothing else has.
+const LINES: &str = "-----BEGIN KEY-----\nMIIEvQ/IBA\"DANBg\\kqhk\n-----END KEY-----";
+const INSIDE: [&str; 2] = ["MIIEvQ", "kqhk"];
 
 #[tokio::test]
 async fn no_secret_gets_out_anywhere() {
     let origin = tempfile::tempdir().unwrap();
     let git = GitServer::start(origin.path(), "x-access-token", TOKEN).await;
-    let env = [("STAITHE__LOG__FILTER", "trace"), ("STAITHE__SANDBOX__SECRET_ENV__BERTH", MARKED)];
+    let env = [
+        ("STAITHE__LOG__FILTER", "trace"),
+        ("STAITHE__SANDBOX__SECRET_ENV__BERTH", MARKED),
+        ("STAITHE__SANDBOX__SECRET_ENV__LINES", LINES),
+    ];
     let stage =
         Stage::with(&["", "provider = \"anthropic\""], "[agent.retries]\nfirst = \"50ms\"\n", &env)
             .await;
@@ -39,14 +46,14 @@ async fn no_secret_gets_out_anywhere() {
             model.asked().iter().all(|asked| asked.key().is_some_and(|key| keys.contains(&key)))
         );
         let asked = model.asked().iter().map(|asked| asked.body.to_string()).collect::<String>();
-        for secret in [KEY, SET, TOKEN, MARKED] {
+        for secret in [KEY, SET, TOKEN, MARKED].into_iter().chain(INSIDE) {
             assert!(!asked.contains(secret), "the model is told");
         }
     }
     let pages = pages(&stage.server, &cloned).await;
     let log = stage.server.log();
     assert!(log.contains("DEBUG") || log.contains("TRACE"), "the log is at its most talkative");
-    for secret in [KEY, SET, TOKEN, MARKED] {
+    for secret in [KEY, SET, TOKEN, MARKED].into_iter().chain(INSIDE) {
         for (what, text) in [("events", &told), ("pages", &pages), ("log", &log)] {
             if let Some(at) = text.find(secret) {
                 let from = text.floor_char_boundary(at.saturating_sub(200));
@@ -77,6 +84,11 @@ async fn work(stage: &Stage, number: usize, key: &str) -> String {
             text: format!("It is {key} and {MARKED}!"),
             ..bash("true")
         },
+        Step {
+            text: format!("And\n{LINES}\nor {}", json!([LINES])),
+            ..bash(&format!(": '{LINES}'"))
+        },
+        Step { chunk: 5, ..bash("printf '%s\\n' \"$LINES\"; echo \"$LINES\"") },
         Step { chunk: 5, bytes: 7, ..bash(&echo) },
         bash(&format!("echo {key}")),
         Step::call(key, &json!({ "x": key })),

@@ -151,10 +151,8 @@ impl Handler<Heard> for AgentSession {
 
     fn handle(&mut self, Heard { call, answer }: Heard, ctx: &mut <Self as Actor>::Context) {
         if self.asking.take_if(|asking| asking.call == call).is_some() {
-            if let Ok(answer) = &answer {
-                self.meant.heard(&answer.id);
-            }
             let effects = self.controller.heard(call, answer, self.now());
+            self.meant.heard(&effects);
             self.obey(effects, ctx);
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use serde_json::Value;
-use staithe_agent::controller::Append;
+use staithe_agent::controller::{Append, Effect};
 use staithe_protocol::{Body, Event, Source};
 
 use super::state::{Pending, is_blurred};
@@ -25,11 +25,17 @@ pub(super) struct Meant {
 }
 
 impl Meant {
-    /// A model answered.
-    pub(super) fn heard(&mut self, answer: &str) {
-        self.heard.push_back(answer.to_owned());
-        if self.heard.len() > MOST_HEARD {
-            self.heard.pop_front();
+    /// A model answered, and this came of it.
+    pub(super) fn heard(&mut self, effects: &[Effect]) {
+        let appended = effects.iter().find_map(|effect| match effect {
+            Effect::Append(append) => answer_of(append.tool_call_metadata.as_ref()),
+            _ => None,
+        });
+        if let Some(answer) = appended {
+            self.heard.push_back(answer.to_owned());
+            if self.heard.len() > MOST_HEARD {
+                self.heard.pop_front();
+            }
         }
     }
 
@@ -59,11 +65,15 @@ impl Meant {
 
     /// Whether an action is what was meant.
     pub(super) fn is_known(&self, pending: &Pending) -> bool {
-        let answer = pending.tool_call_metadata.as_ref().map(|it| &it["model_response"]["id"]);
-        let answer = answer.and_then(Value::as_str);
+        let answer = answer_of(pending.tool_call_metadata.as_ref());
         answer.is_some_and(|id| self.heard.iter().any(|heard| heard == id))
             || !is_blurred(&pending.action)
     }
+}
+
+/// The id of the answer that an action comes of.
+fn answer_of(metadata: Option<&Value>) -> Option<&str> {
+    metadata?["model_response"]["id"].as_str()
 }
 
 #[cfg(test)]
@@ -125,7 +135,7 @@ mod tests {
         };
         assert!(meant.is_known(&pending("ls")));
         assert!(!meant.is_known(&pending(&format!("echo {HIDDEN}"))));
-        meant.heard("a1");
+        meant.heard(&[Effect::Append(Box::new(append("ls")))]);
         assert!(meant.is_known(&pending(&format!("echo {HIDDEN}"))), "it wrote what it had read");
     }
 }

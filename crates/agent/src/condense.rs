@@ -103,7 +103,7 @@ pub fn plan(view: &View, why: Why, window: u64) -> Option<Plan> {
         Why::Turns | Why::Asked => MOST_SUMMARY,
     };
     let most_summary = most_summary.clamp(LEAST_SUMMARY, MOST_SUMMARY);
-    let known: u64 = items.iter().filter(|item| is(item, Kind::Known)).map(Item::weight).sum();
+    let known: u64 = items.iter().filter(|item| item.is(Kind::Known)).map(Item::weight).sum();
     let keeps_known = why != Why::TooLong || known <= weight / 4;
     let beside = first_weight + weight / 8 + if keeps_known { known } else { 0 };
     let half = match why {
@@ -113,11 +113,11 @@ pub fn plan(view: &View, why: Why, window: u64) -> Option<Plan> {
     let last = newest(&items[first..], half, turns / 2);
     let last = if why == Why::TooLong { last } else { last.max(1) };
     let middle = items.get(first..items.len().saturating_sub(last)).unwrap_or_default();
-    let stays = |item: &&Item| keeps_known && is(item, Kind::Known);
+    let stays = |item: &&Item| keeps_known && item.is(Kind::Known);
     let forgotten: Vec<&Item> = middle.iter().filter(|item| !stays(item)).collect();
     let saved: u64 = forgotten.iter().map(|item| item.weight()).sum();
     let fewer: usize = forgotten.iter().map(|item| item.turns()).sum();
-    let are_summaries = forgotten.iter().all(|item| is(item, Kind::Summary));
+    let are_summaries = forgotten.iter().all(|item| item.is(Kind::Summary));
     let is_worth_it = match why {
         // A summary alone is made shorter as long as that helps.
         Why::TooLong if are_summaries => saved > weight / 4 && saved > 4 * LEAST_SUMMARY as u64,
@@ -136,11 +136,6 @@ pub fn plan(view: &View, why: Why, window: u64) -> Option<Plan> {
         before: clip(&earlier(&forgotten), most_summary, None),
         words: clip(&people(&forgotten), MOST_ALL_WORDS.min(most_summary), None),
     })
-}
-
-/// Whether they are words of this kind.
-fn is(item: &Item, kind: Kind) -> bool {
-    matches!(item, Item::User(words) if words.kind == kind)
 }
 
 /// How many items of the beginning stay: so many turns, within a weight.
@@ -197,7 +192,7 @@ fn transcript(items: &[&Item], window: u64) -> String {
         Item::User(words) => {
             let who = match words.kind {
                 Kind::Spoken => "User",
-                Kind::Told | Kind::Known => "Told",
+                Kind::Told | Kind::ByHand | Kind::LeftOut(_) | Kind::Known => "Told",
                 // The whole of it: it is all that is left of what came before.
                 Kind::Summary => return format!("Summary of what came before:\n{}", words.text),
             };

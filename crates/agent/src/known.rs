@@ -75,13 +75,12 @@ pub fn known(provider: Provider, base_url: &str, model: &str) -> Known {
     )
 }
 
-/// US dollars for an answer. Cached tokens without a price of their own cost what others do.
+/// US dollars for an answer.
 pub fn cost(usage: &Usage, price: &Price) -> f64 {
-    let or_input = |cache: f64| if cache > 0.0 { cache } else { price.input };
     let fresh = usage.input.saturating_sub(usage.cache_read).saturating_sub(usage.cache_write);
     let dollars = count(fresh) * price.input
-        + count(usage.cache_read) * or_input(price.cache_read)
-        + count(usage.cache_write) * or_input(price.cache_write)
+        + count(usage.cache_read) * price.cache_read
+        + count(usage.cache_write) * price.cache_write
         + count(usage.output) * price.output;
     dollars / 1_000_000.0
 }
@@ -198,8 +197,6 @@ mod tests {
         let price = Price { input: 3.0, output: 15.0, cache_read: 0.3, cache_write: 3.75 };
         let dollars = cost(&usage, &price);
         assert!((dollars - (0.9 + 0.18 + 0.375 + 1.5)).abs() < 1e-9, "{dollars}");
-        let plain = Price { cache_read: 0.0, cache_write: 0.0, ..price };
-        assert!((cost(&usage, &plain) - 4.5).abs() < 1e-9);
         let odd = Usage { input: 1, cache_read: 5, ..Usage::default() };
         assert!(cost(&odd, &price) > 0.0, "figures that do not add up do not wrap around");
     }
@@ -214,8 +211,12 @@ mod tests {
             );
             assert!(row.can.chars().all(|it| "tvr".contains(it)), "{}", row.begins);
             let price = row.price();
-            let fair = price
-                .is_none_or(|price| price.output >= price.input && price.cache_read <= price.input);
+            let fair = price.is_none_or(|price| {
+                let caches = [price.cache_read, price.cache_write];
+                price.output >= price.input
+                    && price.cache_read <= price.input
+                    && caches.iter().all(|cache| *cache > 0.0)
+            });
             assert!(fair, "{}: {price:?}", row.begins);
             assert_eq!(
                 TABLE.iter().filter(|it| it.begins == row.begins).count(),

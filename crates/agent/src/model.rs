@@ -91,7 +91,7 @@ pub struct Answer {
     pub calls: Vec<ToolCall>,
     pub opaque: Option<Value>,
     pub usage: Usage,
-    /// It ended at the limit of tokens.
+    /// It ended at the limit of tokens: within its last call, if it has any, else within its text.
     pub cut: bool,
 }
 

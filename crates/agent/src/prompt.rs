@@ -134,14 +134,6 @@ pub fn rejected(reason: Option<&str>) -> String {
     }
 }
 
-/// What the calls behind one that was rejected, or at which the answer was broken off, are answered with.
-pub const NOT_CARRIED_OUT: &str = "This call was not carried out: an earlier one of the same answer was rejected, or the turn was ended.";
-
-/// What a call that a person approved is told beside its result, where they said something.
-pub fn approved(note: &str) -> String {
-    format!("The user approved this call and says: {}", note.trim())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +183,5 @@ mod tests {
         for none in [None, Some("  ")] {
             assert!(rejected(none).contains("no reason was given"));
         }
-        assert_eq!(approved(" careful "), "The user approved this call and says: careful");
     }
 }

@@ -107,6 +107,8 @@ fn with_call(mut answer: Answer, question: &Question) -> Answer {
         let id = format!("call_{}", answer.id);
         answer.text.truncate(found.begins);
         answer.text.truncate(answer.text.trim_end().len());
+        // What is cut behind it is nothing that was asked for.
+        answer.cut &= !found.ends;
         answer.calls.push(ToolCall { id, name: found.name, arguments: found.arguments });
     }
     answer

@@ -123,6 +123,7 @@ pub enum Provider {
 pub struct Price {
     pub input: f64,
     pub output: f64,
+    /// Zero: it costs nothing.
     #[serde(default)]
     pub cache_read: f64,
     #[serde(default)]

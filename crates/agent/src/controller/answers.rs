@@ -9,20 +9,16 @@ use staithe_protocol::{
 };
 
 use super::{
-    Append, Controller, Purpose,
-    advance::observed,
-    confirm, failures,
-    live::Asking,
-    spent::{self, Last},
-    words,
-    work::action_of,
+    Append, Controller, Purpose, advance::observed, confirm, failures, live::Asking, spent::Last,
+    words, work::action_of,
 };
 use crate::{
     condense::{self, Why},
+    known,
     model::{Answer, FailureKind, ModelFailed, ToolCall},
     origin::{Origin, distinguish},
     settings::Price,
-    tools::{Called, Misread, read_call},
+    tools::{Called, Misread, mark_cut, read_call},
 };
 
 /// Calls of one answer that are taken; those after them were never made.
@@ -50,9 +46,14 @@ impl Controller {
     }
 
     fn last(&self, asking: &Asking, answer: &Answer) -> Last {
-        let cost = spent::cost(answer.usage, self.price(asking.purpose));
+        let cost = self.cost(asking.purpose, answer);
         let model = Some(asking.model.clone());
         Last { model, cost, usage: answer.usage, estimated: asking.estimated }
+    }
+
+    /// US dollars; nothing where the price is not known.
+    pub(super) fn cost(&self, purpose: Purpose, answer: &Answer) -> f64 {
+        self.price(purpose).map_or(0.0, |price| known::cost(&answer.usage, &price))
     }
 
     /// What the model costs that is asked.
@@ -61,6 +62,11 @@ impl Controller {
     }
 
     fn answered(&mut self, asking: &Asking, mut answer: Answer, last: &Last) -> Append {
+        if answer.cut
+            && let Some(call) = answer.calls.last_mut()
+        {
+            mark_cut(call);
+        }
         answer.calls.truncate(MOST_CALLS);
         answer.id = own_id(&answer.id, asking.seen);
         distinguish(&mut answer.calls, &answer.id);
@@ -71,10 +77,18 @@ impl Controller {
             return append;
         }
         if answer.text.trim().is_empty() {
-            return self.nothing_said(last);
+            let nudge = if answer.cut { words::NUDGE_CUT } else { words::NUDGE };
+            return self.nothing_said(nudge, last);
         }
-        let content = answer.text;
-        let message = Message { content, wait_for_response: true, ..Message::default() };
+        // A text that was cut goes on, once: who is cut again and again would go on for ever.
+        let was_cut =
+            self.log.top().view.last_said().is_some_and(|said| said.ends_with(words::CUT));
+        let (content, wait_for_response) = match (answer.cut, was_cut) {
+            (false, _) => (answer.text, true),
+            (true, false) => (format!("{}\n\n{}", answer.text, words::CUT), false),
+            (true, true) => (format!("{}\n\n{}", answer.text, words::CUT_AGAIN), true),
+        };
+        let message = Message { content, wait_for_response, ..Message::default() };
         Append {
             tool_call_metadata: Some(origin.to_value()),
             llm_metrics: Some(self.metrics(last)),
@@ -82,13 +96,13 @@ impl Controller {
         }
     }
 
-    fn nothing_said(&mut self, last: &Last) -> Append {
+    fn nothing_said(&mut self, nudge: &str, last: &Last) -> Append {
         if self.log.top().empty + 1 >= MOST_EMPTY {
             let why = "The language model answered nothing, several times in a row. Tell the agent to go on, or \
                        choose another model.";
             return self.fail(why, failures::EMPTY, last);
         }
-        let message = Message { content: words::NUDGE.to_owned(), ..Message::default() };
+        let message = Message { content: nudge.to_owned(), ..Message::default() };
         Append {
             source: Source::Environment,
             llm_metrics: Some(self.metrics(last)),

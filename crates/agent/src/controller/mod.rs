@@ -165,9 +165,10 @@ impl Controller {
             return Vec::new();
         };
         if let Ok(answer) = &answer {
+            let cost = self.cost(asking.purpose, answer);
             self.live.clock.spend(Spent {
                 steps: u64::from(asking.purpose == Purpose::Step),
-                cost: spent::cost(answer.usage, self.price(asking.purpose)),
+                cost,
                 usage: answer.usage,
                 worked: Duration::ZERO,
             });

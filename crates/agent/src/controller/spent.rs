@@ -8,10 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::{Value, json};
 
 use super::{ModelFacts, Spent};
-use crate::{
-    model::Usage,
-    settings::{Limits, Price},
-};
+use crate::{model::Usage, settings::Limits};
 
 impl Spent {
     /// Both together.
@@ -19,21 +16,21 @@ impl Spent {
     pub(super) fn plus(self, other: Self) -> Self {
         let (a, b) = (self.usage, other.usage);
         Self {
-            steps: self.steps + other.steps,
+            steps: self.steps.saturating_add(other.steps),
             cost: self.cost + other.cost,
             usage: Usage {
-                input: a.input + b.input,
-                output: a.output + b.output,
-                cache_read: a.cache_read + b.cache_read,
-                cache_write: a.cache_write + b.cache_write,
-                reasoning: a.reasoning + b.reasoning,
+                input: a.input.saturating_add(b.input),
+                output: a.output.saturating_add(b.output),
+                cache_read: a.cache_read.saturating_add(b.cache_read),
+                cache_write: a.cache_write.saturating_add(b.cache_write),
+                reasoning: a.reasoning.saturating_add(b.reasoning),
             },
-            worked: self.worked + other.worked,
+            worked: self.worked.saturating_add(other.worked),
         }
     }
 
     fn tokens(&self) -> u64 {
-        self.usage.input + self.usage.output
+        self.usage.input.saturating_add(self.usage.output)
     }
 
     /// What an event carries; `last` is the newest price, `estimated` the tokens that its question was thought to have.
@@ -50,7 +47,7 @@ impl Spent {
                 "cache_write_tokens": cache_write,
                 "reasoning_tokens": reasoning,
                 "context_window": facts.map_or(0, |facts| facts.window),
-                "per_turn_token": last.usage.input + last.usage.output,
+                "per_turn_token": last.usage.input.saturating_add(last.usage.output),
             },
             "costs": [{ "model": last.model.as_deref().unwrap_or(name), "cost": last.cost, "prompt_tokens": last.usage.input }],
             "steps": self.steps,
@@ -120,19 +117,6 @@ pub(super) fn unpriced(metrics: &Value) -> BTreeSet<String> {
     names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// US dollars.
-#[expect(clippy::cast_precision_loss, reason = "tokens of a session are far below 2^52")]
-pub(super) fn cost(usage: Usage, price: Option<Price>) -> f64 {
-    let Some(price) = price else { return 0.0 };
-    let cached = usage.cache_read + usage.cache_write;
-    let plain = usage.input.saturating_sub(cached);
-    let dollars = |tokens: u64, each: f64| tokens as f64 * each / 1e6;
-    dollars(plain, price.input)
-        + dollars(usage.output, price.output)
-        + dollars(usage.cache_read, price.cache_read)
-        + dollars(usage.cache_write, price.cache_write)
-}
-
 /// The limit that is reached, as the reason of the pause: `limit.steps`, `limit.cost`, `limit.tokens`. That of time is
 /// [`left`]'s.
 pub(super) fn reached(limits: &Limits, spent: &Spent, base: &Spent) -> Option<&'static str> {
@@ -187,12 +171,24 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_the_cache_has_its_own_price() {
-        let price = Price { input: 10.0, output: 20.0, cache_read: 1.0, cache_write: 12.0 };
-        let dollars = cost(spent().usage, Some(price));
-        let expected = (500.0 * 10.0 + 100.0 * 20.0 + 300.0 + 100.0 * 12.0) / 1e6;
-        assert!((dollars - expected).abs() < 1e-12, "{dollars}");
-        assert!(cost(spent().usage, None).abs() < 1e-12);
+    fn sums_stay_at_the_largest_number() {
+        let most = u64::MAX;
+        let usage = Usage {
+            input: most,
+            output: most,
+            cache_read: most,
+            cache_write: most,
+            reasoning: most,
+        };
+        let all = Spent { steps: most, usage, ..spent() };
+        let sum = all.plus(all);
+        assert_eq!((sum.usage, sum.steps, sum.tokens()), (usage, most, most));
+        let metrics = sum.to_metrics(None, &Last { usage, ..Last::default() });
+        assert_eq!(Spent::from_metrics(&metrics), sum);
+        assert_eq!(
+            reached(&Limits { tokens: 9, ..Limits::default() }, &sum, &spent()),
+            Some("limit.tokens")
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod confirming;
 mod crashes;
+mod cut;
 mod delegates;
 mod failing;
 mod flat;

@@ -12,6 +12,17 @@ use super::frame::Ended;
 pub(super) const NUDGE: &str = "Your last answer was empty. Go on with the task: call a tool, or call `finish` if it \
                                 is done, or say what you need from the user.";
 
+/// What a model is told whose answer was cut before it said anything.
+pub(super) const NUDGE_CUT: &str = "Your last answer was cut at its limit of tokens before it said or did anything. \
+                                    Think less, and go on with the task in small steps.";
+
+/// Stands behind a text that was cut, for the model and for people.
+pub(super) const CUT: &str = "[The answer was cut here, at its limit of tokens.]";
+
+/// The same, when the one before was cut, too.
+pub(super) const CUT_AGAIN: &str = "[The answer was cut here again, at its limit of tokens. Tell the agent to go on, \
+                                    or give the model a higher `max_output`.]";
+
 /// What a call is answered with that was not carried out.
 pub(super) const NOT_EXECUTED: &str = "The action has not been executed.";
 

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::model::{Answer, FailureKind, ModelFailed, Piece, ToolCall, Usage};
 
+/// No question and no answer has more tokens, whatever a provider counts.
+const MOST_TOKENS: u64 = 1 << 24;
+
 /// An answer as far as it came.
 #[derive(Default)]
 pub(super) struct Hearing {
@@ -104,11 +107,12 @@ impl Hearing {
         model: &str,
         secret: &Secret<'_>,
     ) -> Result<Answer, ModelFailed> {
-        let cut = check(seen, secret)?;
+        let at_limit = check(seen, secret)?;
         let usage = self.usage(seen);
         if !seen.calls.is_empty() {
             self.calls = seen.calls.iter().map(Call::of).collect();
         }
+        let cut = at_limit && !self.ends_in_a_whole_call();
         let calls = self.calls();
         let opaque = self.opaque(model, &calls);
         let tool_calls = calls.into_iter().map(|(call, _)| call).collect();
@@ -121,6 +125,13 @@ impl Hearing {
             usage,
             cut,
         })
+    }
+
+    /// Of the last call all came: its arguments are an object that is closed.
+    fn ends_in_a_whole_call(&self) -> bool {
+        let last = self.calls.iter().rfind(|call| !call.name.is_empty());
+        let is_object = |text| serde_json::from_str::<Map<String, Value>>(text).is_ok();
+        last.is_some_and(|call| is_object(&call.arguments))
     }
 
     /// With ids that are their own: genai makes up the same ones for Gemini again and again.
@@ -179,10 +190,12 @@ impl Hearing {
         let told = self.end.as_ref().and_then(|end| end.captured_usage.clone());
         let usage =
             told.or_else(|| serde_json::from_value(seen.usage.clone()?).ok()).unwrap_or_default();
-        let count = |figure: Option<i32>| u64::try_from(figure.unwrap_or(0)).unwrap_or(0);
+        let count =
+            |figure: Option<i32>| u64::try_from(figure.unwrap_or(0)).unwrap_or(0).min(MOST_TOKENS);
         let input = usage.prompt_tokens_details.as_ref();
         let output = usage.completion_tokens_details.as_ref();
-        let reasoning = count(output.and_then(|it| it.reasoning_tokens)).max(seen.thinking_tokens);
+        let reasoning = count(output.and_then(|it| it.reasoning_tokens))
+            .max(seen.thinking_tokens.min(MOST_TOKENS));
         Usage {
             input: count(usage.prompt_tokens),
             // Gemini may count nothing but thoughts, and genai then counts nothing.
@@ -298,6 +311,16 @@ mod tests {
         let (calls, _) = heard(chunks);
         assert_eq!(calls.len(), 2);
         assert_ne!(calls[0].id, calls[1].id);
+    }
+
+    #[test]
+    fn thoughts_without_number_count_as_many_as_there_can_be() {
+        let mut seen = Seen::default();
+        seen.see(
+            r#"{"usage": {"output_tokens_details": {"thinking_tokens": 18446744073709551615}}}"#,
+        );
+        let usage = Hearing::default().usage(&seen);
+        assert_eq!((usage.output, usage.reasoning), (MOST_TOKENS, MOST_TOKENS));
     }
 
     #[test]

@@ -20,13 +20,15 @@ pub(super) struct Row {
     pub(super) can: &'static str,
     /// The host, or the domain, where these prices hold.
     pub(super) sold_at: &'static str,
-    /// Input, output, cache read, cache write; US dollars for a million tokens. A zero for a cache is no own price.
+    /// Input, output, cache read, cache write; US dollars for a million tokens. A zero for a cache is no own price: it costs as input does.
     prices: Option<[f64; 4]>,
 }
 
 impl Row {
     pub(super) fn price(&self) -> Option<Price> {
         let [input, output, cache_read, cache_write] = self.prices?;
+        let or_input = |cache: f64| if cache > 0.0 { cache } else { input };
+        let (cache_read, cache_write) = (or_input(cache_read), or_input(cache_write));
         Some(Price { input, output, cache_read, cache_write })
     }
 }

@@ -27,6 +27,8 @@ pub struct Found {
     pub name: String,
     /// JSON: an object.
     pub arguments: String,
+    /// Its end is there.
+    pub ends: bool,
 }
 
 /// Whether a tool may be called so.
@@ -104,12 +106,13 @@ fn parameter(name: &str, value: &Value) -> String {
     format!("{PARAMETER}{name}>{edge}{value}{edge}{PARAMETER_END}\n")
 }
 
-/// The first call of the text. Its end may be missing, as may be that of its last parameter.
+/// The first call of the text. Its end may be missing, as may be that of its last parameter: whether that is how the
+/// model stopped, or more of it was to come, the text does not say.
 pub fn find(text: &str, tools: &[ToolSpec]) -> Option<Found> {
     let (begins, name, body) = begin(text)?;
     let schema =
         tools.iter().find(|tool| tool.name == name).map_or(&Value::Null, |tool| &tool.parameters);
-    let body = body.split(END).next().unwrap_or(body);
+    let (body, ends) = body.split_once(END).map_or((body, false), |(body, _)| (body, true));
     let mut arguments = Map::new();
     let mut rest = body;
     while let Some((_, after)) = rest.split_once(PARAMETER) {
@@ -122,7 +125,8 @@ pub fn find(text: &str, tools: &[ToolSpec]) -> Option<Found> {
         arguments.insert(name.to_owned(), typed(value, &schema["properties"][name]));
         rest = &after[end..];
     }
-    Some(Found { begins, name: name.to_owned(), arguments: Value::Object(arguments).to_string() })
+    let arguments = Value::Object(arguments).to_string();
+    Some(Found { begins, name: name.to_owned(), arguments, ends })
 }
 
 /// Where the first call begins, its name, and what follows.

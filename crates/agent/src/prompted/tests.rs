@@ -9,12 +9,13 @@ use crate::model::{Image, ToolSpec};
 /// Answers with these pieces, whatever is asked; what was asked is kept.
 struct Says {
     pieces: Vec<&'static str>,
+    cut: bool,
     asked: std::sync::Mutex<Vec<Question>>,
 }
 
 impl Says {
     fn new(pieces: &[&'static str]) -> Self {
-        Self { pieces: pieces.to_vec(), asked: std::sync::Mutex::default() }
+        Self { pieces: pieces.to_vec(), cut: false, asked: std::sync::Mutex::default() }
     }
 }
 
@@ -27,7 +28,8 @@ impl Model for Says {
         self.asked.lock().unwrap().push(question.clone());
         self.pieces.iter().for_each(|piece| heard(Piece::Text((*piece).to_owned())));
         let (id, text) = ("a1".to_owned(), self.pieces.concat());
-        Box::pin(std::future::ready(Ok(Answer { id, text, ..Answer::default() })))
+        let cut = self.cut;
+        Box::pin(std::future::ready(Ok(Answer { id, text, cut, ..Answer::default() })))
     }
 }
 
@@ -39,6 +41,24 @@ fn ask(pieces: &[&'static str], question: &Question) -> (Answer, Vec<Piece>, Que
         futures_util::FutureExt::now_or_never(model.answer(question, &mut hear)).unwrap().unwrap();
     let asked = model.0.asked.lock().unwrap().remove(0);
     (answer, heard, asked)
+}
+
+#[test]
+fn only_a_call_whose_end_is_there_was_not_cut() {
+    let cut = |text: &'static str| {
+        let model = Prompted::new(Says { cut: true, ..Says::new(&[text]) });
+        let (question, mut hear) = (question(), |_| {});
+        let answer = model.answer(&question, &mut hear);
+        let answer = futures_util::FutureExt::now_or_never(answer).unwrap().unwrap();
+        (answer.calls.len(), answer.cut)
+    };
+    assert_eq!(cut("<function=edit>\n<parameter=path>/a"), (1, true));
+    assert_eq!(cut("<function=edit>\n<parameter=path>/a</parameter>\n"), (1, true));
+    assert_eq!(
+        cut("<function=edit>\n<parameter=path>/a</parameter>\n</function>\nAnd"),
+        (1, false)
+    );
+    assert_eq!(cut("I will"), (0, true));
 }
 
 fn tool(properties: &Value, required: &[&str]) -> ToolSpec {

@@ -157,7 +157,11 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// What is repeated of a text that a model made up.
-pub(super) fn short(text: &str) -> String {
-    text.chars().take(60).collect()
+/// What is repeated of a name that a model made up: all or nothing. A part of a secret would not be known as one.
+pub(super) fn short(name: &str) -> String {
+    const MOST: usize = 60;
+    match name.chars().count() {
+        0..=MOST => name.to_owned(),
+        count => format!("(a name of {count} characters)"),
+    }
 }

@@ -12,6 +12,7 @@ use staithe_protocol::{
 use super::{
     Called, Misread, Offer,
     arguments::{Arguments, short, whole},
+    cut::is_cut,
     specs::{self, LONGEST_TIMEOUT, MOST_TASKS, Tool},
     words,
 };
@@ -22,6 +23,9 @@ const BY_COMMAND: &str = "oh_aci";
 
 /// Reads a call of a tool that is offered.
 pub fn read_call(call: &ToolCall, offer: &Offer) -> Result<Called, Misread> {
+    if is_cut(call) {
+        return Err(Misread::Cut { tool: short(&call.name) });
+    }
     if let Some(tool) = specs::own(offer).find(|tool| tool.name() == call.name) {
         let arguments = Arguments::parse(tool.name(), &call.arguments)?;
         arguments.check(tool.arguments())?;
@@ -202,7 +206,7 @@ fn task(at: usize, value: &Value) -> Option<Value> {
 
 /// The name that was probably meant: one that holds it or is held by it, else one that few letters make of it.
 fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    let name = short(&name.to_lowercase());
+    let name: String = name.to_lowercase().chars().take(60).collect();
     let least = names.iter().map(|known| {
         let inside = name.len() > 2 && (known.contains(&name) || name.contains(known.as_str()));
         (if inside { 0 } else { distance(&name, known) }, known)

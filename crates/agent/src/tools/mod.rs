@@ -6,11 +6,13 @@
 //! | `specs` | the tools with their schemas, by what there is |
 //! | `arguments` | a call's arguments, one by one |
 //! | `call` | a call as an action |
+//! | `cut` | a call that was cut |
 //! | `result` | an observation as text |
 //! | `pictures` | pictures taken out of text |
 
 mod arguments;
 mod call;
+mod cut;
 mod pictures;
 mod result;
 mod specs;
@@ -24,6 +26,7 @@ use staithe_protocol::{
 
 pub use self::{
     call::read_call,
+    cut::mark_cut,
     result::{ToolText, clip, result_of},
     specs::own_names,
 };
@@ -72,6 +75,11 @@ pub enum Misread {
         "The arguments of `{tool}` are not a JSON object ({why}). Nothing was done; call it again with valid JSON."
     )]
     NotJson { tool: String, why: String },
+    #[error(
+        "Your answer was cut at its limit of tokens within this call of `{tool}`. Nothing was done. Say less in one \
+         answer: think less, and write what is long in several calls (a file by `create` and then `insert`)."
+    )]
+    Cut { tool: String },
     #[error("`{tool}` needs the argument `{argument}`{}. Nothing was done.", when_words(.when.as_deref()))]
     Missing { tool: String, argument: String, when: Option<String> },
     #[error("`{tool}` has no argument `{argument}`. Its arguments are: {}. Nothing was done.", .known.join(", "))]

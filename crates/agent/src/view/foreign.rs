@@ -28,10 +28,10 @@ impl View {
             Source::Environment => None,
         };
         let Some((text, waits)) = told else { return };
-        let is_told = !text.is_empty();
-        self.told(event.id, Kind::Told, text, Vec::new());
-        if is_told && event.source == Source::User {
-            self.done_by_hand();
+        if event.source == Source::User {
+            self.told_by_hand(event.id, text, Vec::new());
+        } else {
+            self.told(event.id, Kind::Told, text, Vec::new());
         }
         if self.waiting.len() >= MOST
             && let Some(oldest) = self.waiting.keys().min().copied()
@@ -72,7 +72,7 @@ impl View {
             }
             (Observation::Error(_), Some(Waits::Success(_))) => None,
             (_, Some(Waits::Success(text))) => {
-                return self.told(event.id, Kind::Told, text, Vec::new());
+                return self.told_by_hand(event.id, text, Vec::new());
             }
             (observation, Some(Waits::Result)) => {
                 let mut told = result_of(observation, most);
@@ -88,9 +88,10 @@ impl View {
             _ => None,
         };
         if let Some(told) = told {
-            self.told(event.id, Kind::Told, told.text, told.images);
             if event.source == Source::User {
-                self.done_by_hand();
+                self.told_by_hand(event.id, told.text, told.images);
+            } else {
+                self.told(event.id, Kind::Told, told.text, told.images);
             }
         }
     }

@@ -26,6 +26,10 @@ pub(crate) enum Kind {
     Spoken,
     /// What happened beside the agent.
     Told,
+    /// What a person did beside the agent, or what came of it.
+    ByHand,
+    /// What stands for so many of those.
+    LeftOut(usize),
     /// Instructions and knowledge, which go on holding.
     Known,
     /// What stands for forgotten items.
@@ -127,6 +131,11 @@ impl Call {
 }
 
 impl Item {
+    /// Whether they are words of this kind that are not the agent's.
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        matches!(self, Self::User(words) if words.kind == kind)
+    }
+
     /// In quarters of a token.
     pub(crate) fn weight(&self) -> u64 {
         match self {

@@ -15,10 +15,12 @@
 //! |---|---|
 //! | `items` | what the view is made of |
 //! | `fold` | events as items |
+//! | `by_hand` | how much of what people did is kept |
 //! | `foreign` | events that no call of this model made |
 //! | `tell` | items as turns |
 //! | `weigh` | how much of the window they fill |
 
+mod by_hand;
 mod fold;
 mod foreign;
 pub(crate) mod items;
@@ -41,9 +43,6 @@ use crate::{
 
 /// Pictures of so many results are told, the newest.
 const PICTURES: usize = 3;
-/// Of so many long outcomes of what people did by hand all is told, and of older ones so many characters.
-const BY_HAND: usize = 20;
-const BEGINNING: usize = 200;
 /// Stands before a summary.
 const SUMMARY: &str = "[What came here before was taken out of your sight to make room. Summary:]";
 /// Shorter results are told however old they are: the note would be as long.
@@ -64,7 +63,9 @@ pub struct View {
     whole: VecDeque<Place>,
     pictured: VecDeque<Place>,
     /// Long words about what people did by hand; the oldest first.
-    by_hand: VecDeque<usize>,
+    long: VecDeque<usize>,
+    /// Items of what people did by hand.
+    by_hand: usize,
     /// A delegate works; all up to its report is its own.
     inside: Option<Inside>,
     newest: Option<EventId>,
@@ -110,7 +111,8 @@ impl View {
             answers: HashMap::new(),
             whole: VecDeque::new(),
             pictured: VecDeque::new(),
-            by_hand: VecDeque::new(),
+            long: VecDeque::new(),
+            by_hand: 0,
             inside: None,
             newest: None,
             weight: 0,
@@ -148,14 +150,12 @@ impl View {
         self.newest
     }
 
-    /// Calls of the newest answer that have no result yet.
-    pub fn open_calls(&self) -> usize {
-        let newest = self.items.iter().rev().find_map(|item| match item {
-            Item::Turn(turn) => Some(turn),
+    /// What the agent said, if that is the last of it all.
+    pub(crate) fn last_said(&self) -> Option<&str> {
+        match self.items.last()? {
+            Item::Agent(words, _) => Some(&words.text),
             _ => None,
-        });
-        let calls = newest.iter().flat_map(|turn| &turn.calls);
-        calls.filter(|call| matches!(call.result, Outcome::Open)).count()
+        }
     }
 
     /// Turns in it: words, answers and results.
@@ -201,6 +201,7 @@ impl View {
         self.looked_at(1);
         self.weight += item.weight();
         self.turns += item.turns();
+        self.by_hand += usize::from(item.is(Kind::ByHand));
         self.items.push(item);
     }
 
@@ -211,6 +212,7 @@ impl View {
         }
         self.weight += item.weight();
         self.turns += item.turns();
+        self.by_hand += usize::from(item.is(Kind::ByHand));
         self.items.insert(at, item);
         self.relocate(|old| Some(if old < at { old } else { old + 1 }));
     }
@@ -224,11 +226,32 @@ impl View {
         self.answers = answers.filter_map(|(id, at)| Some((id, now(at)?))).collect();
         self.whole = self.whole.iter().filter_map(moved).collect();
         self.pictured = self.pictured.iter().filter_map(moved).collect();
-        self.by_hand = self.by_hand.iter().filter_map(|at| now(*at)).collect();
+        self.long = self.long.iter().filter_map(|at| now(*at)).collect();
+    }
+
+    /// Takes out what does not stay.
+    fn retain(&mut self, mut stays: impl FnMut(&Item) -> bool) {
+        let mut places = Vec::with_capacity(self.items.len());
+        let mut kept = Vec::with_capacity(self.items.len());
+        for item in self.items.drain(..) {
+            if stays(&item) {
+                places.push(Some(kept.len()));
+                kept.push(item);
+            } else {
+                self.weight -= item.weight();
+                self.turns -= item.turns();
+                self.by_hand -= usize::from(item.is(Kind::ByHand));
+                places.push(None);
+            }
+        }
+        self.items = kept;
+        self.looked_at(places.len());
+        self.relocate(|old| places.get(old).copied().flatten());
     }
 
     /// Forgets items all of whose events are named, and puts the summary in their place. An answer is forgotten with
-    /// its results or not at all.
+    /// its results or not at all; instructions and knowledge only where they are named one by one or a summary has
+    /// them: a loop that is left must not take them along.
     fn forget(&mut self, event: EventId, condensation: &Condensation) {
         let number = |id: &i64| u64::try_from(*id).ok().map(EventId);
         let ids: HashSet<EventId> =
@@ -239,22 +262,15 @@ impl View {
             ids.contains(id)
                 || start.zip(end).is_some_and(|(start, end)| (start..=end).contains(id))
         };
-        let mut places = Vec::with_capacity(self.items.len());
-        let mut kept = Vec::with_capacity(self.items.len());
-        for item in self.items.drain(..) {
+        let is_spared = |item: &Item| {
+            item.is(Kind::Known)
+                && condensation.summary.is_none()
+                && !item.events().iter().all(|id| ids.contains(id))
+        };
+        self.retain(|item| {
             let events = item.events();
-            if !events.is_empty() && events.iter().all(&is_forgotten) {
-                self.weight -= item.weight();
-                self.turns -= item.turns();
-                places.push(None);
-            } else {
-                places.push(Some(kept.len()));
-                kept.push(item);
-            }
-        }
-        self.items = kept;
-        self.looked_at(places.len());
-        self.relocate(|old| places.get(old).copied().flatten());
+            events.is_empty() || !events.iter().all(is_forgotten) || is_spared(item)
+        });
         if let Some(summary) = &condensation.summary {
             let offset = condensation.summary_offset.unwrap_or(0);
             let at = usize::try_from(offset).unwrap_or(0).min(self.items.len());
@@ -318,34 +334,6 @@ impl View {
         {
             self.pictured.pop_front();
             self.rewrite(place, |_, _, images| images.clear());
-        }
-    }
-
-    /// What was told last is about something that a person did by hand. Of older ones only the beginning is kept: a
-    /// session in which nobody asks an agent must not grow by all that is printed in it.
-    fn done_by_hand(&mut self) {
-        let Some(last) = self.items.len().checked_sub(1) else { return };
-        if !matches!(&self.items[last], Item::User(words) if words.text.len() > SHORT) {
-            return;
-        }
-        self.by_hand.push_back(last);
-        if self.by_hand.len() <= BY_HAND + BY_HAND / 2 {
-            return;
-        }
-        while self.by_hand.len() > BY_HAND
-            && let Some(at) = self.by_hand.pop_front()
-        {
-            self.looked_at(1);
-            let Some(item) = self.items.get_mut(at) else { continue };
-            self.weight -= item.weight();
-            if let Item::User(words) = item {
-                let length = words.text.chars().count();
-                let kept: String = words.text.chars().take(BEGINNING).collect();
-                words.text =
-                    format!("{kept}\n[The rest of it is left out: {length} characters in all.]");
-                words.images.clear();
-            }
-            self.weight += item.weight();
         }
     }
 

@@ -30,12 +30,10 @@ fn an_answer_stands_before_its_results_and_words_amid_them_behind() {
     let answer = log.answer("Look", &["execute_bash", "think"]);
     let (first, second) = (log.origin(&answer, 0), log.origin(&answer, 1));
     let ls = log.action(run("ls"), &first);
-    assert_eq!(log.view.open_calls(), 2);
     log.user("and hurry");
     log.result("a.py", ls, &first);
     let noted = log.action(think(), &second);
     log.observe(Observation::Think { content: "noted".into() }, Some(noted), Some(&second));
-    assert_eq!(log.view.open_calls(), 0);
     says(
         &log,
         &[
@@ -80,9 +78,7 @@ fn an_action_that_waits_for_a_person_has_its_result_from_the_copy() {
         let origin = log.origin(&answer, 0);
         let asked = log.action(run_with("rm", ConfirmationStatus::AwaitingConfirmation), &origin);
         log.observe(Observation::Null { content: String::new() }, Some(asked), Some(&origin));
-        assert_eq!(log.view.open_calls(), 1);
         let copy = log.action(run_with("rm", status), &origin.short());
-        assert_eq!(log.view.open_calls(), 1);
         let first = result.content().into_owned();
         log.observe(result, Some(copy), Some(&origin));
         says(&log, &["user: go", "agent: Careful [\"r1c0\"]", &format!("r1c0: {first}")]);
@@ -210,20 +206,67 @@ fn what_people_do_by_hand_is_told() {
 }
 
 #[test]
-fn what_people_print_by_hand_without_end_is_not_kept_without_end() {
-    let mut log = Log::new(settings());
-    let mut largest = 0;
-    for number in 0..400 {
-        let by_hand = Run { command: format!("print {number}"), ..Run::default() };
-        let action = log.put(Source::User, Body::Action(Action::Run(by_hand)), None, None);
-        let printed = format!("begin {number} {}", "x".repeat(20_000));
-        log.put(Source::User, Body::Observation(ran(&printed)), Some(action), None);
-        largest = largest.max(log.view.weight());
+fn what_people_do_by_hand_without_end_is_not_kept_without_end() {
+    for printed in [10, 20_000] {
+        let mut log = Log::new(settings());
+        log.user("the task");
+        let (mut largest, mut most) = (0, 0);
+        for number in 0..2_000 {
+            let by_hand = Run { command: format!("print {number}"), ..Run::default() };
+            let action = log.put(Source::User, Body::Action(Action::Run(by_hand)), None, None);
+            let printed = format!("begin {number} {}", "x".repeat(printed));
+            log.put(Source::User, Body::Observation(ran(&printed)), Some(action), None);
+            largest = largest.max(log.view.weight());
+            most = most.max(log.view.items().len());
+        }
+        // Thirty whole ones, and the beginnings of the others.
+        let long = if printed > 300 { 30 * 21_000 } else { 0 };
+        assert!(largest < long + 200 * 600, "{largest}");
+        assert!(most <= 202, "the task, the line, and two hundred: {most}");
+        let told = log.short().join("\n");
+        assert!(
+            told.contains("the task") && told.contains("begin 1999 ") && !told.contains("begin 0 ")
+        );
+        let kept = log.view.items().len() - 2;
+        let words = format!(
+            "[{} more entries of what people did by hand are left out here.]",
+            4_000 - kept
+        );
+        assert!(told.contains(&words), "{words}: {told}");
+        assert!(told.find("the task") < told.find(&words), "in their place");
     }
-    // Thirty whole ones, and the beginnings of the others.
-    assert!(largest < 30 * 21_000 + 400 * 600, "{largest}");
-    let told = log.short().join("\n");
-    assert!(told.contains("begin 0 ") && told.contains("begin 399 "), "the beginnings stay");
+}
+
+#[test]
+fn instructions_outlive_a_loop_that_is_forgotten_without_a_word() {
+    let known = |log: &mut Log| {
+        let recall = RecallObservation {
+            repo_instructions: "Run make.".into(),
+            ..RecallObservation::default()
+        };
+        log.observe(Observation::Recall(recall), Some(0), None);
+    };
+    let condensed = |summary: Option<&str>, ids: Option<Vec<i64>>| {
+        let mut log = Log::new(settings());
+        let said = log.user("go");
+        known(&mut log);
+        log.step("Round", "and round");
+        let condensation = Condensation {
+            forgotten_event_ids: ids,
+            forgotten_events_start_id: i64::try_from(said).ok().map(|id| id + 1),
+            forgotten_events_end_id: Some(1_000),
+            summary: summary.map(str::to_owned),
+            summary_offset: Some(1),
+        };
+        log.condense(condensation);
+        log.short().join("\n")
+    };
+    let told = condensed(None, None);
+    assert!(told.contains("Run make.") && !told.contains("Round"), "{told}");
+    let told = condensed(Some("They are in here"), None);
+    assert!(!told.contains("Run make."), "{told}");
+    let told = condensed(None, Some((0..1_000).collect()));
+    assert!(!told.contains("Run make."), "named one by one: {told}");
 }
 
 #[test]

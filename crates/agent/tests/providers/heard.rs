@@ -7,7 +7,7 @@ use staithe_agent::{
 };
 use staithe_testkit::{
     FakeModel,
-    model::{FakeUsage, Step},
+    model::{FakeCall, FakeUsage, Step},
 };
 
 use super::common::{
@@ -207,6 +207,24 @@ async fn an_answer_that_was_cut_says_so() {
         server.script([Step { end: Some(end.to_owned()), ..Step::text("half") }]);
         let told = answer(&settings(&server, provider)).await;
         assert!(told.cut && told.text == "half", "{provider:?}");
+        // Gemini and Ollama have whole calls only.
+        let can_be_half = matches!(provider, Provider::Openai | Provider::Anthropic);
+        for (arguments, is_half) in
+            [("{\"command\": \"rm -rf /a", true), ("", true), ("{\"a\": 1}", false)]
+        {
+            if is_half && !can_be_half {
+                continue;
+            }
+            let call =
+                FakeCall { name: "run".into(), arguments: arguments.into(), ..FakeCall::default() };
+            server.script([Step {
+                end: Some(end.to_owned()),
+                calls: vec![call],
+                ..Step::default()
+            }]);
+            let told = answer(&settings(&server, provider)).await;
+            assert_eq!((told.calls.len(), told.cut), (1, is_half), "{provider:?} {arguments}");
+        }
     }
 }
 

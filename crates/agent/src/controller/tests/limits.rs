@@ -7,6 +7,7 @@ use staithe_protocol::AgentState;
 use super::world::{World, facts, settings};
 use crate::{
     controller::{Configured, ModelFacts, Timer},
+    model::Usage,
     settings::{AgentSettings, Limits},
 };
 
@@ -85,6 +86,26 @@ fn a_limit_of_cost_without_a_price_asks_once_for_each_model() {
     world.set(free);
     step(&mut world, 2);
     assert!(world.asked.is_some(), "no limit, no question");
+}
+
+#[test]
+fn no_count_of_a_provider_is_too_large() {
+    let mut world = World::at_work(limited(Limits::default()));
+    for n in 0..3 {
+        let mut answer = world.bash(&[&format!("echo {n}")]);
+        let most = u64::MAX;
+        answer.usage = Usage {
+            input: most,
+            output: most,
+            cache_read: most,
+            cache_write: most,
+            reasoning: most,
+        };
+        world.answer(answer);
+        world.done();
+    }
+    assert_eq!(world.state(), AgentState::Running);
+    assert_eq!(world.controller.spent().usage.output, u64::MAX);
 }
 
 #[test]

@@ -174,6 +174,11 @@ fn an_unknown_tool_is_answered_with_the_nearest() {
             other => panic!("{name}: {other:?}"),
         }
     }
+    let key = "k".repeat(164);
+    let strange = json!({ (key.clone()): 1 }).to_string();
+    for said in [refused(&key, "{}"), refused("think", &strange)] {
+        assert!(said.contains("(a name of 164 characters)") && !said.contains("kkk"), "{said}");
+    }
     let said = refused("bash", "{}");
     assert!(said.contains("Did you mean `execute_bash`?") && said.contains("mcp_think"), "{said}");
     let call = ToolCall { id: String::new(), name: "web_read".into(), arguments: "{}".into() };
