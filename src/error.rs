@@ -223,6 +223,9 @@ impl From<SubmitDenied> for ApiError {
             SubmitDenied::IllegalTransition { .. } => {
                 Self::denied(StatusCode::CONFLICT, "agent.illegal_transition", denied)
             }
+            SubmitDenied::NotAsked(_) => {
+                Self::denied(StatusCode::CONFLICT, "agent.not_asked", denied)
+            }
             SubmitDenied::QueueFull(_) => Self::unavailable("session.queue_full", denied, 5),
             SubmitDenied::NotRunning => {
                 Self::denied(StatusCode::CONFLICT, "session.not_running", denied)

@@ -85,9 +85,10 @@ export class Composer {
   }
 
   /** The server's answer to a command of ours. @param {Command} command @param {any} answer */
-  answered({ frame }, answer) {
+  answered({ frame, keep }, answer) {
+    if (answer.code === "connection_lost") return notice(t("connection.unanswered"), true);
     const line = this.#waiting.get(frame.ref);
-    if (answer.type === "unavailable") {
+    if (answer.type === "unavailable" && keep) {
       const seconds = Math.max(1, Math.ceil(answer.retry_after ?? 1));
       if (line) this.#showWait(line, frame.ref, seconds);
       setTimeout(() => this.socket.resend(frame.ref), seconds * 1000);

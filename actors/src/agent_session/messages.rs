@@ -44,6 +44,9 @@ pub enum SubmitDenied {
     /// There is no way from one state to the other.
     #[error("the agent can't go from {from:?} to {to:?}")]
     IllegalTransition { from: AgentState, to: AgentState },
+    /// A person decided on an action that is not asked about (any more).
+    #[error("the agent does not ask about action {0} now")]
+    NotAsked(EventId),
     /// Too many actions wait already.
     #[error("{0} actions wait in this session already")]
     QueueFull(usize),
@@ -57,6 +60,7 @@ impl From<Denied> for SubmitDenied {
         match denied {
             Denied::AgentOnly(action) => Self::AgentOnly(action),
             Denied::IllegalTransition { from, to } => Self::IllegalTransition { from, to },
+            Denied::NotAsked(id) => Self::NotAsked(id),
         }
     }
 }

@@ -30,8 +30,10 @@ pub(super) fn admit(log: &Log, action: &Action, answers: bool) -> Result<(), Den
     match action {
         Action::ChangeAgentState(change) => {
             let (from, to) = (log.effective(), change.agent_state);
-            let legal = from == to || is_legal(from, to);
-            if legal { Ok(()) } else { Err(Denied::IllegalTransition { from, to }) }
+            if from != to && !is_legal(from, to) {
+                return Err(Denied::IllegalTransition { from, to });
+            }
+            log.not_asked(change).map_or(Ok(()), |id| Err(Denied::NotAsked(id)))
         }
         Action::CondensationRequest if answers => Ok(()),
         Action::LoopRecovery(_)

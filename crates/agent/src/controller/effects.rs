@@ -82,6 +82,9 @@ pub enum Denied {
     /// There is no way from one state to the other.
     #[error("the agent can't go from {from:?} to {to:?}")]
     IllegalTransition { from: AgentState, to: AgentState },
+    /// A person decided on an action that is not asked about (any more).
+    #[error("the agent does not ask about action {0} now")]
+    NotAsked(EventId),
 }
 
 /// What the page shows of the task's price.
