@@ -1,7 +1,7 @@
 // The box at the bottom: commands, input for the one that runs, messages to the agent.
 
 import { $, h, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { said as spoken, t } from "./i18n.js";
 import { complain, notice } from "./dialog.js";
 
 /** @typedef {import("./socket.js").SessionSocket} SessionSocket */
@@ -97,7 +97,7 @@ export class Composer {
     this.#waiting.delete(frame.ref);
     line?.remove();
     if (answer.type === "done") return;
-    const reason = `${answer.reason ?? ""} (${answer.code}${answer.id ? `, ${answer.id}` : ""})`;
+    const reason = `${spoken(answer.reason ?? "")} (${answer.code}${answer.id ? `, ${answer.id}` : ""})`;
     const text = t(answer.type === "denied" ? "session.refused" : "session.failed", { reason });
     const said = textOf(frame);
     if (!said) return notice(text, true);

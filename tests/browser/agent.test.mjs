@@ -264,11 +264,15 @@ test("what a person can do about a model that fails is said, and limits go on wi
   assert.match((await page.locator("#agent-why").textContent()) ?? "", /doesn't take the model's key/);
   await shoot(page, "agent-error");
   await page.locator("#agent-panel").click();
+  const limits = async () => (await (await page.request.get(page.url().replace("/sessions/", "/api/sessions/") + "/agent")).json()).limits;
+  const before = await limits();
   await page.locator("#panel-steps").fill("1");
+  await page.locator("#panel-cost").fill("");
   await page.locator("#panel-confirm").selectOption("never");
   await shoot(page, "agent-panel");
   await page.locator("dialog.panel button[type=submit]").click();
   await page.locator("dialog.panel").waitFor({ state: "detached" });
+  assert.deepEqual(await limits(), { ...before, steps: 1 }, "an emptied field takes no limit away");
   await page.locator("#agent-go").click();
   await card(page, "echo one").locator('[data-exit="0"]').waitFor({ timeout: SLOW });
   await agentIs(page, "paused");
