@@ -16,7 +16,7 @@ const SOURCES: [&str; 6] = [
     "actors/src/agent_session/messages.rs",
 ];
 /// What such a sentence stands after, from the first quotation mark on.
-const BEFORE: [&str; 5] = ["detail = ", "invalid(", "forbidden(", "denied(", "#[error("];
+const BEFORE: [&str; 5] = ["detail =", "invalid(", "forbidden(", "denied(", "#[error("];
 /// Of programs, not of people: no page asks so.
 const NOT_SHOWN: [&str; 6] = [
     "1 to 200 visible ASCII characters are expected",
