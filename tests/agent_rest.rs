@@ -84,16 +84,52 @@ fn processes_with(needle: &str) -> Vec<String> {
     found
 }
 
+/// A model of a list.
+fn of(list: &Value, name: &str) -> Value {
+    let models = list["models"].as_array().unwrap();
+    models.iter().find(|it| it["name"] == name).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_link_to_a_session_has_its_owners_subject_and_is_not_the_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let (status, _) = put(&server, "/api/models/openai/key", &[], &json!({ "key": KEY })).await;
+    assert_eq!(status, 200);
+    let (_, token) = server.session().await;
+    let bearer = format!("Bearer {token}");
+    let seen = json(&server.get("/api/models", &[("authorization", &bearer)]).await);
+    assert_eq!(of(&seen, "openai")["usable"], true, "enough to choose one");
+    for model in seen["models"].as_array().unwrap() {
+        assert_eq!((&model["key"], &model["base_url"]), (&Value::Null, &Value::Null), "{model}");
+    }
+    let own = server.json("/api/models").await;
+    assert_eq!(of(&own, "ollama")["base_url"], OLLAMA);
+    assert_eq!(of(&own, "openai")["key"]["ends_with"], "WXYZ");
+}
+
+#[tokio::test]
+async fn changes_of_keys_are_counted_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let mut refused = Value::Null;
+    for _ in 0..200 {
+        let short = put(&server, "/api/models/gemini/key", &[], &json!({ "key": "short" })).await;
+        if short.0 != 422 {
+            refused = short.1;
+            break;
+        }
+    }
+    assert_eq!(refused["code"], "request.too_many", "each change goes through the disk");
+    assert_eq!(server.get("/api/models", &[]).await.0, 200, "only changes are that rare");
+}
+
 #[tokio::test]
 async fn keys_are_whose_they_are_outlive_the_server_and_are_never_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = server(dir.path()).await;
     let user = as_user();
     let user: [(&str, &str); 1] = [(user.0, &user.1)];
-    let of = |list: &Value, name: &str| {
-        let models = list["models"].as_array().unwrap();
-        models.iter().find(|it| it["name"] == name).unwrap().clone()
-    };
     let list = server.json("/api/models").await;
     assert_eq!(list["default"], Value::Null);
     let openai = of(&list, "openai");
@@ -140,30 +176,12 @@ async fn keys_are_whose_they_are_outlive_the_server_and_are_never_told() {
     ] {
         problem(&answer, 403, "auth.forbidden");
     }
-    // A link to a session has its owner's subject, and is not the owner.
-    let seen = json(&server.get("/api/models", &editor).await);
-    assert_eq!(of(&seen, "openai")["usable"], true, "enough to choose one");
-    for model in seen["models"].as_array().unwrap() {
-        assert_eq!((&model["key"], &model["base_url"]), (&Value::Null, &Value::Null), "{model}");
-    }
-    assert_eq!(of(&server.json("/api/models").await, "ollama")["base_url"], OLLAMA);
     problem(&server.delete("/api/models/openai/key", &user).await, 404, "model.key_not_found");
     problem(
         &server.post("/api/models/anthropic/check", &[], &json!({})).await,
         409,
         "model.no_key",
     );
-
-    let mut refused = Value::Null;
-    for _ in 0..200 {
-        let short = put(&server, "/api/models/gemini/key", &user, &json!({ "key": "short" })).await;
-        if short.0 != 422 {
-            refused = short.1;
-            break;
-        }
-    }
-    assert_eq!(refused["code"], "request.too_many", "each change goes through the disk");
-    assert_eq!(server.get("/api/models", &user).await.0, 200, "only changes are that rare");
 
     server.kill9();
     server.restart().await;
@@ -366,8 +384,8 @@ async fn cloned(server: &Server, shown: &[(&str, &str)], git: &GitServer) -> Str
     let told = json(&made);
     assert_eq!(made.0, 201, "{told}");
     let events = begun(server, told["id"].as_str().unwrap()).await;
-    let states = events.iter().filter(|event| event["observation"] == "repository");
-    states.last().unwrap()["extras"]["state"].as_str().unwrap().to_owned()
+    let last = events.iter().rfind(|event| event["observation"] == "repository").unwrap();
+    last["extras"]["state"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

@@ -213,10 +213,10 @@ fn decisions_are_about_what_they_name(world: &World) -> Result<(), TestCaseError
     for event in &world.log {
         match &event.body {
             _ if asks(event) => asked = Some(event.id),
-            Body::Action(Action::ChangeAgentState(change)) => {
-                if change.action_id.is_some_and(|id| Some(id) != asked) {
-                    wrong.push((event.id, change.agent_state));
-                }
+            Body::Action(Action::ChangeAgentState(change))
+                if change.action_id.is_some_and(|id| Some(id) != asked) =>
+            {
+                wrong.push((event.id, change.agent_state));
             }
             Body::Observation(Observation::AgentStateChanged(changed)) => {
                 use AgentState::{UserConfirmed, UserRejected};
