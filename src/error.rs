@@ -227,6 +227,9 @@ impl From<SubmitDenied> for ApiError {
                 Self::denied(StatusCode::CONFLICT, "model.not_configured", denied)
             }
             SubmitDenied::NoLoop => Self::denied(StatusCode::CONFLICT, "agent.no_loop", denied),
+            SubmitDenied::NotAsked(_) => {
+                Self::denied(StatusCode::CONFLICT, "agent.not_asked", denied)
+            }
             SubmitDenied::QueueFull(_) => Self::unavailable("session.queue_full", denied, 5),
             SubmitDenied::NotRunning => {
                 Self::denied(StatusCode::CONFLICT, "session.not_running", denied)

@@ -13,6 +13,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     assets::Assets,
     auth::{Identity, Need, keys::Keys, sign_in::SignIns},
+    config::git::TokensFor,
     error::ApiError,
     guard::Guard,
     models::book::Book,
@@ -63,6 +64,8 @@ pub struct FrontSettings {
     pub proxy: ProxySettings,
     /// Patterns; none: any image.
     pub allowed_images: Vec<String>,
+    /// Whose sessions the configuration's tokens of git open repositories for.
+    pub git_tokens_for: TokensFor,
 }
 
 /// The engine. `/health` tells its kind and isolation to anyone; the rest is for operators.

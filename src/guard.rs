@@ -23,6 +23,10 @@ use crate::{
 const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
+/// One subject's changes of models' keys: twenty at once, then one in two seconds.
+const KEY_CHANGES: Quota =
+    Quota::per_minute(NonZeroU32::new(30).unwrap()).allow_burst(NonZeroU32::new(20).unwrap());
+
 /// What is let in.
 pub struct Guard {
     hosts: Vec<String>,
@@ -30,6 +34,8 @@ pub struct Guard {
     /// Any name is a possible one where the server was told to listen beyond loopback.
     any_host: bool,
     requests: DefaultKeyedRateLimiter<String>,
+    /// Of models, by subject: each goes through the disk.
+    key_changes: DefaultKeyedRateLimiter<String>,
 }
 
 impl Guard {
@@ -49,12 +55,14 @@ impl Guard {
             hosts,
             origins,
             requests: DefaultKeyedRateLimiter::keyed(quota),
+            key_changes: DefaultKeyedRateLimiter::keyed(KEY_CHANGES),
         }
     }
 
     /// Forgets callers that have been quiet.
     pub fn upkeep(&self) {
         self.requests.retain_recent();
+        self.key_changes.retain_recent();
     }
 
     /// Whether this value of the Host header is answered.
@@ -122,12 +130,19 @@ impl Guard {
     }
 
     fn admit_key(&self, key: &String) -> Result<(), ApiError> {
-        self.requests.check_key(key).map_err(|_| {
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let denied = ApiError::denied(status, "request.too_many", "too many requests");
-            ApiError { retry_after: Some(1), ..denied }
-        })
+        self.requests.check_key(key).map_err(|_| too_many(1))
     }
+
+    /// Counts a change of a model's key.
+    pub fn admit_key_change(&self, subject: &str) -> Result<(), ApiError> {
+        self.key_changes.check_key(&subject.to_owned()).map_err(|_| too_many(2))
+    }
+}
+
+fn too_many(retry_after: u64) -> ApiError {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let denied = ApiError::denied(status, "request.too_many", "too many requests");
+    ApiError { retry_after: Some(retry_after), ..denied }
 }
 
 /// The middleware.

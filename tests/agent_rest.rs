@@ -28,8 +28,12 @@ const NO_KEYS: [(&str, &str); 3] = [
     ("STAITHE__MODELS__GEMINI__KEY_ENV", ""),
 ];
 
+/// Where nobody is.
+const OLLAMA: &str = "http://127.0.0.1:9";
+
 async fn server(dir: &Path) -> Server {
     let mut env = NO_KEYS.to_vec();
+    env.push(("STAITHE__MODELS__OLLAMA__BASE_URL", OLLAMA));
     env.push(("STAITHE__AUTH__ACCESS_TOKEN", USER));
     Server::start_with(dir, &env).await
 }
@@ -80,16 +84,52 @@ fn processes_with(needle: &str) -> Vec<String> {
     found
 }
 
+/// A model of a list.
+fn of(list: &Value, name: &str) -> Value {
+    let models = list["models"].as_array().unwrap();
+    models.iter().find(|it| it["name"] == name).unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_link_to_a_session_has_its_owners_subject_and_is_not_the_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let (status, _) = put(&server, "/api/models/openai/key", &[], &json!({ "key": KEY })).await;
+    assert_eq!(status, 200);
+    let (_, token) = server.session().await;
+    let bearer = format!("Bearer {token}");
+    let seen = json(&server.get("/api/models", &[("authorization", &bearer)]).await);
+    assert_eq!(of(&seen, "openai")["usable"], true, "enough to choose one");
+    for model in seen["models"].as_array().unwrap() {
+        assert_eq!((&model["key"], &model["base_url"]), (&Value::Null, &Value::Null), "{model}");
+    }
+    let own = server.json("/api/models").await;
+    assert_eq!(of(&own, "ollama")["base_url"], OLLAMA);
+    assert_eq!(of(&own, "openai")["key"]["ends_with"], "WXYZ");
+}
+
+#[tokio::test]
+async fn changes_of_keys_are_counted_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let mut refused = Value::Null;
+    for _ in 0..200 {
+        let short = put(&server, "/api/models/gemini/key", &[], &json!({ "key": "short" })).await;
+        if short.0 != 422 {
+            refused = short.1;
+            break;
+        }
+    }
+    assert_eq!(refused["code"], "request.too_many", "each change goes through the disk");
+    assert_eq!(server.get("/api/models", &[]).await.0, 200, "only changes are that rare");
+}
+
 #[tokio::test]
 async fn keys_are_whose_they_are_outlive_the_server_and_are_never_told() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = server(dir.path()).await;
     let user = as_user();
     let user: [(&str, &str); 1] = [(user.0, &user.1)];
-    let of = |list: &Value, name: &str| {
-        let models = list["models"].as_array().unwrap();
-        models.iter().find(|it| it["name"] == name).unwrap().clone()
-    };
     let list = server.json("/api/models").await;
     assert_eq!(list["default"], Value::Null);
     let openai = of(&list, "openai");
@@ -270,7 +310,14 @@ async fn a_session_begins_with_a_repository_and_its_token_is_left_nowhere() {
         "git_token": TOKEN,
         "first_message": "fix it",
     });
+    git.hold(true);
     let id = begin(&server, &wanted).await;
+    assert!(eventually(LIMIT, || git.counts()[1] > 0).await, "git shows the token");
+    // It waits for its answer: the token is in use.
+    assert!(!processes_with("project.git").is_empty(), "git is at work");
+    assert_eq!(processes_with(TOKEN), Vec::<String>::new());
+    assert_eq!(holding(dir.path(), TOKEN), Vec::<String>::new());
+    git.hold(false);
     let events = begun(&server, &id).await;
     let place = |is: &dyn Fn(&Value) -> bool| events.iter().position(is).unwrap();
     let state = |state: &'static str| {
@@ -285,10 +332,7 @@ async fn a_session_begins_with_a_repository_and_its_token_is_left_nowhere() {
     assert_eq!(events[said]["args"]["content"], "fix it");
     let file = server.get(&format!("/api/sessions/{id}/files/project/a.txt"), &[]).await;
     assert_eq!((file.0, file.2.as_slice()), (200, b"other\n".as_slice()));
-    let [_, with] = git.counts();
-    assert!(with > 0, "the token was shown");
     assert_eq!(holding(dir.path(), TOKEN), Vec::<String>::new());
-    assert_eq!(processes_with(TOKEN), Vec::<String>::new());
     assert!(!serde_json::to_string(&events).unwrap().contains(TOKEN));
 
     let trajectory = server.get(&format!("/api/sessions/{id}/trajectory"), &[]).await;
@@ -320,6 +364,11 @@ async fn a_repository_that_cannot_be_had_is_told_and_the_session_goes_on() {
         (json!({ "git_token": TOKEN }), "session.invalid_git_token"),
         (json!({ "repository": "a/b", "branch": "--upload-pack=x" }), "session.invalid_branch"),
         (json!({ "branch": "main" }), "session.invalid_branch"),
+        (json!({ "repository": "ssh://ann:secret@git.example/a" }), "session.invalid_repository"),
+        (
+            json!({ "repository": "git@git.example:a", "git_token": TOKEN }),
+            "session.invalid_git_token",
+        ),
     ] {
         problem(&server.post("/api/sessions", &[], &body).await, 422, code);
     }
@@ -327,22 +376,47 @@ async fn a_repository_that_cannot_be_had_is_told_and_the_session_goes_on() {
     problem(&unknown, 404, "model.unknown_name");
 }
 
+/// How a new session's repository fared: `cloned` or `failed`.
+async fn cloned(server: &Server, shown: &[(&str, &str)], git: &GitServer) -> String {
+    let url = format!("{}/project.git", git.url);
+    let wanted = json!({ "repository": url, "first_message": "x" });
+    let made = server.post("/api/sessions", shown, &wanted).await;
+    let told = json(&made);
+    assert_eq!(made.0, 201, "{told}");
+    let events = begun(server, told["id"].as_str().unwrap()).await;
+    let last = events.iter().rfind(|event| event["observation"] == "repository").unwrap();
+    last["extras"]["state"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
-async fn the_configurations_token_opens_its_host_alone() {
+async fn the_configurations_token_opens_its_host_alone_and_for_whom_it_is_meant() {
     let dir = tempfile::tempdir().unwrap();
-    let origin = tempfile::tempdir().unwrap();
+    let [origin, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let git = GitServer::start(origin.path(), "ann", TOKEN).await;
+    let other = GitServer::start(elsewhere.path(), "ann", "another token").await;
     let host = git.url.trim_start_matches("http://").to_owned();
     let file = dir.path().join("staithe.toml");
     fs::write(&file, format!("[git.tokens]\n\"{host}\" = \"ann:{TOKEN}\"\n")).unwrap();
     let data = tempfile::tempdir().unwrap();
-    let path = file.to_str().unwrap();
-    let server = Server::start_with(data.path(), &[("STAITHE_CONFIG", path)]).await;
-    let url = format!("{}/project.git", git.url);
-    let id = begin(&server, &json!({ "repository": url, "first_message": "x" })).await;
-    let events = begun(&server, &id).await;
-    assert!(events.iter().any(|event| event["extras"]["state"] == "cloned"), "{events:#?}");
+    let env = [
+        ("STAITHE_CONFIG", file.to_str().unwrap()),
+        ("STAITHE__AUTH__ACCESS_TOKEN", USER),
+        ("STAITHE__GIT__TOKENS_FOR", "everyone"),
+    ];
+    let server = Server::start_with(data.path(), &env[..2]).await;
+    let user = as_user();
+    let user = [(user.0, user.1.as_str())];
+    assert_eq!(cloned(&server, &user, &git).await, "failed");
+    assert_eq!((git.counts()[1], git.shown()), (0, Vec::new()), "it is the operators'");
+    assert_eq!(cloned(&server, &[], &other).await, "failed");
+    assert!(other.counts()[0] > 0, "it was asked");
+    assert_eq!(other.shown(), Vec::<String>::new(), "and was shown nothing");
+    assert_eq!(cloned(&server, &[], &git).await, "cloned");
     let shown = server.get("/api/admin/config", &[]).await;
     assert!(!String::from_utf8_lossy(&shown.2).contains(TOKEN));
     assert_eq!(holding(data.path(), TOKEN), Vec::<String>::new());
+    drop(server);
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_with(data.path(), &env).await;
+    assert_eq!(cloned(&server, &user, &git).await, "cloned");
 }

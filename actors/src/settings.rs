@@ -39,7 +39,7 @@ impl Settings {
 pub struct GitSettings {
     /// How long a clone may take.
     pub clone_timeout: Duration,
-    /// By host, with the port where it is not the usual one.
+    /// By host in lower case, with the port where it is not the scheme's own.
     pub credentials: BTreeMap<String, Credential>,
 }
 

@@ -31,6 +31,7 @@ pub(super) fn front_settings(
     FrontSettings {
         sign_in_ttl: config.auth.sign_in_ttl.0,
         session_token_ttl: config.auth.session_token_ttl.0,
+        git_tokens_for: config.git.tokens_for,
         max_body: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
         max_upload: config.core.file_uploads_max_file_size_mb.saturating_mul(1024 * 1024),
         archives: ArchiveLimits {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use staithe_protocol::{runner::Credential, secret::Secret};
+use staithe_protocol::{frames::Role, runner::Credential, secret::Secret};
 
 use super::units::Span;
 
@@ -13,7 +13,26 @@ use super::units::Span;
 #[serde(deny_unknown_fields)]
 pub struct Git {
     pub clone_timeout: Span,
+    pub tokens_for: TokensFor,
     pub tokens: BTreeMap<String, SecretString>,
+}
+
+/// Whose sessions may be cloned with the configuration's tokens. Who may, holds them: the sandbox is theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokensFor {
+    Operators,
+    Everyone,
+}
+
+impl TokensFor {
+    /// Whether a session that this caller makes is one of them.
+    pub fn includes(self, role: Role) -> bool {
+        match self {
+            Self::Operators => role == Role::Operator,
+            Self::Everyone => matches!(role, Role::User | Role::Operator),
+        }
+    }
 }
 
 /// `token` or `user:token`. Those who give tokens out take any name beside one.
@@ -26,7 +45,9 @@ impl Git {
     /// What opens repositories, by host.
     pub fn credentials(&self) -> BTreeMap<String, Credential> {
         let one = |(host, token): (&String, &SecretString)| {
-            (host.clone(), as_credential(token.expose_secret()))
+            let host = host.to_ascii_lowercase();
+            let place = host.strip_suffix(":443").unwrap_or(&host);
+            (place.to_owned(), as_credential(token.expose_secret()))
         };
         self.tokens.iter().map(one).collect()
     }

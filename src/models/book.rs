@@ -84,6 +84,14 @@ pub struct ModelView {
     pub window: Option<u64>,
 }
 
+impl ModelView {
+    /// Leaves what is to be known to choose a model: nothing of keys and addresses.
+    pub fn veil(&mut self) {
+        self.key = None;
+        self.base_url.clear();
+    }
+}
+
 struct Found {
     key: SecretString,
     view: KeyView,
@@ -108,15 +116,10 @@ impl Book {
         let vault = Vault::open(data_dir, config.core.master_key.clone())?;
         for (holder, name, kept) in vault.all() {
             if let Some(key) = kept.key {
-                hide(&secrets, &holder, key.expose_secret());
-            } else {
-                tracing::warn!(
-                    ?holder,
-                    model = name,
-                    "a stored key can't be opened: the master key is another one"
-                );
+                secrets.put(holder.subject(), &name, Some(key.expose_secret()));
             }
         }
+        say_unreadable(&vault);
         Ok(Self {
             groups: config.models.clone(),
             configured,
@@ -173,13 +176,15 @@ impl Book {
 
     /// Keeps a key, which is hidden from here on. Blocks.
     pub fn set_key(&self, holder: &Holder, name: &str, key: &str) -> Result<(), VaultFailed> {
-        hide(&self.secrets, holder, key);
-        self.vault.set(holder, name, key)
+        // Hidden before anybody can be given it, and only if it is taken.
+        self.vault.set(holder, name, key, || self.secrets.put(holder.subject(), name, Some(key)))
     }
 
     /// Forgets a key; whether there was one. Blocks.
     pub fn remove_key(&self, holder: &Holder, name: &str) -> Result<bool, VaultFailed> {
-        self.vault.remove(holder, name)
+        let was_there = self.vault.remove(holder, name)?;
+        self.secrets.put(holder.subject(), name, None);
+        Ok(was_there)
     }
 
     /// Whether there is such a group.
@@ -213,10 +218,25 @@ fn view(key: &SecretString, source: KeySource, since: Option<String>) -> KeyView
     KeyView { source, ends_with: end.map(str::to_owned), since }
 }
 
-fn hide(secrets: &Secrets, holder: &Holder, key: &str) {
-    match holder {
-        Holder::Installation => secrets.add(key),
-        Holder::User(subject) => secrets.add_of(subject, key),
+/// Keys that the master key of now does not open, and what is to be done: once, at the start.
+fn say_unreadable(vault: &Vault) {
+    let unreadable = vault.unreadable();
+    if unreadable.is_empty() {
+        return;
+    }
+    let (keys, names) = (unreadable.len(), unreadable.join(", "));
+    if vault.opened_by_its_file() {
+        tracing::warn!(
+            keys,
+            names,
+            "stored keys of models can't be opened with core.master_key, but with master.key of the data directory: set core.master_key to what that file holds, or set the keys again"
+        );
+    } else {
+        tracing::warn!(
+            keys,
+            names,
+            "stored keys of models can't be opened: the master key is another one. bring the earlier core.master_key or master.key back, or set the keys again"
+        );
     }
 }
 

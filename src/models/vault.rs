@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -20,7 +20,7 @@ use super::seal::{Seal, VERSION};
 /// The files in the data directory.
 const FILE: &str = "model-keys.json";
 const MASTER: &str = "master.key";
-/// The most keys of one holder, and of all.
+/// The most keys of all holders. One holder has no more than there are groups of models.
 const MOST: usize = 100_000;
 
 /// Whose a key is.
@@ -36,6 +36,14 @@ impl Holder {
         match self {
             Self::Installation => "installation".to_owned(),
             Self::User(subject) => format!("user:{subject}"),
+        }
+    }
+
+    /// The user that it is; none: all of them.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Installation => None,
+            Self::User(subject) => Some(subject),
         }
     }
 
@@ -98,13 +106,28 @@ pub struct Vault {
     dir: PathBuf,
     /// Of the configuration; empty: the file's.
     master: SecretString,
-    state: Mutex<State>,
+    /// What holds: read at any time, as it is taken out, not while it is looked at.
+    held: RwLock<Arc<Held>>,
+    /// Of those who write, one after the other, through the disk. Readers wait for none of them.
+    writing: Mutex<()>,
 }
 
-struct State {
-    written: Written,
+#[derive(Clone, Default)]
+struct Held {
+    /// By holder, by name of the group.
+    keys: BTreeMap<String, BTreeMap<String, Entry>>,
     /// Made at first need.
-    seal: Option<Seal>,
+    seal: Option<Arc<Seal>>,
+}
+
+impl Held {
+    fn count(&self) -> usize {
+        self.keys.values().map(BTreeMap::len).sum()
+    }
+
+    fn kept(&self, holder: &str, name: &str, entry: &Entry) -> Kept {
+        kept(self.seal.as_deref(), holder, name, entry)
+    }
 }
 
 impl Vault {
@@ -125,76 +148,112 @@ impl Vault {
             "" => read_master(dir)?.map(|master| Seal::new(&master)),
             master => Some(Seal::new(master)),
         };
-        let state = Mutex::new(State { written, seal });
-        Ok(Self { dir: dir.to_owned(), master, state })
+        let held = Held { keys: written.keys, seal: seal.map(Arc::new) };
+        Ok(Self {
+            dir: dir.to_owned(),
+            master,
+            held: RwLock::new(Arc::new(held)),
+            writing: Mutex::default(),
+        })
+    }
+
+    fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A key, if one is kept.
     pub fn get(&self, holder: &Holder, name: &str) -> Option<Kept> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let holder = holder.name();
-        let entry = state.written.keys.get(&holder)?.get(name)?;
-        Some(kept(state.seal.as_ref(), &holder, name, entry))
+        let (held, holder) = (self.held(), holder.name());
+        let entry = held.keys.get(&holder)?.get(name)?;
+        Some(held.kept(&holder, name, entry))
     }
 
     /// All of them, for the mask.
     pub fn all(&self) -> Vec<(Holder, String, Kept)> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.held();
         let mut all = Vec::new();
-        for (holder, keys) in &state.written.keys {
+        for (holder, keys) in &held.keys {
             for (name, entry) in keys {
                 if let Some(whose) = Holder::named(holder) {
-                    all.push((whose, name.clone(), kept(state.seal.as_ref(), holder, name, entry)));
+                    all.push((whose, name.clone(), held.kept(holder, name, entry)));
                 }
             }
         }
         all
     }
 
-    /// Keeps a key in place of an earlier one. It is on the disk when this returns. Blocks.
-    pub fn set(&self, holder: &Holder, name: &str, key: &str) -> Result<(), VaultFailed> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.written.keys.values().map(BTreeMap::len).sum::<usize>() >= MOST {
+    /// Names of models whose keys can't be opened, one for each key.
+    pub fn unreadable(&self) -> Vec<String> {
+        let all = self.all().into_iter();
+        all.filter(|(_, _, kept)| kept.key.is_none()).map(|(_, name, _)| name).collect()
+    }
+
+    /// Whether the file beside it opens a key that the configuration's master key does not: it was set later.
+    pub fn opened_by_its_file(&self) -> bool {
+        if self.master.expose_secret().is_empty() {
+            return false;
+        }
+        let Ok(Some(master)) = read_master(&self.dir) else { return false };
+        let (held, file) = (self.held(), Seal::new(&master));
+        held.keys.iter().any(|(holder, keys)| {
+            keys.iter().any(|(name, entry)| {
+                held.kept(holder, name, entry).key.is_none()
+                    && kept(Some(&file), holder, name, entry).key.is_some()
+            })
+        })
+    }
+
+    /// Keeps a key in place of an earlier one. It is on the disk when this returns; `taken` is called when it is, before
+    /// anybody can have it. Blocks.
+    pub fn set(
+        &self,
+        holder: &Holder,
+        name: &str,
+        key: &str,
+        taken: impl FnOnce(),
+    ) -> Result<(), VaultFailed> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = Held::clone(&self.held());
+        let whose = holder.name();
+        let replaces = held.keys.get(&whose).is_some_and(|keys| keys.contains_key(name));
+        if !replaces && held.count() >= MOST {
             return Err(VaultFailed::Full);
         }
-        if state.seal.is_none() {
-            state.seal = Some(self.make_seal()?);
-        }
-        let seal = state.seal.as_ref().ok_or(VaultFailed::Sealing)?;
-        let whose = holder.name();
+        let seal = match &held.seal {
+            Some(seal) => Arc::clone(seal),
+            None => Arc::new(self.make_seal()?),
+        };
         let sealed = seal.seal(&whose, name, key).map_err(|_| VaultFailed::Sealing)?;
         let since = jiff::Timestamp::now().to_string();
         let entry = Entry { sealed: BASE64.encode(&sealed), since };
-        let mut keys = state.written.keys.clone();
-        keys.entry(whose).or_default().insert(name.to_owned(), entry);
-        self.replace(&mut state, keys)
+        held.keys.entry(whose).or_default().insert(name.to_owned(), entry);
+        held.seal = Some(seal);
+        self.replace(held, taken)
     }
 
     /// Forgets a key; whether there was one. Blocks.
     pub fn remove(&self, holder: &Holder, name: &str) -> Result<bool, VaultFailed> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = state.written.keys.clone();
-        let of_holder = keys.get_mut(&holder.name());
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = Held::clone(&self.held());
+        let of_holder = held.keys.get_mut(&holder.name());
         if of_holder.and_then(|keys| keys.remove(name)).is_none() {
             return Ok(false);
         }
-        keys.retain(|_, keys| !keys.is_empty());
-        self.replace(&mut state, keys)?;
+        held.keys.retain(|_, keys| !keys.is_empty());
+        self.replace(held, || ())?;
         Ok(true)
     }
 
     /// What can't be written holds not.
-    fn replace(
-        &self,
-        state: &mut State,
-        keys: BTreeMap<String, BTreeMap<String, Entry>>,
-    ) -> Result<(), VaultFailed> {
-        let written = Written { version: VERSION, keys };
+    fn replace(&self, held: Held, taken: impl FnOnce()) -> Result<(), VaultFailed> {
+        let written = Written { version: VERSION, keys: held.keys };
         let bytes = serde_json::to_vec_pretty(&written).map_err(|source| {
             VaultFailed::Malformed { file: self.dir.join(FILE).display().to_string(), source }
         })?;
         put(&self.dir, FILE, &bytes)?;
-        state.written = written;
+        taken();
+        let held = Arc::new(Held { keys: written.keys, seal: held.seal });
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
         Ok(())
     }
 
@@ -263,8 +322,8 @@ mod tests {
         let ann = Holder::User("ann".into());
         let vault = open(dir.path(), "");
         assert!(!dir.path().join(MASTER).exists(), "made at first need");
-        vault.set(&ann, "openai", "sk-ann-123456").unwrap();
-        vault.set(&Holder::Installation, "openai", "sk-all-123456").unwrap();
+        vault.set(&ann, "openai", "sk-ann-123456", || ()).unwrap();
+        vault.set(&Holder::Installation, "openai", "sk-all-123456", || ()).unwrap();
         for name in [FILE, MASTER] {
             let path = dir.path().join(name);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
@@ -283,12 +342,58 @@ mod tests {
     fn another_master_key_opens_nothing_and_loses_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let one = "the first master key of the operator";
-        open(dir.path(), one).set(&Holder::Installation, "openai", "sk-123456").unwrap();
+        open(dir.path(), one).set(&Holder::Installation, "openai", "sk-123456", || ()).unwrap();
         assert!(!dir.path().join(MASTER).exists());
         let other = open(dir.path(), "another master key of the operator");
         assert!(other.get(&Holder::Installation, "openai").unwrap().key.is_none());
-        other.set(&Holder::Installation, "gemini", "g-123456").unwrap();
+        other.set(&Holder::Installation, "gemini", "g-123456", || ()).unwrap();
         let key = open(dir.path(), one).get(&Holder::Installation, "openai");
         assert_eq!(shown(key).as_deref(), Some("sk-123456"));
+    }
+
+    #[test]
+    fn a_master_key_that_is_set_first_or_changed_is_known_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = open(dir.path(), "");
+        made.set(&Holder::Installation, "openai", "sk-123456", || ()).unwrap();
+        assert!(made.unreadable().is_empty() && !made.opened_by_its_file());
+        let configured = open(dir.path(), "a master key of the operator's own");
+        assert_eq!(configured.unreadable(), ["openai"]);
+        assert!(configured.opened_by_its_file());
+        // As the log says it: what the file holds, as the configuration's.
+        let master = fs::read_to_string(dir.path().join(MASTER)).unwrap();
+        assert!(open(dir.path(), &master).unreadable().is_empty());
+        fs::remove_file(dir.path().join(MASTER)).unwrap();
+        let gone = open(dir.path(), "");
+        assert_eq!((gone.unreadable().len(), gone.opened_by_its_file()), (1, false));
+    }
+
+    #[test]
+    fn a_full_vault_still_replaces_and_says_of_what_it_refused_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let ann = Holder::User("ann".into());
+        let vault = open(dir.path(), "");
+        vault.set(&ann, "openai", "sk-ann-123456", || ()).unwrap();
+        let mut held = Held::clone(&vault.held());
+        let entry = held.keys[&ann.name()]["openai"].clone();
+        let many = (1..MOST).map(|number| (number.to_string(), entry.clone())).collect();
+        held.keys.insert("user:many".to_owned(), many);
+        *vault.held.write().unwrap() = Arc::new(held);
+        let refused = || panic!("it was not taken");
+        assert!(matches!(vault.set(&ann, "gemini", "g-123456", refused), Err(VaultFailed::Full)));
+        vault.set(&ann, "openai", "sk-new-123456", || ()).unwrap();
+        assert_eq!(shown(vault.get(&ann, "openai")).as_deref(), Some("sk-new-123456"));
+    }
+
+    #[test]
+    fn whoever_reads_waits_for_nobody_who_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = open(dir.path(), "");
+        vault.set(&Holder::Installation, "openai", "sk-123456", || ()).unwrap();
+        let read = || shown(vault.get(&Holder::Installation, "openai"));
+        // In the middle of a write, what was there holds.
+        let amid = || assert_eq!(read().as_deref(), Some("sk-123456"));
+        vault.set(&Holder::Installation, "openai", "sk-654321", amid).unwrap();
+        assert_eq!(read().as_deref(), Some("sk-654321"));
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 use serde_json::json;
-use staithe_actors::models::Models;
+use staithe_actors::{mask::Words, models::Models};
 use staithe_agent::model::{Model, Question, Said};
 use staithe_protocol::{frames::Role, secret::Secret};
 use tokio::{
@@ -19,7 +19,7 @@ use crate::{
     error::ApiError,
     front::Front,
     models::{
-        book::Book,
+        book::{Book, ModelView},
         vault::{Holder, VaultFailed},
     },
 };
@@ -29,12 +29,18 @@ const LEAST_KEY: usize = 8;
 const MOST_KEY: usize = 4096;
 /// A body that holds a key, in bytes.
 const MOST_BODY: usize = 16 * 1024;
+/// Of what a checked model or its provider says, in characters.
+const MOST_SHOWN: usize = 400;
 /// How long a checked model may take.
 const CHECK_LIMIT: Duration = Duration::from_mins(1);
 
 /// `GET /api/models`
 pub async fn list(front: web::Data<Front>, identity: Identity) -> HttpResponse {
-    let models = front.models.views(&identity.subject);
+    let mut models = front.models.views(&identity.subject);
+    if identity.may_create().is_err() {
+        // A link to one session carries its owner's subject, not what is the owner's to know.
+        models.iter_mut().for_each(ModelView::veil);
+    }
     HttpResponse::Ok()
         .json(json!({ "models": models, "default": front.models.default_for(&identity.subject) }))
 }
@@ -55,6 +61,7 @@ pub async fn set_key(
 ) -> Result<HttpResponse, ApiError> {
     let holder = holder(&identity)?;
     known(&front.models, &name)?;
+    front.guard.admit_key_change(&identity.subject)?;
     let WantedKey { key } = body::json(payload, MOST_BODY).await?;
     let key = key.expose().trim().to_owned();
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
@@ -77,6 +84,7 @@ pub async fn remove_key(
 ) -> Result<HttpResponse, ApiError> {
     let holder = holder(&identity)?;
     known(&front.models, &name)?;
+    front.guard.admit_key_change(&identity.subject)?;
     let (book, at) = (Arc::clone(&front.models), name.clone());
     if on_disk(move || book.remove_key(&holder, &at)).await? {
         tracing::info!(model = %name, subject = identity.subject, "a model's key was removed");
@@ -99,9 +107,9 @@ pub async fn check(
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mask = front.secrets.mask(&identity.subject).words();
     let told = match outcome {
-        Ok(Ok(text)) => json!({ "ok": true, "took_ms": took_ms, "answer": mask.hide(text) }),
+        Ok(Ok(text)) => json!({ "ok": true, "took_ms": took_ms, "answer": shown(&mask, text) }),
         Ok(Err((code, message))) => {
-            json!({ "ok": false, "took_ms": took_ms, "code": code, "message": mask.hide(message) })
+            json!({ "ok": false, "took_ms": took_ms, "code": code, "message": shown(&mask, message) })
         }
         Err(_) => {
             let message = format!("no answer within {} s", CHECK_LIMIT.as_secs());
@@ -111,14 +119,19 @@ pub async fn check(
     Ok(HttpResponse::Ok().json(told))
 }
 
-/// One tiny question. The answer is cut to what a page shows.
+/// What a page shows of a provider's words. Hidden first: half a secret would not be known.
+fn shown(hidden: &Words, text: String) -> String {
+    hidden.hide(text).chars().take(MOST_SHOWN).collect()
+}
+
+/// One tiny question.
 async fn ask(model: &dyn Model) -> Result<String, (&'static str, String)> {
     let said =
         Said::User { text: "Answer with the one word: ready".to_owned(), images: Vec::new() };
     let question = Question { said: vec![said], ..Question::default() };
     let mut heard = |_| ();
     match model.answer(&question, &mut heard).await {
-        Ok(answer) => Ok(answer.text.chars().take(200).collect()),
+        Ok(answer) => Ok(answer.text),
         Err(failed) => Err((failed.kind.code(), failed.message)),
     }
 }
@@ -147,5 +160,21 @@ async fn on_disk<T: Send + 'static>(
             ApiError::failed("model.store_failed", format!("{:#}", anyhow::Error::from(error)))
         }),
         Err(error) => Err(ApiError::failed("model.store_failed", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_at_the_cut_is_hidden_whole() {
+        let words: Words = ["sk-0123456789".to_owned()].into_iter().collect();
+        for before in MOST_SHOWN - 14..MOST_SHOWN {
+            let text = format!("{}sk-0123456789 and more", "x".repeat(before));
+            let told = shown(&words, text);
+            assert!(!told.contains("sk-"), "{told}");
+            assert!(told.chars().count() <= MOST_SHOWN);
+        }
     }
 }

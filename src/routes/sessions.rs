@@ -10,7 +10,7 @@ use staithe_actors::{
     runtime::messages::InterruptCommand,
     session::{
         messages::{GetRuntime, StartSession, StopSession},
-        task::{FirstTask, Repository, host_of},
+        task::{FirstTask, Repository},
     },
     session_manager::messages::{CreateSession, DeleteSession, IdempotencyKey},
 };
@@ -18,6 +18,7 @@ use staithe_protocol::{
     SessionId,
     api::{self, SessionBody, SessionCreated, SessionList},
     frames::Role,
+    repository::RepositoryUrl,
     runner::Credential,
 };
 
@@ -48,7 +49,7 @@ pub async fn create(
     let mut wanted: api::CreateSession = body::json(payload, front.settings.max_body).await?;
     check(&wanted)?;
     check_image(&front, wanted.image.as_deref())?;
-    let task = first_task(&wanted)?;
+    let task = first_task(&front, &identity, &wanted)?;
     // Taken out here: neither the key's digest nor anything else that is kept knows it.
     let credential = credential(&mut wanted, &task)?;
     let agent = AgentChoice { model: wanted.model.clone(), ..AgentChoice::default() };
@@ -130,7 +131,11 @@ fn idempotency_key(
 }
 
 /// What a new session begins with.
-fn first_task(wanted: &api::CreateSession) -> Result<FirstTask, ApiError> {
+fn first_task(
+    front: &Front,
+    identity: &Identity,
+    wanted: &api::CreateSession,
+) -> Result<FirstTask, ApiError> {
     let clone = match &wanted.repository {
         None => None,
         Some(repository) => {
@@ -138,7 +143,8 @@ fn first_task(wanted: &api::CreateSession) -> Result<FirstTask, ApiError> {
                 let detail = "repository: an https or ssh URL without a password, or owner/name";
                 invalid("session.invalid_repository", detail)
             })?;
-            Some(Repository { url, branch: wanted.branch.clone() })
+            let configured_token = front.settings.git_tokens_for.includes(identity.role);
+            Some(Repository { url, branch: wanted.branch.clone(), configured_token })
         }
     };
     if let Some(branch) = &wanted.branch {
@@ -164,35 +170,29 @@ fn credential(
 ) -> Result<Option<Credential>, ApiError> {
     let Some(token) = wanted.git_token.take() else { return Ok(None) };
     let url = task.clone.as_ref().map_or("", |repository| repository.url.as_str());
-    let host = host_of(url).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let loopback =
-        url.starts_with("http://") && ["127.0.0.1", "localhost", "[::1]"].contains(&name);
+    let keeps = RepositoryUrl::read(url).is_some_and(|url| url.keeps_secrets());
     let text = token.expose();
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !(url.starts_with("https://") || loopback) || !(6..=1000).contains(&text.len()) || !visible {
+    if !keeps || !(6..=1000).contains(&text.len()) || !visible {
         let detail = "git_token: 6 to 1000 visible characters, for a repository by https";
         return Err(invalid("session.invalid_git_token", detail));
     }
     Ok(Some(as_credential(text)))
 }
 
-/// A URL that is safe between single quotes and carries no credentials, which would be in the log.
+/// The URL of a repository, or of `owner/name` where most are.
 fn repository_url(text: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:@%+".contains(c);
-    if text.is_empty() || text.len() > 1000 || !text.chars().all(plain) || text.starts_with('-') {
-        return None;
-    }
-    if let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) {
-        let authority = rest.split('/').next()?;
-        return (!authority.is_empty() && !authority.contains('@')).then(|| text.to_owned());
-    }
-    if text.starts_with("ssh://") || text.starts_with("git@") {
+    if RepositoryUrl::read(text).is_some() {
         return Some(text.to_owned());
     }
     let (owner, name) = text.split_once('/')?;
-    let good =
-        |part: &str| !["", ".", ".."].contains(&part) && !part.contains(['/', ':', '@', '%']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let good = |part: &str| {
+        !["", ".", ".."].contains(&part)
+            && part.len() <= MAX_TEXT
+            && part.chars().all(plain)
+            && !part.starts_with('-')
+    };
     (good(owner) && good(name)).then(|| format!("https://github.com/{owner}/{name}.git"))
 }
 
@@ -337,6 +337,9 @@ mod tests {
             "",
             "a",
             "https://u:p@h/x",
+            "ssh://ann:secret@h/x",
+            "ssh://ann%3Asecret@h/x",
+            "git@h/x",
             "-oProxyCommand=x/y",
             "a/b'; rm -rf /",
             "a/b/c",

@@ -98,7 +98,9 @@ export class AgentPanel {
       /** @type {Record<string, number>} */
       const limits = {};
       for (const [name, unit] of LIMITS) {
-        const value = Math.round(Number(inputs.get(name)?.value || 0) * unit * 1e6) / 1e6;
+        const text = inputs.get(name)?.value.trim();
+        if (!text) continue; // emptied: as it was; no limit is a 0 that somebody writes
+        const value = Math.round(Number(text) * unit * 1e6) / 1e6;
         if (value !== view.limits[name]) limits[name] = name === "cost" ? value : Math.round(value);
       }
       let now = view;

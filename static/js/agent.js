@@ -28,6 +28,8 @@ function kindText(kind) {
 export class Story {
   state = "";
   reason = "";
+  /** The newest event. */
+  last = -1;
   /** The action that a person is asked about. @type {any} */
   asked = null;
   /** @type {{ steps: number, cost: number, input: number, output: number } | null} */
@@ -35,6 +37,7 @@ export class Story {
 
   /** @param {any} event */
   note(event) {
+    this.last = event.id;
     const { action, observation, args = {}, extras = {}, llm_metrics: metrics } = event;
     if (metrics) {
       const usage = metrics.accumulated_token_usage ?? {};
@@ -59,6 +62,8 @@ export class AgentBar {
   story = new Story();
   #writable = false;
   #up = true;
+  #live = false;
+  #head = -1;
   #shown = "";
   /** @type {ConsentBox | null} */
   #box = null;
@@ -71,7 +76,7 @@ export class AgentBar {
     $("agent-stop").addEventListener("click", () => this.#want("stopped"));
     $("agent-go").addEventListener("click", () => this.#want("running"));
     $("agent-look").addEventListener("click", () => this.#box?.look());
-    for (const option of [1, 2, 3]) $(`loop-${option}`).addEventListener("click", () => socket.command({ type: "do", action: { action: "loop_recovery", args: { option } } }));
+    for (const option of [1, 2, 3]) $(`loop-${option}`).addEventListener("click", () => socket.now({ type: "do", action: { action: "loop_recovery", args: { option } } }));
     document.addEventListener("keydown", (event) => {
       if (event.key !== "." || !event.ctrlKey || event.altKey || event.metaKey || !this.#box) return;
       event.preventDefault();
@@ -81,14 +86,27 @@ export class AgentBar {
 
   /** @param {string} state @param {Record<string, unknown>} [more] */
   #want(state, more = {}) {
-    this.socket.command({ type: "do", action: { action: "change_agent_state", args: { agent_state: state, ...more } } });
+    this.socket.now({ type: "do", action: { action: "change_agent_state", args: { agent_state: state, ...more } } });
   }
 
-  /** @param {string} state what `hello` says of now @param {boolean} writable @param {boolean} up */
-  joined(state, writable, up) {
+  /** @param {{ agent_state: string, head: number }} hello @param {boolean} writable @param {boolean} up */
+  joined({ agent_state: state, head }, writable, up) {
     if (state !== this.story.state) this.story.reason = "";
     this.story.state = state;
+    this.#head = head;
     this.setState(writable, up);
+  }
+
+  /** Whether the server hears what is pressed. @param {boolean} live */
+  setLive(live) {
+    if (this.#live === live) return;
+    this.#live = live;
+    this.show();
+  }
+
+  /** Whether all is here that `hello` spoke of: before, the question that the page knows may be an old one. */
+  get #current() {
+    return this.story.last >= this.#head;
   }
 
   /** @param {boolean} writable by role @param {boolean} up by phase */
@@ -125,6 +143,7 @@ export class AgentBar {
     $("agent-stop").hidden = !may || !now.stop;
     $("agent-go").hidden = !may || !now.go;
     $("agent-loop").hidden = !may || !now.stuck;
+    for (const id of ["agent-pause", "agent-stop", "agent-go", "loop-1", "loop-2", "loop-3"]) $(id).disabled = !this.#live;
     const again = state === "rate_limited" || reason.startsWith("model.");
     setText($("agent-go"), t(reason.startsWith("limit.") ? "agent.go_limit" : again ? "agent.go_again" : "agent.resume"));
     // The button that was pressed goes away: whoever works by keyboard is not left nowhere.
@@ -141,21 +160,21 @@ export class AgentBar {
       if (inside) this.home();
     }
     const card = now && document.querySelector(`#events > [data-event-id="${now.id}"]`);
-    if (now && card && !this.#box) {
-      this.#box = new ConsentBox(now, this.#writable && this.#up, (verdict, more) => this.#want(verdict, more));
+    if (now && card && !this.#box && this.#current) {
+      this.#box = new ConsentBox(now, (verdict, more) => this.#want(verdict, { action_id: now.id, ...more }));
       card.append(this.#box.element);
       card.classList.remove("minor");
-      this.#box.arrive();
+      announce(`${t("consent.title")} ${t("consent.find")}`);
     }
-    this.#box?.setUsable(this.#writable && this.#up);
+    this.#box?.setUsable(this.#writable && this.#up, this.#live && this.#current);
     $("agent-look").hidden = !this.#box;
   }
 }
 
 /** The question in the card of the action that it is about. */
 class ConsentBox {
-  /** @param {any} event @param {boolean} usable @param {(verdict: string, more?: Record<string, unknown>) => void} decide */
-  constructor(event, usable, decide) {
+  /** @param {any} event @param {(verdict: string, more?: Record<string, unknown>) => void} decide */
+  constructor(event, decide) {
     this.event = event;
     this.decide = decide;
     const { kinds = [], rules = [] } = event.tool_call_metadata?.confirmation ?? {};
@@ -173,13 +192,12 @@ class ConsentBox {
       h("div", { className: "field" }, h("label", { htmlFor: "confirm-reason", className: "small" }, t("consent.reason")), this.reason),
       this.hint);
     this.element.addEventListener("keydown", (pressed) => this.#key(pressed));
-    this.setUsable(usable);
   }
 
-  /** @param {boolean} usable */
-  setUsable(usable) {
-    for (const part of [this.yes, this.all, this.no, this.reason]) part.disabled = !usable;
-    setText(this.hint, t(usable ? "consent.keys" : "consent.editors"));
+  /** @param {boolean} may @param {boolean} live */
+  setUsable(may, live) {
+    for (const part of [this.yes, this.all, this.no, this.reason]) part.disabled = !may || !live;
+    setText(this.hint, t(!may ? "consent.editors" : live ? "consent.keys" : "consent.offline"));
   }
 
   #reject() {
@@ -188,7 +206,7 @@ class ConsentBox {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || this.yes.disabled) return;
+    if (event.isComposing || event.repeat || event.ctrlKey || event.altKey || event.metaKey || this.yes.disabled) return;
     if (event.target === this.reason) {
       if (event.key === "Enter") {
         event.preventDefault();
@@ -203,15 +221,7 @@ class ConsentBox {
     else chosen.click();
   }
 
-  /** Nobody is taken away from what they write: they hear of it, and find it by its key. */
-  arrive() {
-    const at = document.activeElement;
-    const writes = at instanceof HTMLTextAreaElement || at instanceof HTMLInputElement || at instanceof HTMLSelectElement;
-    const empty = writes && at.id === "box" && /** @type {HTMLTextAreaElement} */ (at).value === "";
-    announce(`${t("consent.title")} ${t("consent.find")}`);
-    if (!this.yes.disabled && (!writes || empty) && !document.querySelector("dialog[open]")) this.look();
-  }
-
+  /** Where its keys hold. The focus comes here only when a person brings it: a letter that was meant for elsewhere must not decide. */
   look() {
     this.element.scrollIntoView({ block: "nearest" });
     this.element.focus();

@@ -1,7 +1,7 @@
 // The box at the bottom: commands, input for the one that runs, messages to the agent.
 
 import { $, h, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { said as spoken, t } from "./i18n.js";
 import { complain, notice } from "./dialog.js";
 
 /** @typedef {import("./socket.js").SessionSocket} SessionSocket */
@@ -85,9 +85,10 @@ export class Composer {
   }
 
   /** The server's answer to a command of ours. @param {Command} command @param {any} answer */
-  answered({ frame }, answer) {
+  answered({ frame, keep }, answer) {
+    if (answer.code === "connection_lost") return notice(t("connection.unanswered"), true);
     const line = this.#waiting.get(frame.ref);
-    if (answer.type === "unavailable") {
+    if (answer.type === "unavailable" && keep) {
       const seconds = Math.max(1, Math.ceil(answer.retry_after ?? 1));
       if (line) this.#showWait(line, frame.ref, seconds);
       setTimeout(() => this.socket.resend(frame.ref), seconds * 1000);
@@ -96,7 +97,7 @@ export class Composer {
     this.#waiting.delete(frame.ref);
     line?.remove();
     if (answer.type === "done") return;
-    const reason = `${answer.reason ?? ""} (${answer.code}${answer.id ? `, ${answer.id}` : ""})`;
+    const reason = `${spoken(answer.reason ?? "")} (${answer.code}${answer.id ? `, ${answer.id}` : ""})`;
     const text = t(answer.type === "denied" ? "session.refused" : "session.failed", { reason });
     const said = textOf(frame);
     if (!said) return notice(text, true);

@@ -57,7 +57,7 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     role = hello.role;
     setText($("role"), t("role.you_are", { role: word("role", role) }));
     show(hello);
-    bar.joined(hello.agent_state, canWrite(), isUp());
+    bar.joined(hello, canWrite(), isUp());
     agentShown();
     panel.refresh();
     files.joined(canWrite());
@@ -74,6 +74,7 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     $("connection").dataset.state = state;
     const spoken = state === "reconnecting" ? t("connection.reconnecting", { count: seconds }) : t(`connection.${state}`);
     setText($("connection-text"), spoken);
+    bar.setLive(socket.live);
     if (state !== "connecting") showButtons();
   },
   answer: (command, answer) => composer.answered(command, answer),

@@ -31,9 +31,10 @@ export class Cursor {
 }
 
 /**
- * Commands without an answer, oldest first. Those marked `keep` survive a reload of the page.
+ * Commands without an answer, oldest first. Those marked `keep` survive a reload of the page, those marked `once` not even
+ * the connection that they were sent on.
  * @typedef {{ type: string, ref: string, [key: string]: any }} Frame
- * @typedef {{ frame: Frame, keep: boolean, settle?: (answer: any) => void }} Command
+ * @typedef {{ frame: Frame, keep: boolean, once?: boolean, settle?: (answer: any) => void }} Command
  */
 export class Pending {
   /** @type {Map<string, Command>} */
@@ -163,6 +164,20 @@ export class SessionSocket {
     return command;
   }
 
+  /** Sends what is meant for what the page shows now: it is not kept beyond this connection, and not sent again. @param {any} body */
+  now(body) {
+    const command = { frame: { ...body, ref: uuid() }, keep: false, once: true };
+    this.pending.add(command);
+    if (this.#live) this.#send(command.frame);
+    else this.#unsent(command);
+  }
+
+  /** @param {Command} command */
+  #unsent(command) {
+    this.pending.take(command.frame.ref);
+    this.on.answer(command, { type: "failed", code: "connection_lost" });
+  }
+
   /** Sends a command and waits for its answer. @param {any} body @returns {Promise<any>} */
   ask(body) {
     return new Promise((resolve, reject) => {
@@ -222,8 +237,10 @@ export class SessionSocket {
     this.#live = false;
     ws.onclose = ws.onmessage = null;
     ws.close();
-    for (const { frame } of this.pending.all()) {
-      if (frame.type === "interrupt" || frame.type === "watch") this.pending.take(frame.ref)?.settle?.({ type: "failed", code: "connection_lost" });
+    for (const command of this.pending.all()) {
+      const { frame } = command;
+      if (command.once) this.#unsent(command);
+      else if (frame.type === "interrupt" || frame.type === "watch") this.pending.take(frame.ref)?.settle?.({ type: "failed", code: "connection_lost" });
     }
     if (this.#closed) return;
     const asked = this.#dueAt < 0 ? -this.#dueAt : 0;

@@ -3,9 +3,12 @@
 use serde_json::json;
 use staithe_testkit::model::Step;
 
-use crate::scene::{
-    Act::{Change, Do, Refused, Say, See},
-    Scene, bash, finish, play,
+use crate::{
+    scene::{
+        Act::{Change, Do, Refused, Say, See},
+        Scene, bash, finish, play,
+    },
+    stage::Stage,
 };
 
 /// Something that the rules call a high risk, and that does no harm.
@@ -150,4 +153,30 @@ async fn a_person_decides() {
         },
     ];
     play(scenes, "").await;
+}
+
+#[tokio::test]
+async fn a_decision_holds_for_the_action_that_was_shown() {
+    let stage = Stage::new(&[""], "").await;
+    let mut play = stage.play(0).await;
+    play.model.script([risky(), risky_too(), finish()]);
+    play.say("Do it").await;
+    let first = play.see("a run rm -rf /nowhere ?").await["id"].clone();
+    play.see(ASKED).await;
+    let decide = |state: &str, id: &serde_json::Value| {
+        let args = json!({ "agent_state": state, "action_id": id });
+        json!({ "action": "change_agent_state", "args": args })
+    };
+    play.must(&decide("user_rejected", &first)).await;
+    play.see("[awaiting_user_input]").await;
+    play.say("Another way").await;
+    let second = play.see("a run rm -rf /no/where ?").await["id"].clone();
+    play.see(ASKED).await;
+    // The page of somebody who was away when the first was rejected.
+    for state in ["user_confirmed", "user_rejected"] {
+        let (status, answer) = play.act(&decide(state, &first)).await;
+        assert_eq!((status, &answer["code"]), (409, &json!("agent.not_asked")), "{answer}");
+    }
+    play.must(&decide("user_confirmed", &second)).await;
+    play.see("[finished]").await;
 }

@@ -187,10 +187,21 @@ test("a second tab agrees to one step, a reason goes with a rejection, and a kin
     finish("Not published."),
   ]);
   const page = await begin("Consent", "harbour-ask: open the file and publish it");
+  await page.locator("#box").focus();
   await agentIs(page, "awaiting_user_confirmation");
   const asked = page.locator('#events [data-state="asks"]');
   await asked.locator(".consent", { hasText: "it opens permissions widely" }).waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement?.className), "consent", "the question has the focus");
+  await page.keyboard.type("ak");
+  assert.equal(await page.locator("#box").inputValue(), "ak", "the focus stays where it was, and letters go there");
+  await page.locator("#box").fill("");
+  await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
+  await page.keyboard.type("ak");
+  await page.context().setOffline(true);
+  await page.locator("#confirm-yes[disabled]").waitFor();
+  await asked.locator(".consent", { hasText: "There is no connection now" }).waitFor();
+  await page.context().setOffline(false);
+  await page.locator("#confirm-yes:enabled").waitFor({ timeout: SLOW });
+  await agentIs(page, "awaiting_user_confirmation"); // what the server says: no letter decided
   await asked.locator('[data-risk="2"]').waitFor();
   await shoot(page, "agent-consent");
   const other = await another(page);
@@ -253,11 +264,15 @@ test("what a person can do about a model that fails is said, and limits go on wi
   assert.match((await page.locator("#agent-why").textContent()) ?? "", /doesn't take the model's key/);
   await shoot(page, "agent-error");
   await page.locator("#agent-panel").click();
+  const limits = async () => (await (await page.request.get(page.url().replace("/sessions/", "/api/sessions/") + "/agent")).json()).limits;
+  const before = await limits();
   await page.locator("#panel-steps").fill("1");
+  await page.locator("#panel-cost").fill("");
   await page.locator("#panel-confirm").selectOption("never");
   await shoot(page, "agent-panel");
   await page.locator("dialog.panel button[type=submit]").click();
   await page.locator("dialog.panel").waitFor({ state: "detached" });
+  assert.deepEqual(await limits(), { ...before, steps: 1 }, "an emptied field takes no limit away");
   await page.locator("#agent-go").click();
   await card(page, "echo one").locator('[data-exit="0"]').waitFor({ timeout: SLOW });
   await agentIs(page, "paused");

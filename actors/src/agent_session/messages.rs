@@ -50,6 +50,9 @@ pub enum SubmitDenied {
     /// A way out of a loop was chosen, and the agent is in none.
     #[error("the agent is in no loop")]
     NoLoop,
+    /// A person decided on an action that is not asked about (any more).
+    #[error("the agent does not ask about action {0} now")]
+    NotAsked(EventId),
     /// Too many actions wait already.
     #[error("{0} actions wait in this session already")]
     QueueFull(usize),
@@ -66,6 +69,7 @@ impl From<Denied> for SubmitDenied {
             Denied::NoModel => Self::NoModel,
             Denied::NoLoop => Self::NoLoop,
             Denied::NoSandbox => Self::NotRunning,
+            Denied::NotAsked(id) => Self::NotAsked(id),
         }
     }
 }

@@ -8,6 +8,7 @@ use staithe_protocol::{
     Action, Observation, Source,
     action::Message,
     observation::RepositoryObservation,
+    repository::RepositoryUrl,
     runner::{CloneWish, Cloned, Credential},
 };
 
@@ -35,13 +36,9 @@ pub struct FirstTask {
 pub struct Repository {
     pub url: String,
     pub branch: Option<String>,
-}
-
-/// The host of a URL, with its port where one is named; none of a form without one (`git@host:path`).
-pub fn host_of(url: &str) -> Option<&str> {
-    let (_, rest) = url.split_once("://")?;
-    let authority = rest.split('/').next()?;
-    Some(authority.rsplit('@').next().unwrap_or(authority)).filter(|host| !host.is_empty())
+    /// Whether the configuration's token for its host may open it.
+    #[serde(default)]
+    pub configured_token: bool,
 }
 
 impl Session {
@@ -73,13 +70,14 @@ impl Session {
 
     /// Clones the repository that is still wanted. The sandbox answers.
     pub(super) fn clone_first(&mut self, ctx: &mut Context<Self>) {
-        let Some(Repository { url, branch }) = self.record.task.clone.clone() else { return };
+        let Some(repository) = self.record.task.clone.clone() else { return };
         if self.cloning {
             return;
         }
         self.cloning = true;
         self.used();
-        let credential = self.credential_for(&url);
+        let credential = self.credential_for(&repository);
+        let Repository { url, branch, .. } = repository;
         let begun = self.tell_repository(RepositoryObservation {
             content: format!("Cloning {url}."),
             url: url.clone(),
@@ -109,7 +107,7 @@ impl Session {
     }
 
     fn has_cloned(&mut self, outcome: Result<Cloned, CloneFailed>, ctx: &mut Context<Self>) {
-        let Some(Repository { url, branch }) = self.record.task.clone.take() else { return };
+        let Some(Repository { url, branch, .. }) = self.record.task.clone.take() else { return };
         self.origin.credential = None;
         let told = RepositoryObservation { url, branch, ..RepositoryObservation::default() };
         let told = match outcome {
@@ -145,29 +143,15 @@ impl Session {
         self.append(Append::observation(Source::Environment, None, Observation::Repository(told)))
     }
 
-    /// What the owner gave, else what the configuration has for that host.
-    fn credential_for(&self, url: &str) -> Option<Credential> {
+    /// What the owner gave, else what the configuration has for that host, where the owner may use that. None where
+    /// somebody could listen in, and by ssh, which has keys of its own.
+    fn credential_for(&self, repository: &Repository) -> Option<Credential> {
+        let url = RepositoryUrl::read(&repository.url).filter(RepositoryUrl::keeps_secrets)?;
         let credentials = &self.origin.settings.git.credentials;
-        let configured = || host_of(url).and_then(|host| credentials.get(host)).cloned();
+        let configured =
+            || credentials.get(&url.place()).filter(|_| repository.configured_token).cloned();
         let credential = self.origin.credential.clone().or_else(configured)?;
         self.origin.mask.add(credential.token.expose());
         Some(credential)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_of;
-
-    #[test]
-    fn a_host_is_found_with_its_port_and_without_a_user() {
-        for (url, host) in [
-            ("https://git.example/a/b.git", Some("git.example")),
-            ("https://git.example:8443/a", Some("git.example:8443")),
-            ("ssh://git@git.example/a", Some("git.example")),
-            ("git@git.example:a/b", None),
-        ] {
-            assert_eq!(host_of(url), host, "{url}");
-        }
     }
 }

@@ -21,7 +21,8 @@ use crate::{
 const TOKEN: &str = "token-of-the-owner";
 
 fn task(clone: bool) -> FirstTask {
-    let repository = Repository { url: "https://git.example/a/b.git".into(), branch: None };
+    let url = "https://git.example/a/b.git".into();
+    let repository = Repository { url, branch: None, configured_token: false };
     FirstTask { clone: clone.then_some(repository), message: Some("do it".into()) }
 }
 

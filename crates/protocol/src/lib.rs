@@ -14,6 +14,7 @@
 //! | [`terminal`], [`watch`] | the side streams of a session: terminals, changes of files |
 //! | [`search`], [`git`] | what is asked about a workspace's content |
 //! | [`plugin`], [`port`] | what runs in a sandbox beside commands, and what listens there |
+//! | [`repository`] | where a repository may be cloned from |
 //! | [`retry`] | a model that did not answer and is asked again |
 //! | [`secret`] | a secret on its way |
 //! | [`tunnel`], [`pipe`] | streams between the server and what listens or is started in a sandbox |
@@ -36,6 +37,7 @@ pub mod phase;
 pub mod pipe;
 pub mod plugin;
 pub mod port;
+pub mod repository;
 pub mod retry;
 pub mod runner;
 #[cfg(feature = "schema")]

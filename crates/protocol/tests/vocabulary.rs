@@ -219,6 +219,7 @@ fn an_agent_s_state_has_one_word() {
             agent_state,
             thought: String::new(),
             scope: None,
+            action_id: None,
         });
         assert_eq!(action.message(), format!("Agent state changed to {state}"));
     }

@@ -63,7 +63,25 @@ async fn a_token_opens_a_repository_and_is_left_nowhere() {
     let dir = tempfile::tempdir().unwrap();
     let server = GitServer::start(dir.path(), "x-access-token", TOKEN).await;
     let runner = Runner::start().await;
-    let cloned = ask(&runner, wish(&server, Some("other"), Some(TOKEN))).await.unwrap();
+    server.hold(true);
+    let clone = ask(&runner, wish(&server, Some("other"), Some(TOKEN)));
+    let look = async {
+        while server.counts()[1] == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Git waits for its answer, and the token is in use. What a command sees of the sandbox then; the command
+        // itself must not have the words that it looks for.
+        let all = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'";
+        let count = |words: &str| format!("{all} | grep -c '{words}'; ");
+        let mut line = runner.line().await;
+        let seen = line.run(&[count("project[.]git"), count("nobody-[s]ees")].concat()).await;
+        let counts: Vec<u32> = seen.content.lines().map(|line| line.parse().unwrap()).collect();
+        assert!(counts[0] > 0, "git is at work: {}", seen.content);
+        assert_eq!(counts[1], 0, "the token is on no command line and in no environment");
+        assert_eq!(holding(runner.workspace().parent().unwrap(), TOKEN), Vec::<String>::new());
+        server.hold(false);
+    };
+    let cloned = tokio::join!(clone, look).0.unwrap();
     assert_eq!((cloned.folder.as_str(), cloned.was_there), ("project", false));
     assert_eq!(cloned.commit.len(), 40, "{cloned:?}");
     let work = runner.workspace();
@@ -73,11 +91,9 @@ async fn a_token_opens_a_repository_and_is_left_nowhere() {
     let config = fs::read_to_string(work.join("project/.git/config")).unwrap();
     assert!(config.contains(&server.url) && !config.contains("helper"), "{config}");
     assert_eq!(holding(work.parent().unwrap(), TOKEN), Vec::<String>::new());
-    // What a command sees of the sandbox.
     let mut line = runner.line().await;
-    let seen = line.run("cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -c ghp-token-that; git config --list --show-origin | grep -c ghp-token").await;
-    // The command itself has the words that it looks for.
-    assert!(!seen.content.contains("nobody-sees"), "{}", seen.content);
+    let kept = line.run("git config --list --show-origin | grep -c 'nobody-[s]ees'").await;
+    assert_eq!(kept.content.trim(), "0");
     let names: Vec<_> = fs::read_dir(&work).unwrap().flatten().map(|it| it.file_name()).collect();
     assert_eq!(names, ["project"], "no draft is left");
 }
@@ -92,6 +108,7 @@ async fn a_second_time_finds_it_and_something_else_is_never_overwritten() {
     fs::write(work.join("project/mine.txt"), "mine").unwrap();
     let again = ask(&runner, wish(&server, Some("other"), None)).await.unwrap();
     assert_eq!(again, Cloned { was_there: true, ..first });
+    assert_eq!(server.shown(), Vec::<String>::new());
     assert_eq!(fs::read_to_string(work.join("project/a.txt")).unwrap(), "one\n");
     fs::rename(work.join("project"), work.join("elsewhere")).unwrap();
     fs::create_dir(work.join("project")).unwrap();
@@ -109,8 +126,10 @@ async fn what_cannot_be_had_is_told_and_leaves_nothing() {
     {
         assert_eq!(ask(&runner, wish(&server, branch, token)).await, Err(GitCode::Failed));
     }
-    let file = CloneWish { url: "file:///".into(), branch: None, credential: None };
-    assert_eq!(ask(&runner, file).await, Err(GitCode::Failed));
+    for url in ["file:///", "ssh://ann:secret@127.0.0.1/a", "https://ann:secret@127.0.0.1/a"] {
+        let wish = CloneWish { url: url.into(), branch: None, credential: None };
+        assert_eq!(ask(&runner, wish).await, Err(GitCode::Failed), "{url}");
+    }
     let none = fs::read_dir(runner.workspace()).unwrap().count();
     assert_eq!(none, 0);
 }

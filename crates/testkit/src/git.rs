@@ -11,6 +11,7 @@ use data_encoding::BASE64;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -21,9 +22,18 @@ const MOST_HEAD: u64 = 64 * 1024;
 pub struct GitServer {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
-    /// What was asked without the right token, and with it.
-    counts: Arc<Mutex<[u64; 2]>>,
+    seen: Arc<Seen>,
+    held: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// What was asked.
+#[derive(Default)]
+struct Seen {
+    /// How often without the right token, and with it.
+    counts: Mutex<[u64; 2]>,
+    /// What was shown, right or wrong.
+    shown: Mutex<Vec<String>>,
 }
 
 impl Drop for GitServer {
@@ -69,25 +79,37 @@ impl GitServer {
         git(&dir.join("project.git"), &["update-server-info"]);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let counts = Arc::new(Mutex::new([0, 0]));
-        let told = Arc::clone(&counts);
+        let seen = Arc::new(Seen::default());
+        let told = Arc::clone(&seen);
+        let (held, gate) = watch::channel(false);
         let expected = (!token.is_empty())
             .then(|| format!("Basic {}", BASE64.encode(format!("{user}:{token}").as_bytes())));
         let root = dir.to_owned();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (root, expected, told) = (root.clone(), expected.clone(), Arc::clone(&told));
+                let gate = gate.clone();
                 tokio::spawn(async move {
-                    drop(answer(stream, &root, expected.as_deref(), &told).await);
+                    drop(answer(stream, &root, expected.as_deref(), &told, gate).await);
                 });
             }
         });
-        Self { url, counts, task }
+        Self { url, seen, held, task }
+    }
+
+    /// Whether those who show the right token wait for their answer. [`counts`](Self::counts) has them already.
+    pub fn hold(&self, held: bool) {
+        self.held.send_replace(held);
     }
 
     /// How many requests came without the right token, and with it.
     pub fn counts(&self) -> [u64; 2] {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.seen.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever was shown to be let in, as the header has it.
+    pub fn shown(&self) -> Vec<String> {
+        self.seen.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -95,7 +117,8 @@ async fn answer(
     stream: TcpStream,
     root: &Path,
     expected: Option<&str>,
-    counts: &Mutex<[u64; 2]>,
+    seen: &Seen,
+    mut gate: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let (mut path, mut shown) = (PathBuf::new(), None);
@@ -118,7 +141,11 @@ async fn answer(
         }
     }
     let is_open = expected.is_none_or(|expected| shown.as_deref() == Some(expected));
-    counts.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(is_open)] += 1;
+    seen.shown.lock().unwrap_or_else(PoisonError::into_inner).extend(shown);
+    seen.counts.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(is_open)] += 1;
+    if is_open {
+        gate.wait_for(|held| !held).await.ok(); // the server is gone: answered all the same
+    }
     let (status, body) = if !is_open {
         ("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"", Vec::new())
     } else if let Ok(content) = std::fs::read(&path) {

@@ -30,12 +30,13 @@ pub(super) fn admit(log: &Log, action: &Action, answers: bool, gone: bool) -> Re
     match action {
         Action::ChangeAgentState(change) => {
             let (from, to) = (log.effective(), change.agent_state);
-            match () {
-                () if from == to => Ok(()),
-                () if !is_legal(from, to) => Err(Denied::IllegalTransition { from, to }),
-                () if to == AgentState::Running && gone => Err(Denied::NoSandbox),
-                () => Ok(()),
+            if from != to && !is_legal(from, to) {
+                return Err(Denied::IllegalTransition { from, to });
             }
+            if from != to && to == AgentState::Running && gone {
+                return Err(Denied::NoSandbox);
+            }
+            log.not_asked(change).map_or(Ok(()), |id| Err(Denied::NotAsked(id)))
         }
         Action::CondensationRequest if !answers => Err(Denied::NoModel),
         Action::LoopRecovery(_)

@@ -91,6 +91,9 @@ pub enum Denied {
     /// There is no sandbox to go on in, and none will come by itself. `session.not_running`.
     #[error("the session is not running: start it first")]
     NoSandbox,
+    /// A person decided on an action that is not asked about (any more).
+    #[error("the agent does not ask about action {0} now")]
+    NotAsked(EventId),
 }
 
 /// What the page shows of the task's price.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AgentState, fields::fields};
+use crate::{AgentState, EventId, fields::fields};
 
 /// Whether the user has agreed to an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +67,10 @@ fields! {
         /// With `user_confirmed`: whether all of this kind is agreed to, for the rest of the session.
         #[serde(skip_serializing_if = "Option::is_none")]
         scope: Option<ConfirmationScope> = None,
+        /// With `user_confirmed` and `user_rejected`: the id of the action that the person was shown. If another is
+        /// asked about by now, the decision is refused. Absent: whichever is asked about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        action_id: Option<EventId> = None,
     }
 
     /// A command for the shell.

@@ -13,6 +13,7 @@ use std::{
 
 use staithe_protocol::{
     git::{GitCode, GitDenied},
+    repository::RepositoryUrl,
     runner::{CloneWish, Cloned, Credential},
 };
 use tokio::time::timeout;
@@ -22,7 +23,7 @@ use crate::app::App;
 
 /// Of what git says while it clones.
 const MOST_OUTPUT: usize = 64 * 1024;
-/// Longest URL, branch, and user with token, in bytes.
+/// Longest branch, and user with token, in bytes.
 const MOST_TEXT: usize = 2000;
 /// Moves the standard input, a pipe, to where the helper looks for it: git gives its own to nobody.
 const WRAP: &str = r#"exec 3<&0 </dev/null; exec "$@""#;
@@ -96,8 +97,8 @@ fn command(git: &Git<'_>, draft: &Path, wish: &CloneWish) -> Result<Command, Git
     let draft = draft.to_string_lossy();
     // Helpers of the sandbox's own configuration would keep what they are told.
     let mut words = vec!["-c".to_owned(), "credential.helper=".to_owned()];
-    if wish.credential.is_some() {
-        let of_host = format!("credential.{}.helper={HELPER}", origin_of(&wish.url));
+    if let Some(url) = RepositoryUrl::read(&wish.url).filter(|_| wish.credential.is_some()) {
+        let of_host = format!("credential.{}.helper={HELPER}", url.origin());
         words.extend(["-c".to_owned(), of_host]);
     }
     words.extend(["clone", "--quiet"].map(str::to_owned));
@@ -150,12 +151,6 @@ impl Drop for Draft {
     }
 }
 
-/// Scheme, host and port of a URL.
-fn origin_of(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    format!("{scheme}://{}", rest.split('/').next().unwrap_or_default())
-}
-
 /// The last part of a URL, as a folder's name.
 fn name_of(url: &str) -> String {
     let path = url.trim_end_matches('/');
@@ -174,16 +169,14 @@ fn check(wish: &CloneWish) -> Result<(), GitDenied> {
             && !text.starts_with('-')
             && !text.contains(char::is_control)
     };
-    let forms = ["https://", "http://", "ssh://", "git@"];
-    let url = text(&wish.url) && forms.iter().any(|form| wish.url.starts_with(form));
+    let url = RepositoryUrl::read(&wish.url);
     let branch = wish.branch.as_deref().is_none_or(text);
     let credential = wish.credential.as_ref().is_none_or(|credential| {
         text(&credential.user)
             && text(credential.token.expose())
-            && wish.url.starts_with("http")
-            && !origin_of(&wish.url).contains('@')
+            && url.is_some_and(|url| url.keeps_secrets())
     });
-    if url && branch && credential {
+    if url.is_some() && branch && credential {
         return Ok(());
     }
     Err(GitDenied::new(GitCode::Failed, "This is no repository that can be cloned."))
@@ -214,13 +207,18 @@ mod tests {
             |url: &str| CloneWish { url: url.into(), branch: None, credential: credential.clone() };
         for (url, good) in [
             ("https://h:1/a", true),
+            ("http://127.0.0.1:1/a", true),
+            ("http://h/a", false),
             ("ssh://h/a", false),
             ("https://u:p@h/a", false),
             ("--upload-pack=x", false),
         ] {
             assert_eq!(check(&wish(url)).is_ok(), good, "{url}");
         }
-        assert_eq!(origin_of("https://h:1/a/b"), "https://h:1");
+        for url in ["ssh://ann:secret@h/a", "https://ann:secret@h/a"] {
+            let wish = CloneWish { credential: None, ..wish(url) };
+            assert!(check(&wish).is_err(), "{url}: it would stand in .git/config");
+        }
         assert!(!format!("{:?}", wish("https://h/a")).contains("token-1"));
     }
 }

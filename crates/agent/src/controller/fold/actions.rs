@@ -74,6 +74,14 @@ impl Log {
         }
     }
 
+    /// The action that a person decides on, where another is asked about, or none.
+    pub(in crate::controller) fn not_asked(&self, change: &ChangeAgentState) -> Option<EventId> {
+        let decides =
+            matches!(change.agent_state, AgentState::UserConfirmed | AgentState::UserRejected);
+        let asked = self.confirming.as_ref().map(|confirming| confirming.id);
+        change.action_id.filter(|id| decides && asked != Some(*id))
+    }
+
     fn change(&mut self, event: &Event, change: &ChangeAgentState) {
         let (from, to) = (self.effective(), change.agent_state);
         if from == to {
@@ -82,6 +90,10 @@ impl Log {
         // It was legal when it was sent; another may have come first.
         if !is_legal(from, to) {
             let why = format!("The agent can't go from {} to {}.", from.as_str(), to.as_str());
+            return self.owe(event, Some(why));
+        }
+        if let Some(id) = self.not_asked(change) {
+            let why = format!("The agent does not ask about action {id} now.");
             return self.owe(event, Some(why));
         }
         match to {

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 use staithe_protocol::{
-    Action, AgentState,
+    Action, AgentState, EventId, Source,
     action::{ChangeAgentState, ConfirmationScope},
     event::Body,
 };
 
-use super::world::{World, settings};
+use super::world::{World, of_user, settings};
 use crate::{
+    controller::Denied,
     model::Said,
     settings::{AgentSettings, Confirm},
 };
@@ -24,7 +25,7 @@ fn decide(
     scope: Option<ConfirmationScope>,
 ) {
     let thought = thought.to_owned();
-    let change = ChangeAgentState { agent_state, thought, scope };
+    let change = ChangeAgentState { agent_state, thought, scope, action_id: None };
     world.submit(Action::ChangeAgentState(change)).unwrap();
     world.settle();
 }
@@ -203,4 +204,41 @@ fn a_rejection_that_a_crash_cut_never_runs() {
     assert!(world.running.is_empty());
     world.settle();
     assert_eq!(world.told(0)[world.log.len() - 2..], ["a user_rejected =", "awaiting_user_input"]);
+}
+
+fn decision(agent_state: AgentState, id: EventId) -> Action {
+    let action_id = Some(id);
+    Action::ChangeAgentState(ChangeAgentState { agent_state, action_id, ..Default::default() })
+}
+
+#[test]
+fn a_decision_that_names_an_action_is_about_no_other() {
+    let mut world = World::at_work(asking(Confirm::Always));
+    let answer = world.bash(&["a", "b"]);
+    world.answer(answer);
+    let first = world.controller.held()[0];
+    // Both were sent while the first was asked about; the second came after the first one's end.
+    let wrong = EventId(first.0 + 1);
+    for state in [AgentState::UserConfirmed, AgentState::UserRejected] {
+        let told = world.controller.admit(&decision(state, wrong), Source::User);
+        assert_eq!(told, Err(Denied::NotAsked(wrong)));
+    }
+    world.submit(decision(AgentState::UserConfirmed, first)).unwrap();
+    world.settle();
+    world.done();
+    assert_eq!(world.state(), AgentState::AwaitingUserConfirmation);
+    let second = world.controller.held()[0];
+    assert_ne!(first, second);
+    let late = decision(AgentState::UserConfirmed, first);
+    assert_eq!(world.controller.admit(&late, Source::User), Err(Denied::NotAsked(first)));
+    assert!(world.running.is_empty());
+    // In the log already, because it was admitted in time: it is told that it came too late.
+    let from = world.log.len();
+    world.put(of_user(late));
+    world.settle();
+    world.check(from, &["u -> user_confirmed", "u error ERROR_ACTION_NOT_EXECUTED_ERROR"]);
+    assert!(world.running.is_empty());
+    world.submit(decision(AgentState::UserConfirmed, second)).unwrap();
+    world.settle();
+    assert_eq!(world.running.len(), 1);
 }

@@ -7,13 +7,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use staithe_protocol::{
     Action, AgentState, Observation, Source,
-    action::{ChangeAgentState, ConfirmationScope, Finish, LoopRecovery, Reject},
+    action::{
+        ChangeAgentState, ConfirmationScope, ConfirmationStatus, Finish, LoopRecovery, Reject,
+    },
     event::Body,
 };
 
-use super::world::{World, change, facts, instructions, settings, user_run};
+use super::world::{World, change, facts, instructions, of_user, settings, user_run};
 use crate::{
-    controller::{Configured, ModelFacts, Purpose, Timer, fold::is_resting},
+    controller::{Configured, ModelFacts, Purpose, Timer, confirm, fold::is_resting},
     model::{Answer, FailureKind, ModelFailed},
     origin::Origin,
     settings::{AgentSettings, Confirm, DelegateLimits, Limits},
@@ -59,7 +61,8 @@ enum Event {
     /// One of the actions that run is done.
     Observe(usize),
     Say(bool),
-    Change(AgentState, bool, ConfirmationScope),
+    /// With the action that is asked about now, or was some time.
+    Change(AgentState, bool, ConfirmationScope, Option<usize>),
     Run,
     Recover(i64),
     Condense,
@@ -114,7 +117,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => kind.prop_map(Event::Fail),
         8 => (0..3_usize).prop_map(Event::Observe),
         4 => any::<bool>().prop_map(Event::Say),
-        9 => (state, any::<bool>(), scope).prop_map(|(to, why, scope)| Event::Change(to, why, scope)),
+        9 => (state, any::<bool>(), scope, prop::option::of(0..3_usize))
+            .prop_map(|(to, why, scope, before)| Event::Change(to, why, scope, before)),
         1 => Just(Event::Run),
         1 => (0..5_i64).prop_map(Event::Recover),
         1 => Just(Event::Condense),
@@ -176,11 +180,14 @@ fn happen(world: &mut World, event: &Event) {
         Event::Say(calls_up) => {
             world.say(if *calls_up { "the word" } else { "hello" });
         }
-        Event::Change(to, why, scope) => {
+        Event::Change(to, why, scope, before) => {
             let thought = if *why { "because".to_owned() } else { String::new() };
             let scope = Some(*scope);
-            let change = ChangeAgentState { agent_state: *to, thought, scope };
-            world.submit(Action::ChangeAgentState(change));
+            let asked: Vec<_> = world.log.iter().filter(|event| asks(event)).collect();
+            let action_id = before.and_then(|back| Some(asked.iter().rev().nth(back)?.id));
+            let change = ChangeAgentState { agent_state: *to, thought, scope, action_id };
+            // Sent before something else came, maybe.
+            world.put(of_user(Action::ChangeAgentState(change)));
         }
         Event::Run => {
             world.submit(user_run("ls"));
@@ -244,6 +251,37 @@ fn can_go_on(world: &World) -> Result<(), TestCaseError> {
     prop_assert!(comes || !world.controller.is_busy(), "busy without an end");
     let idle = world.controller.live.equipment.gone && world.appends.is_empty();
     prop_assert!(!idle || world.asked.is_none(), "nobody is asked without a sandbox");
+    Ok(())
+}
+
+/// Whether a person is asked with this.
+fn asks(event: &staithe_protocol::Event) -> bool {
+    let Body::Action(action) = &event.body else { return false };
+    let state = confirm::state_of(action);
+    event.source == Source::Agent && state == ConfirmationStatus::AwaitingConfirmation
+}
+
+/// A decision that names an action was taken for no other than the one asked about when it came.
+fn decisions_are_about_what_they_name(world: &World) -> Result<(), TestCaseError> {
+    let (mut asked, mut wrong) = (None, Vec::new());
+    for event in &world.log {
+        match &event.body {
+            _ if asks(event) => asked = Some(event.id),
+            Body::Action(Action::ChangeAgentState(change))
+                if change.action_id.is_some_and(|id| Some(id) != asked) =>
+            {
+                wrong.push((event.id, change.agent_state));
+            }
+            Body::Observation(Observation::AgentStateChanged(changed)) => {
+                use AgentState::{UserConfirmed, UserRejected};
+                let cause = event.cause.map(|id| (id, changed.agent_state));
+                let decided = matches!(changed.agent_state, UserConfirmed | UserRejected);
+                let taken = cause.is_some_and(|cause| wrong.contains(&cause));
+                prop_assert!(!(decided && taken), "{:#?}", world.told(0));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 
@@ -343,7 +381,36 @@ proptest! {
                 prop_assert!(count <= 1, "{call:?} has {count} results in {:#?}", world.told(0));
             }
         }
+        decisions_are_about_what_they_name(&world)?;
         ends_well(&mut world)?;
+    }
+
+    /// People decide on what they saw, which may be over by then.
+    #[test]
+    fn a_decision_is_about_the_action_that_it_names(
+        decisions in prop::collection::vec((any::<bool>(), 0..4_usize), 1..20),
+    ) {
+        let mut world = World::at_work(AgentSettings { confirm: Confirm::Always, ..settings() });
+        for (agrees, before) in decisions {
+            if world.asked.is_some() {
+                let answer = world.bash(&["a", "b", "c"]);
+                world.answer(answer);
+            }
+            let asked: Vec<_> = world.log.iter().filter(|event| asks(event)).collect();
+            let action_id = asked.iter().rev().nth(before).map(|event| event.id);
+            let agent_state =
+                if agrees { AgentState::UserConfirmed } else { AgentState::UserRejected };
+            let thought = "because".to_owned();
+            let change = ChangeAgentState { agent_state, thought, action_id, scope: None };
+            world.put(of_user(Action::ChangeAgentState(change)));
+            world.settle();
+            let names_none = action_id.is_none();
+            prop_assert_eq!(world.running.len(), usize::from(agrees && (before == 0 || names_none)));
+            decisions_are_about_what_they_name(&world)?;
+            if !world.running.is_empty() {
+                world.done();
+            }
+        }
     }
 
     /// A model that works and people who only watch: the task comes to its end.
