@@ -29,6 +29,7 @@ fn stops_after_two(name: &'static str, choice: &'static str, log: &'static str) 
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of scenes")]
 #[tokio::test]
 async fn each_limit_pauses_and_is_granted_again() {
     let scenes = vec![

@@ -219,18 +219,20 @@ fn happen(world: &mut World, event: &Event) {
         }
         Event::Sandbox(true) => world.equip(),
         Event::Sandbox(false) => world.lose_sandbox(),
-        Event::Crash(durable) => {
-            if let Some(append) = world.appends.pop_front().filter(|_| *durable) {
-                // It is in the log, and nobody was told.
-                let id = u64::try_from(world.log.len()).unwrap();
-                let event = append.at(staithe_protocol::EventId(id), String::new());
-                world.log.push(event.clone());
-                world.controller.restore(&event); // as the next life will know it
-            }
-            world.crash();
-        }
+        Event::Crash(durable) => crash(world, *durable),
         Event::Answer(_) | Event::Words(_) | Event::Fail(_) | Event::Observe(_) => {}
     }
+}
+
+fn crash(world: &mut World, durable: bool) {
+    if let Some(append) = world.appends.pop_front().filter(|_| durable) {
+        // It is in the log, and nobody was told.
+        let id = u64::try_from(world.log.len()).unwrap();
+        let event = append.at(staithe_protocol::EventId(id), String::new());
+        world.log.push(event.clone());
+        world.controller.restore(&event); // as the next life will know it
+    }
+    world.crash();
 }
 
 /// Something can come that has not: or the agent rests, and a message wakes it.
