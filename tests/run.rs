@@ -427,7 +427,7 @@ async fn a_person_on_a_terminal_approves_rejects_and_answers() {
     assert!(shown.contains("\x1b[33m? run  sudo true\x1b[0m"), "coloured: {shown}");
     assert!(shown.contains("risk: high (privileges)"), "{shown}");
     run.types("maybe\n");
-    run.shows("y, n or a: ", 1).await;
+    run.shows("y, n, a or w: ", 1).await;
     run.types("a\n");
     // Another of its kind is not asked about; the next is of another.
     run.shows(question, 2).await;

@@ -10,12 +10,13 @@ use tokio::{
 };
 
 use super::{
+    asked,
     begin::Signals,
     course::{Course, Outcome, Standing},
     lines::{doing, text, why_asked},
     show::Show,
     socket::{News, Stream},
-    style::{Ink, cut},
+    style::Ink,
     typed::{self, Word},
     wire::{RunFailed, Server},
 };
@@ -187,7 +188,7 @@ impl Follow {
                     return Ok(Some(Outcome::NeedsApproval));
                 }
                 if !matches!(self.question, Question::Approve | Question::Why) {
-                    self.ask(&action, show)?;
+                    self.ask(&action, false, show)?;
                 }
             }
             Standing::Works => {
@@ -202,20 +203,27 @@ impl Follow {
         Ok(None)
     }
 
-    fn ask(&mut self, action: &Value, show: &mut Show) -> Result<(), RunFailed> {
+    /// Asks about an action, with all that is agreed to above the question.
+    fn ask(&mut self, action: &Value, whole: bool, show: &mut Show) -> Result<(), RunFailed> {
+        let seen = show.columns().map(|columns| columns.saturating_sub(14));
+        let Some(asked) = asked::of(action, seen, whole) else {
+            let why = "what it asks about is not known here: decide in the page".to_owned();
+            return Err(RunFailed::Here(why));
+        };
         self.question = Question::Approve;
         show.end_line().map_err(RunFailed::here)?;
-        if !matches!(show, Show::Lines(_)) {
-            let (tool, object) = doing(action).unwrap_or(("action", String::new()));
-            let why = why_asked(action).unwrap_or_default();
-            eprintln!("? {tool}  {object}\n  {why}");
-        } else if let Some((_, object)) = doing(action) {
-            // Nobody agrees to what was cut from the line above.
-            if cut(&object, super::show::style().width.saturating_sub(14)) != object.trim() {
-                object.lines().for_each(|line| eprintln!("  ┃ {line}"));
-            }
+        if seen.is_none()
+            && !whole
+            && let Some((tool, _)) = doing(action)
+        {
+            eprintln!("? {tool}\n  {}", why_asked(action).unwrap_or_default());
         }
-        typed::ask("  [y]es, [n]o and why, [a]ll of this kind: ");
+        asked.lines.iter().for_each(|line| eprintln!("{line}"));
+        typed::ask(if asked.more {
+            "  [y]es, [n]o and why, [a]ll of this kind, [w]hole text first: "
+        } else {
+            "  [y]es, [n]o and why, [a]ll of this kind: "
+        });
         Ok(())
     }
 
@@ -327,8 +335,13 @@ impl Follow {
                 self.question = Question::Why;
                 typed::ask("  why not (Enter: no reason): ");
             }
+            (Question::Approve, Some(Word::Whole)) => {
+                if let Standing::WaitsForApproval(action) = self.course.standing() {
+                    self.ask(&action, true, show)?;
+                }
+            }
             (Question::Approve, Some(word)) => self.decide(&word).await,
-            (Question::Approve, None) => typed::ask("  y, n or a: "),
+            (Question::Approve, None) => typed::ask("  y, n, a or w: "),
             (Question::Why, _) => {
                 let reason = Some(line.trim().to_owned()).filter(|reason| !reason.is_empty());
                 self.decide(&Word::No(reason)).await;
@@ -346,9 +359,8 @@ impl Follow {
     }
 
     async fn decide(&mut self, word: &Word) {
-        self.question = Question::None;
-        self.answered = Some(self.course.state_event());
         let action = match word {
+            Word::Whole => return, // nothing is decided
             Word::Yes => changed("user_confirmed"),
             Word::All => {
                 let mut action = changed("user_confirmed");
@@ -361,6 +373,8 @@ impl Follow {
                 action
             }
         };
+        self.question = Question::None;
+        self.answered = Some(self.course.state_event());
         self.stream.act(&action).await;
     }
 

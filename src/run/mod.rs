@@ -6,9 +6,10 @@
 //! | `begin`, `follow` | a run |
 //! | `course` | how it stands and what its end is worth |
 //! | `style`, `lines`, `screen`, `show` | how it looks |
-//! | `typed` | what the person types |
+//! | `asked`, `typed` | what the person is asked about and types |
 //! | `export`, `replay` | trajectories |
 
+mod asked;
 mod begin;
 mod course;
 mod export;
