@@ -156,6 +156,7 @@ async fn copy(cp: &Cp) -> Result<bool, CopyFailed> {
     let mut sources = places.map_err(CopyFailed::Usage)?;
     let Some(target) = sources.pop() else { return Ok(true) };
     let (url, token) = admin_cli::reach(&cp.url, &cp.token, &cp.data_dir, TOKEN_TTL)
+        .await
         .map_err(|error| CopyFailed::Usage(format!("{error:#}")))?;
     let host = url.strip_prefix("http://").map(|host| host.trim_end_matches('/').to_owned());
     let host = host.ok_or_else(|| {
