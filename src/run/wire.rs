@@ -14,10 +14,17 @@ use serde_json::Value;
 use staithe_protocol::api::Problem;
 use tokio::{net::TcpStream, time::timeout};
 
+use super::course::Outcome;
+
 /// The largest answer that is read whole, in bytes.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
 /// How long an answer's beginning may take: stopping a session waits for its sandbox to end.
 const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Wrong use (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+/// No server (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
 
 /// Why a run could not be begun or gone on with.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +49,36 @@ impl RunFailed {
 
     pub(super) fn here(error: impl Display) -> Self {
         Self::Here(error.to_string())
+    }
+
+    /// What the command exits with.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable(_) | Self::Cut(_) | Self::Refused { status: 429 | 502..=504, .. } => {
+                UNAVAILABLE
+            }
+            Self::Usage(_) | Self::Refused { status: 400..=499, .. } => USAGE,
+            Self::Refused { .. } | Self::Here(_) => 1,
+        }
+    }
+
+    /// The server's code, or one of the command's own.
+    fn code(&self) -> &str {
+        match self {
+            Self::Usage(_) => "run.wrong_use",
+            Self::Unreachable(_) => "run.no_server",
+            Self::Refused { code, .. } => code,
+            Self::Cut(_) => "run.connection_lost",
+            Self::Here(_) => "run.failed",
+        }
+    }
+
+    /// As the outcome of a run, in JSON.
+    pub(super) fn to_json(&self, session: &Value, used: &Value) -> Value {
+        let (code, why) = (self.code().to_owned(), self.to_string());
+        let mut line = Outcome::Failed { code, why }.to_json(session, used);
+        line["exit_code"] = self.exit_code().into();
+        line
     }
 
     /// Whether it is worth another try.
@@ -157,4 +194,21 @@ async fn whole(response: Response<Incoming>) -> Result<Vec<u8>, RunFailed> {
         }
     }
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_run_from_beginning_has_the_houses_codes() {
+        let refused = |status| {
+            RunFailed::Refused { status, code: String::new(), detail: String::new() }.exit_code()
+        };
+        assert_eq!([401, 404, 409, 422].map(refused), [64; 4]);
+        assert_eq!([429, 503].map(refused), [69; 2]);
+        assert_eq!(refused(500), 1);
+        assert_eq!(RunFailed::cut("x").exit_code(), 69);
+        assert_eq!(RunFailed::here("x").exit_code(), 1);
+    }
 }
