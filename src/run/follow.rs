@@ -218,12 +218,14 @@ impl Follow {
                     return Ok(Some(Outcome::NeedsApproval));
                 }
                 if !matches!(self.question, Question::Approve | Question::Why) {
-                    if action.is_null() {
+                    let action = if action.is_null() {
                         // It is older than what was read again.
                         let asked = self.look_back().await?;
-                        self.course.waits_on(asked);
-                        return Ok(None);
-                    }
+                        self.course.waits_on(asked.clone());
+                        asked
+                    } else {
+                        action
+                    };
                     self.ask(&action, false, show)?;
                 }
             }
@@ -248,6 +250,12 @@ impl Follow {
         };
         self.question = Question::Approve;
         show.end_line().map_err(RunFailed::here)?;
+        if let Show::Lines(screen) = show
+            && !whole
+            && action["id"].as_i64().is_some_and(|id| id <= self.wish.head)
+        {
+            screen.event(action).map_err(RunFailed::here)?;
+        }
         if seen.is_none()
             && !whole
             && let Some((tool, _)) = doing(action)

@@ -27,7 +27,10 @@ mod wire;
 
 use std::process::ExitCode;
 
-use self::wire::RunFailed;
+pub(crate) use self::{
+    place::{Found, Start, find},
+    wire::RunFailed,
+};
 use crate::cli::run::{Replay, Run, Session, SessionCommand};
 
 /// `staithe run`

@@ -34,13 +34,13 @@ const LOOK: Duration = Duration::from_millis(100);
 const LOG: &str = "run.log";
 
 /// A server that is used.
-pub(super) struct Found {
-    pub(super) server: Server,
-    pub(super) own: Option<Own>,
+pub(crate) struct Found {
+    pub(crate) server: Server,
+    pub(crate) own: Option<Own>,
 }
 
 /// A server within this process.
-pub(super) struct Own {
+pub(crate) struct Own {
     pub(super) ready: Ready,
     end: oneshot::Sender<()>,
     thread: JoinHandle<anyhow::Result<()>>,
@@ -48,7 +48,7 @@ pub(super) struct Own {
 
 impl Own {
     /// Ends it, with its sandboxes as `serve` would; returns when it has ended.
-    pub(super) async fn end(self) -> Result<(), RunFailed> {
+    pub(crate) async fn end(self) -> Result<(), RunFailed> {
         drop(self.end);
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         match ended.map_err(RunFailed::here)? {
@@ -60,14 +60,14 @@ impl Own {
 
 /// When a server of one's own is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
+pub(crate) enum Start {
     Always,
     /// Where there is a data directory of one that ran before.
     IfServedBefore,
 }
 
 /// Finds a server, or starts one.
-pub(super) async fn find(place: &Place, start_when: Start) -> Result<Found, RunFailed> {
+pub(crate) async fn find(place: &Place, start_when: Start) -> Result<Found, RunFailed> {
     if place.url.is_some() {
         return reach(place, place.data_dir.clone()).await;
     }

@@ -28,7 +28,7 @@ const UNAVAILABLE: u8 = 69;
 
 /// Why a run could not be begun or gone on with.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RunFailed {
+pub(crate) enum RunFailed {
     #[error("{0}")]
     Usage(String),
     #[error("no server answers at {0}")]
@@ -93,12 +93,12 @@ impl RunFailed {
 
 /// A server and who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// `http://host:port`.
-    pub(super) url: String,
+    pub(crate) url: String,
     /// `host:port`.
-    pub(super) host: String,
-    pub(super) token: String,
+    pub(crate) host: String,
+    pub(crate) token: String,
 }
 
 impl Server {

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -12,6 +13,7 @@ use staithe_testkit::FakeModel;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
+    process::Command,
 };
 
 use crate::{
@@ -48,6 +50,7 @@ async fn without_a_server_named_it_is_one_itself_and_ends_with_it() {
         command.args(place).args(["--engine", "local"]);
         command
     };
+    let dir_of_person = tempfile::tempdir().unwrap();
     let said = ended(&done(&mut own(&["run", "write it"])).await, 0);
     let page = said.lines().find_map(|line| line.split_once("the page: ")).unwrap().1;
     assert!(page.starts_with("http://127.0.0.1:") && page.contains("/login?token="), "{page}");
@@ -58,6 +61,25 @@ async fn without_a_server_named_it_is_one_itself_and_ends_with_it() {
     let id = said.lines().find_map(|line| line.strip_prefix("· session ")).unwrap();
     let said = ended(&done(&mut own(&["run", "--session", id, "read it"])).await, 0);
     assert!(said.contains("  │ hello\n") && said.contains("✓ finished\nRead.\n"), "{said}");
+    // What it says to do is what does it, as it stands.
+    let hint =
+        |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
+    let shell = |line: String| {
+        let dir = Path::new(env!("CARGO_BIN_EXE_staithe")).parent().unwrap();
+        let mut shell = Command::new("sh");
+        let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap());
+        shell.args(["-c", &line]).env("PATH", path).current_dir(dir_of_person.path());
+        for name in ["STAITHE_URL", "STAITHE_TOKEN", "STAITHE_CONFIG"] {
+            shell.env_remove(name);
+        }
+        shell
+    };
+    ended(&done(&mut shell(hint("files:  "))).await, 0);
+    let copied = dir_of_person.path().join("workspace/sea.txt");
+    assert_eq!(fs::read_to_string(copied).unwrap(), "hello\n");
+    model.script([finish("Nothing more.")]);
+    let said = ended(&done(&mut shell(hint("go on:  "))).await, 0);
+    assert!(said.contains("> …\n") && said.contains("Nothing more."), "{said}");
     let exported = ended(&done(&mut own(&["session", "export", id])).await, 0);
     assert!(exported.starts_with("{\"trajectory\":[{\"id\":0,"), "{exported}");
     let sessions = BTreeSet::from([id.to_owned()]);

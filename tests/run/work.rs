@@ -3,7 +3,7 @@
 use std::{fs, process::Stdio};
 
 use serde_json::{Value, json};
-use staithe_testkit::model::Step;
+use staithe_testkit::{GitServer, model::Step};
 use tokio::time::timeout;
 
 use crate::{
@@ -161,4 +161,27 @@ async fn a_model_that_cannot_be_used_is_told_with_what_to_do() {
     let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(last["code"], "model.not_configured", "{said}");
     assert!(err(&output).contains("(model.not_configured)"), "{}", err(&output));
+}
+
+#[tokio::test]
+async fn a_repository_is_cloned_before_the_task_and_one_that_is_not_there_ends_the_run() {
+    let origin = tempfile::tempdir().unwrap();
+    let git = GitServer::start(origin.path(), "ann", "").await;
+    let bench = bench([bash("cat a.txt project/a.txt"), finish("Read.")]).await;
+    let url = format!("{}/project.git", git.url);
+    let words = ["run", "--repository", &url, "--branch", "other", "read it"];
+    let said = ended(&bench.staithe(&words).await, 0);
+    let cloned = said.find("· cloned in project/ at ").unwrap();
+    assert!(cloned < said.find("> read it").unwrap(), "{said}");
+    assert!(said.contains("  │ other"), "{said}");
+    let missing = format!("{}/none.git", git.url);
+    let output = bench.staithe(&["run", "--json", "--repository", &missing, "read it"]).await;
+    let said = ended(&output, 1);
+    let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(last["code"], "git.failed", "{last}");
+    let reason = last["reason"].as_str().unwrap();
+    assert!(reason.contains("none.git was not cloned: "), "{reason}");
+    let id = last["session"].as_str().unwrap();
+    bench.server.phase(id, "stopped", PROMPT).await;
+    ended(&bench.staithe(&["run", "--repository", "no repository", "read it"]).await, 64);
 }
