@@ -11,10 +11,11 @@ use hyper::{Method, Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use staithe_protocol::{SessionId, frames::Role};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     auth::{Identity, keys::Keys, sign_in::LINK_TTL},
+    caller::Address,
     cli::{Admin, AdminCommand, DataDir},
     config::load::{self, Overrides},
     routes::body::encode,
@@ -135,20 +136,15 @@ fn request(command: &AdminCommand) -> anyhow::Result<(Method, String)> {
 }
 
 async fn ask(url: &str, token: &str, method: Method, path: &str) -> anyhow::Result<Value> {
-    let host = url
-        .strip_prefix("http://")
-        .context(
-            "an address such as http://127.0.0.1:3000 is expected (https: use curl with --token)",
-        )?
-        .trim_end_matches('/');
-    let stream =
-        TcpStream::connect(host).await.with_context(|| format!("nothing answers at {url}"))?;
+    let address = Address::parse(url).map_err(anyhow::Error::msg)?;
+    let connected = address.connect().await;
+    let stream = connected.with_context(|| format!("nothing answers at {url}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header("Host", host)
+        .header("Host", &address.authority)
         .header("Authorization", format!("Bearer {token}"))
         .body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;

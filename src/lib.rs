@@ -9,6 +9,7 @@ pub mod admin_cli;
 pub mod assets;
 pub mod auth;
 pub mod boot;
+mod caller;
 pub mod cli;
 pub mod config;
 pub mod copy;

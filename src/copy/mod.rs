@@ -166,7 +166,7 @@ async fn copy(cp: &Cp) -> Result<bool, CopyFailed> {
     let Some(target) = sources.pop() else { return Ok(true) };
     let Found { server, own } = find(&cp.server, Start::IfServedBefore).await?;
     let course = Course {
-        server: Server { host: server.host, token: server.token },
+        server: Server { address: server.address, token: server.token },
         on_conflict: cp.on_conflict,
         ignore: &cp.ignore,
         bar: Bar::new(),

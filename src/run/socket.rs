@@ -7,7 +7,6 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use staithe_protocol::{SUBPROTOCOL, SessionId};
 use tokio::{
-    net::TcpStream,
     sync::mpsc,
     time::{Instant, interval, sleep, sleep_until, timeout},
 };
@@ -19,6 +18,7 @@ use tokio_tungstenite::{
 };
 
 use super::wire::{RunFailed, Server, refusal};
+use crate::caller::Carrier;
 
 /// Frames that wait to be shown.
 const MOST_WAITING: usize = 256;
@@ -36,7 +36,7 @@ const SILENCE: Duration = Duration::from_secs(50);
 /// How long joining may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Box<dyn Carrier>>;
 
 /// What comes of a session.
 #[derive(Debug)]
@@ -164,7 +164,10 @@ impl Line {
         let joining = async {
             let stream = self.server.connect().await?;
             let (session, cursor) = (self.session, self.cursor);
-            let url = format!("ws://{}/api/sessions/{session}/ws?after={cursor}", self.server.host);
+            let url = format!(
+                "ws://{}/api/sessions/{session}/ws?after={cursor}",
+                self.server.address.authority
+            );
             let mut request = url.into_client_request().map_err(RunFailed::here)?;
             let bearer = format!("Bearer {}", self.server.token);
             let headers = request.headers_mut();

@@ -12,9 +12,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use staithe_protocol::api::Problem;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use super::course::Outcome;
+use crate::caller::{Address, Carrier};
 
 /// The largest answer that is read whole, in bytes.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
@@ -94,34 +95,24 @@ impl RunFailed {
 /// A server and who asks.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    /// `http://host:port`.
+    /// As it was given, without a `/` at its end.
     pub(crate) url: String,
-    /// `host:port`.
-    pub(crate) host: String,
+    pub(crate) address: Address,
     pub(crate) token: String,
 }
 
 impl Server {
     pub(super) fn new(url: &str, token: String) -> Result<Self, RunFailed> {
-        let url = url.trim_end_matches('/');
-        let host =
-            url.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
-        let host = host.ok_or_else(|| {
-            RunFailed::Usage(
-                "--url: an address such as http://127.0.0.1:3000 is expected".to_owned(),
-            )
-        })?;
-        Ok(Self { url: url.to_owned(), host: host.to_owned(), token })
+        let address = Address::parse(url).map_err(RunFailed::Usage)?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), address, token })
     }
 
     /// A connection.
-    pub(super) async fn connect(&self) -> Result<TcpStream, RunFailed> {
-        let connected = timeout(DEADLINE, TcpStream::connect(&self.host)).await;
-        let stream = connected
+    pub(super) async fn connect(&self) -> Result<Box<dyn Carrier>, RunFailed> {
+        let connected = timeout(DEADLINE, self.address.connect()).await;
+        connected
             .map_err(|_| RunFailed::Unreachable(self.url.clone()))?
-            .map_err(|error| RunFailed::Unreachable(format!("{}: {error}", self.url)))?;
-        stream.set_nodelay(true).map_err(RunFailed::cut)?;
-        Ok(stream)
+            .map_err(|error| RunFailed::Unreachable(format!("{}: {error}", self.url)))
     }
 
     /// Sends a request; what the server refuses is an error.
@@ -139,7 +130,7 @@ impl Server {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("Host", &self.host)
+            .header("Host", &self.address.authority)
             .header("Authorization", format!("Bearer {}", self.token));
         if body.is_some() {
             request = request.header("Content-Type", "application/json");

@@ -4,20 +4,22 @@ use std::{
     collections::BTreeSet,
     fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::json;
 use staithe_testkit::FakeModel;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
     process::Command,
 };
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    bench::{bash, command, configuration, done, ended, err, finish},
+    bench::{bash, bench, command, configuration, done, ended, err, finish},
     common::{PROMPT, Server, eventually, processes},
 };
 
@@ -144,6 +146,80 @@ async fn no_token_is_shown_to_another_program_on_the_port_of_a_server_that_was()
     }
     let heard = heard.lock().unwrap().clone();
     assert!(!heard.contains("authorization") && !heard.contains("bearer"), "{heard}");
+}
+
+/// A certificate of its own for `localhost`, and its key, as files in a folder.
+fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
+    let [conf, cert, key] = ["openssl.cnf", "cert.pem", "key.pem"].map(|name| dir.join(name));
+    let text = "[req]\ndistinguished_name = name\nx509_extensions = ext\nprompt = no\n[name]\nCN = localhost\n\
+                [ext]\nbasicConstraints = critical,CA:FALSE\nsubjectAltName = DNS:localhost\n";
+    fs::write(&conf, text).unwrap();
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-days", "2", "-config"])
+        .arg(&conf)
+        .arg("-out")
+        .arg(&cert)
+        .arg("-keyout")
+        .arg(&key)
+        .output()
+        .expect("openssl is there: apt-get install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (cert, key)
+}
+
+/// A proxy with TLS before a server; its port.
+async fn with_tls(server: String, cert: &Path, key: &Path) -> u16 {
+    let certs = vec![CertificateDer::from_pem_file(cert).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(certs, key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), server.clone());
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut ahead = TcpStream::connect(&server).await.unwrap();
+                drop(copy_bidirectional(&mut stream, &mut ahead).await);
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_behind_https_is_used_and_one_that_is_not_trusted_is_shown_nothing() {
+    let bench = bench([bash("echo hello > sea.txt"), finish("Written.")]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = certificate(dir.path());
+    let port = with_tls(bench.server.address().to_owned(), &cert, &key).await;
+    let url = format!("https://localhost:{port}");
+    let secure = |words: &[&str]| {
+        let mut command = bench.command(words);
+        command.env("STAITHE_URL", &url).env("SSL_CERT_FILE", &cert).current_dir(dir.path());
+        command
+    };
+    let said = ended(&done(&mut secure(&["run", "--keep", "write it"])).await, 0);
+    assert!(said.contains("✓ finished\nWritten."), "{said}");
+    let id = bench.session().await;
+    ended(&done(&mut secure(&["cp", &format!("{id}:sea.txt"), "."])).await, 0);
+    assert_eq!(fs::read_to_string(dir.path().join("sea.txt")).unwrap(), "hello\n");
+    let said = ended(&done(&mut secure(&["admin", "sessions"])).await, 0);
+    assert!(said.contains(&id), "{said}");
+    let other = tempfile::tempdir().unwrap();
+    let (stranger, _) = certificate(other.path());
+    let mut distrusts = secure(&["run", "write it"]);
+    let output = done(distrusts.env("SSL_CERT_FILE", stranger)).await;
+    ended(&output, 69);
+    assert!(err(&output).contains("certificate"), "{}", err(&output));
 }
 
 #[tokio::test]
