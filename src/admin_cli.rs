@@ -1,6 +1,9 @@
 //! `staithe admin …`: the operators' endpoints in the terminal.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use http_body_util::{BodyExt, Empty};
@@ -8,13 +11,15 @@ use hyper::{Method, Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use staithe_protocol::{SessionId, frames::Role};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 use crate::{
     auth::{Identity, keys::Keys, sign_in::LINK_TTL},
+    caller::Address,
     cli::{Admin, AdminCommand, DataDir},
     config::load::{self, Overrides},
     routes::body::encode,
+    served::{self, Served, Standing},
 };
 
 /// How long an answer may take: deleting waits for a sandbox to end.
@@ -29,46 +34,28 @@ fn data_dir(given: &DataDir) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Keys of an existing data directory: a command that signs for nobody makes none.
-fn keys(given: &DataDir) -> anyhow::Result<Keys> {
-    let dir = data_dir(given)?;
-    if !dir.join("keys.json").exists() {
-        bail!(
-            "{} is no data directory of a server that has run; name it by --data-dir",
-            dir.display()
-        );
-    }
+/// What signs for the server of a data directory.
+fn keys(dir: &Path, served: &Served) -> anyhow::Result<Keys> {
     let config = load::load(None, &Overrides::default())?;
-    let keys = Keys::load(&dir, &config.core.jwt_secret, "".into(), "".into())?;
-    match server_says(given)?["kid"].as_str() {
-        Some(kid) => Ok(keys.signing_with(&dir, kid)?),
-        None => Ok(keys),
-    }
+    let keys = Keys::load(dir, &config.core.jwt_secret, "".into(), "".into())?;
+    Ok(keys.signing_with(dir, &served.kid)?)
 }
 
 fn operator() -> Identity {
     Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None }
 }
 
-/// What the server that last ran on the data directory left word of.
-fn server_says(given: &DataDir) -> anyhow::Result<Value> {
-    let file = data_dir(given)?.join("server.json");
-    let text = std::fs::read(&file).with_context(|| {
-        format!("{}: no server has run here; name its address by --url", file.display())
-    })?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
-fn server_url(given: &DataDir) -> anyhow::Result<String> {
-    let server = server_says(given)?;
-    server["url"].as_str().map(str::to_owned).context("server.json has no url")
-}
-
 /// `staithe login-link`
 pub fn login_link(given: &DataDir) -> anyhow::Result<()> {
-    let link = keys(given)?.sign_link(&operator(), LINK_TTL).map_err(anyhow::Error::msg)?;
-    say(&format!("{}/login?token={link}", server_url(given)?));
+    let dir = data_dir(given)?;
+    let served = runtime()?.block_on(served::find(&dir))?;
+    let link = keys(&dir, &served)?.sign_link(&operator(), LINK_TTL).map_err(anyhow::Error::msg)?;
+    say(&format!("{}/login?token={link}", served.url));
     Ok(())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// `staithe rotate-keys`
@@ -78,29 +65,42 @@ pub fn rotate_keys(given: &DataDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The server's address and a token for it: those that are given, or those of the data directory.
-pub fn reach(
+/// The server's address and a token for it: those that are given, or those of the server that runs on the data directory.
+/// A token is signed for that one alone, once it has proved itself: whoever else listens gets none.
+pub async fn reach(
     url: &Option<String>,
     token: &Option<String>,
-    data_dir: &DataDir,
+    given: &DataDir,
     ttl: Duration,
 ) -> anyhow::Result<(String, String)> {
-    let url = match url {
-        Some(url) => url.clone(),
-        None => server_url(data_dir)?,
+    let dir = match (url, token) {
+        (Some(url), Some(token)) => return Ok((url.clone(), token.clone())),
+        _ => data_dir(given)?,
+    };
+    let served = match url {
+        None => served::find(&dir).await?,
+        Some(url) => match served::look(&dir).await? {
+            Standing::Serves(served) if served::is_same(url, &served.url) => served,
+            _ => bail!(
+                "{url} needs a token: give one by --token or STAITHE_TOKEN. Only for the server that runs on the \
+                 data directory (here {}) a command signs one itself",
+                dir.display()
+            ),
+        },
     };
     let token = match token {
         Some(token) => token.clone(),
-        None => keys(data_dir)?.sign(&operator(), ttl).map_err(anyhow::Error::msg)?,
+        None => keys(&dir, &served)?.sign(&operator(), ttl).map_err(anyhow::Error::msg)?,
     };
-    Ok((url, token))
+    Ok((served.url, token))
 }
 
 /// `staithe admin …`
 pub fn run(admin: &Admin) -> anyhow::Result<()> {
-    let (url, token) = reach(&admin.url, &admin.token, &admin.data_dir, TOKEN_TTL)?;
     let (method, path) = request(&admin.command)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
+    let reached = reach(&admin.url, &admin.token, &admin.data_dir, TOKEN_TTL);
+    let (url, token) = runtime.block_on(reached)?;
     let answer = runtime
         .block_on(async { timeout(DEADLINE, ask(&url, &token, method, &path)).await })
         .with_context(|| format!("{url} did not answer within {} s", DEADLINE.as_secs()))??;
@@ -136,20 +136,15 @@ fn request(command: &AdminCommand) -> anyhow::Result<(Method, String)> {
 }
 
 async fn ask(url: &str, token: &str, method: Method, path: &str) -> anyhow::Result<Value> {
-    let host = url
-        .strip_prefix("http://")
-        .context(
-            "an address such as http://127.0.0.1:3000 is expected (https: use curl with --token)",
-        )?
-        .trim_end_matches('/');
-    let stream =
-        TcpStream::connect(host).await.with_context(|| format!("nothing answers at {url}"))?;
+    let address = Address::parse(url).map_err(anyhow::Error::msg)?;
+    let connected = address.connect().await;
+    let stream = connected.with_context(|| format!("nothing answers at {url}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header("Host", host)
+        .header("Host", &address.authority)
         .header("Authorization", format!("Bearer {token}"))
         .body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;

@@ -48,7 +48,7 @@ use crate::{
 
 pub use self::announce::{Embedded, Ready};
 use self::{
-    announce::{Caller, announce, asked_to_end, ready},
+    announce::{Caller, announce, asked_to_end, ready, withdraw},
     told::{actor_settings, front_settings, guard_of},
 };
 
@@ -141,6 +141,7 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
         () = manager_ends(&manager) => anyhow::bail!("the session manager is gone; whoever started this server starts it again"),
     };
     tracing::info!(asked, "ending");
+    withdraw(&data_dir);
     upkeep.abort();
     drain(&front, &handles, config.server.drain_timeout.0).await;
     tokio::task::spawn_blocking(move || store.shutdown()).await?;

@@ -3,12 +3,13 @@
 //! [`boot`] puts everything together and is the only file that names concrete engines and stores.
 //! [`routes`] is the REST interface, [`ws`] the WebSocket, [`guard`] what stands before both,
 //! [`auth`] who may do what, [`error`] how a refusal looks. [`copy`] is `staithe cp`,
-//! [`run`] is `staithe run`.
+//! [`run`] is `staithe run`; `served` finds the server that such a command uses.
 
 pub mod admin_cli;
 pub mod assets;
 pub mod auth;
 pub mod boot;
+mod caller;
 pub mod cli;
 pub mod config;
 pub mod copy;
@@ -23,6 +24,7 @@ pub mod openapi;
 pub mod proxy;
 pub mod routes;
 pub mod run;
+mod served;
 pub mod telemetry;
 pub mod terminals;
 pub mod views;

@@ -23,6 +23,8 @@ use crate::error::ApiError;
 const ISSUER: &str = "staithe";
 /// The file of keys in the data directory.
 const FILE: &str = "keys.json";
+/// How long a proof holds.
+const PROOF_TTL: Duration = Duration::from_mins(1);
 
 /// What a token says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ struct KeyFile {
 
 /// Signs and checks tokens.
 pub struct Keys {
+    /// What the data directory's own key proves, whichever signs.
+    proving: (String, EncodingKey),
     current: String,
     signing: EncodingKey,
     verifying: BTreeMap<String, DecodingKey>,
@@ -93,18 +97,17 @@ impl Keys {
             .iter()
             .map(|(kid, key)| (kid.clone(), DecodingKey::from_secret(key.as_bytes())))
             .collect();
+        let own = file.keys.get(&file.current).map_or("", String::as_str);
+        let proving = (file.current.clone(), EncodingKey::from_secret(own.as_bytes()));
         let (current, signing) = match secret.expose_secret() {
-            "" => {
-                let key = file.keys.get(&file.current).map_or("", String::as_str);
-                (file.current.clone(), EncodingKey::from_secret(key.as_bytes()))
-            }
+            "" => proving.clone(),
             secret => {
                 let kid = format!("config-{:.8}", hex(&Sha256::digest(secret.as_bytes())));
                 verifying.insert(kid.clone(), DecodingKey::from_secret(secret.as_bytes()));
                 (kid, EncodingKey::from_secret(secret.as_bytes()))
             }
         };
-        Ok(Self { current, signing, verifying, access_token, operator_token })
+        Ok(Self { proving, current, signing, verifying, access_token, operator_token })
     }
 
     /// The name of the key that signs.
@@ -148,21 +151,32 @@ impl Keys {
         identity: &Identity,
         lifetime: Duration,
     ) -> Result<String, ApiError> {
-        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+        encode(&self.current, &claims(purpose, identity, lifetime), &self.signing)
+    }
+
+    /// Proves to somebody who has the data directory's keys that the server at this address has them, too: a token
+    /// that opens nothing, for the number that they chose.
+    pub fn prove(&self, nonce: &str, address: &str) -> Result<String, ApiError> {
         let claims = Claims {
-            iss: ISSUER.into(),
-            sub: identity.subject.clone(),
-            role: identity.role,
-            sid: identity.session,
-            purpose: purpose.into(),
-            iat: now,
-            exp: now + lifetime.as_secs(),
-            jti: uuid::Uuid::new_v4().as_simple().to_string(),
-            until: identity.until.filter(|_| purpose == "ticket"),
+            jti: nonce.into(),
+            ..claims(
+                "proof",
+                &Identity {
+                    subject: address.into(),
+                    role: Role::Viewer,
+                    session: None,
+                    until: None,
+                },
+                PROOF_TTL,
+            )
         };
-        let header = Header { kid: Some(self.current.clone()), ..Header::new(Algorithm::HS256) };
-        jsonwebtoken::encode(&header, &claims, &self.signing)
-            .map_err(|error| ApiError::failed("auth.sign", error))
+        let (kid, key) = &self.proving;
+        encode(kid, &claims, key)
+    }
+
+    /// Whether that was proved.
+    pub fn is_proof(&self, proof: &str, nonce: &str, address: &str) -> bool {
+        self.verify(proof, "proof").is_ok_and(|claims| claims.jti == nonce && claims.sub == address)
     }
 
     /// Who shows this token.
@@ -263,6 +277,26 @@ impl Keys {
     }
 }
 
+fn claims(purpose: &str, identity: &Identity, lifetime: Duration) -> Claims {
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    Claims {
+        iss: ISSUER.into(),
+        sub: identity.subject.clone(),
+        role: identity.role,
+        sid: identity.session,
+        purpose: purpose.into(),
+        iat: now,
+        exp: now + lifetime.as_secs(),
+        jti: uuid::Uuid::new_v4().as_simple().to_string(),
+        until: identity.until.filter(|_| purpose == "ticket"),
+    }
+}
+
+fn encode(kid: &str, claims: &Claims, key: &EncodingKey) -> Result<String, ApiError> {
+    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, claims, key).map_err(|error| ApiError::failed("auth.sign", error))
+}
+
 fn of_session(claims: Claims) -> Result<(Identity, SessionId), ApiError> {
     let session =
         claims.sid.ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))?;
@@ -345,6 +379,24 @@ mod tests {
         }
         let link = keys.sign_link(&ann(), Duration::from_mins(1)).expect("it signs");
         assert!(keys.identify(&link).is_err(), "a sign-in link is no access token");
+    }
+
+    #[test]
+    fn a_proof_is_for_one_question_and_one_address_and_opens_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        // A configured secret signs tokens; the directory's own key proves all the same.
+        let configured = Keys::load(dir.path(), &"secret".into(), "".into(), "".into());
+        let (server, asking) = (configured.expect("keys are made"), keys(dir.path()));
+        let (nonce, here) = ("0".repeat(32), "http://127.0.0.1:3000");
+        let proof = server.prove(&nonce, here).expect("it signs");
+        assert!(asking.is_proof(&proof, &nonce, here));
+        assert!(!asking.is_proof(&proof, &"1".repeat(32), here));
+        assert!(!asking.is_proof(&proof, &nonce, "http://127.0.0.1:3001"));
+        assert!(
+            !keys(tempfile::tempdir().expect("a directory").path()).is_proof(&proof, &nonce, here)
+        );
+        assert!(server.identify(&proof).is_err() && server.open_link(&proof).is_err());
+        assert!(server.open_ticket(&proof).is_err() && server.open_sandbox(&proof).is_err());
     }
 
     #[test]

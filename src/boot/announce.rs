@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     auth::{Identity, sign_in::LINK_TTL},
     front::Front,
+    served::FILE,
 };
 
 /// How long the token of a run and a link's sign-in hold.
@@ -73,7 +74,7 @@ pub(super) fn announce(
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(data_dir.join("server.json"))?;
+        .open(data_dir.join(FILE))?;
     let Ready { url, sandbox_url, login_url, .. } = &ready;
     serde_json::to_writer(
         &mut file,
@@ -106,6 +107,13 @@ pub(super) fn announce(
         );
     }
     Ok(Box::pin(asked))
+}
+
+/// Takes the word back: nobody looks for a server here that ends.
+pub(super) fn withdraw(data_dir: &Path) {
+    if let Err(error) = fs::remove_file(data_dir.join(FILE)) {
+        tracing::warn!(%error, "server.json could not be removed");
+    }
 }
 
 /// Listens from this call on, not only from the first poll: a signal in between is not lost.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::DataDir;
+use super::run::Place;
 
 /// What `staithe cp --help` says at its end.
 const CP_HELP: &str = "\
@@ -14,6 +14,9 @@ A folder is copied with all files, folders and symbolic links in it. Into a fold
 with /) things keep their names, as with cp; else the last path is the new name.
 A file's copy that is cut is taken up where it was: by itself while the command runs,
 and for downloads by running it again. Nothing half-copied is ever in its place.
+
+Where there is no server, neither by --url nor on the data directory, the command is one itself while it copies, as
+`staithe run` is.
 
   -   is a file's bytes on stdin or stdout; where the other side is a folder
       (for stdin: where it ends with /), it is a tar archive of its content.
@@ -45,14 +48,8 @@ pub struct Cp {
     /// Print one JSON list of {"from","to","bytes"} at the end.
     #[arg(long)]
     pub json: bool,
-    /// The server's address; by default that of the server which last ran on the data directory.
-    #[arg(long, value_name = "URL", env = "STAITHE_URL")]
-    pub url: Option<String>,
-    /// A token; by default one is signed with the data directory's key.
-    #[arg(long, value_name = "TOKEN", env = "STAITHE_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
     #[command(flatten)]
-    pub data_dir: DataDir,
+    pub server: Place,
 }
 
 /// What is done about a file that is there.

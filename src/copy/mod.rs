@@ -4,6 +4,7 @@ mod bar;
 mod down;
 mod place;
 mod up;
+mod wake;
 mod wire;
 
 use std::{fmt::Display, path::Path, process::ExitCode, time::Duration};
@@ -17,16 +18,14 @@ use self::{
     wire::Server,
 };
 use crate::{
-    admin_cli,
     cli::cp::{Cp, OnConflict},
+    run::{Found, RunFailed, Start, find},
 };
 
 /// Wrong use (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
 /// No server (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
-/// How long a token that the command signs for itself holds.
-const TOKEN_TTL: Duration = Duration::from_hours(12);
 /// How often something that is cut is tried again without anything more having come.
 const MOST_TRIES: u32 = 8;
 /// The first wait before another try; each further one is twice as long.
@@ -46,6 +45,16 @@ enum CopyFailed {
     /// Something on this machine.
     #[error("{0}")]
     Here(String),
+}
+
+impl From<RunFailed> for CopyFailed {
+    fn from(failed: RunFailed) -> Self {
+        match failed {
+            RunFailed::Usage(words) => Self::Usage(words),
+            RunFailed::Unreachable(place) => Self::Unreachable(place),
+            failed => Self::Here(failed.to_string()),
+        }
+    }
 }
 
 impl CopyFailed {
@@ -155,23 +164,38 @@ async fn copy(cp: &Cp) -> Result<bool, CopyFailed> {
         cp.paths.iter().map(|path| Place::parse(path, cp.session.as_deref())).collect();
     let mut sources = places.map_err(CopyFailed::Usage)?;
     let Some(target) = sources.pop() else { return Ok(true) };
-    let (url, token) = admin_cli::reach(&cp.url, &cp.token, &cp.data_dir, TOKEN_TTL)
-        .map_err(|error| CopyFailed::Usage(format!("{error:#}")))?;
-    let host = url.strip_prefix("http://").map(|host| host.trim_end_matches('/').to_owned());
-    let host = host.ok_or_else(|| {
-        CopyFailed::Usage("--url: an address such as http://127.0.0.1:3000 is expected".to_owned())
-    })?;
+    let Found { server, own } = find(&cp.server, Start::IfServedBefore).await?;
     let course = Course {
-        server: Server { host, token },
+        server: Server { address: server.address, token: server.token },
         on_conflict: cp.on_conflict,
         ignore: &cp.ignore,
         bar: Bar::new(),
     };
-    let into_folder = is_folder(&course, &target, sources.len() > 1).await?;
+    let copied = match wake::wake(&course.server, sources.iter().chain([&target])).await {
+        Ok(slept) => {
+            let copied = all(cp, &course, &sources, &target).await;
+            wake::rest(&course.server, &slept).await;
+            copied
+        }
+        Err(error) => Err(error),
+    };
+    if let Some(own) = own {
+        own.end().await?;
+    }
+    copied
+}
+
+async fn all(
+    cp: &Cp,
+    course: &Course<'_>,
+    sources: &[Place],
+    target: &Place,
+) -> Result<bool, CopyFailed> {
+    let into_folder = is_folder(course, target, sources.len() > 1).await?;
     let mut copied = Vec::new();
     let mut all = true;
-    for source in &sources {
-        match one(&course, source, &target, into_folder).await {
+    for source in sources {
+        match one(course, source, target, into_folder).await {
             Ok(done) => copied.push(done),
             Err(error @ (CopyFailed::Usage(_) | CopyFailed::Unreachable(_))) => return Err(error),
             Err(error) => {

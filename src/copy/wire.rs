@@ -15,11 +15,11 @@ use staithe_protocol::{
     api::Problem,
     files::{EntryType, FileDone},
 };
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::CopyFailed;
-use crate::routes::body::encode;
+use crate::{caller::Address, routes::body::encode};
 
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// The largest answer that is read whole, in bytes.
@@ -27,8 +27,7 @@ const MOST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// A server and who asks.
 pub(super) struct Server {
-    /// `host:port`.
-    pub(super) host: String,
+    pub(super) address: Address,
     pub(super) token: String,
 }
 
@@ -63,9 +62,10 @@ pub(super) fn address(id: SessionId, what: &str, path: &str) -> String {
 impl Server {
     /// Sends a request; what the server refuses is an error.
     pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Response<Incoming>, CopyFailed> {
-        let stream = TcpStream::connect(&self.host)
-            .await
-            .map_err(|error| CopyFailed::Unreachable(format!("{}: {error}", self.host)))?;
+        let host = &self.address.authority;
+        let connected = self.address.connect().await;
+        let stream =
+            connected.map_err(|error| CopyFailed::Unreachable(format!("{host}: {error}")))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(CopyFailed::cut)?;
         // It ends with the answer's body; why it broke, the request tells.
@@ -73,7 +73,7 @@ impl Server {
         let mut request = Request::builder()
             .method(ask.method)
             .uri(ask.path)
-            .header("Host", &self.host)
+            .header("Host", host)
             .header("Authorization", format!("Bearer {}", self.token));
         for (name, value) in ask.headers {
             request = request.header(name, value);

@@ -1,16 +1,23 @@
 //! A run from its beginning to its end: the server, the session, the task, and what is said last.
 
-use std::io::{self, Read as _};
+use std::{
+    io::{self, Read as _},
+    time::Duration,
+};
 
 use hyper::Method;
 use serde_json::{Map, Value, json};
 use staithe_protocol::SessionId;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     course::Outcome,
     follow::{Ended, Follow, Wish},
-    place::{self, Found, Start},
+    hints,
+    place::{self, Found, Own, Start},
     show::{self, Show},
     style::{Ink, clean, grouped},
     typed,
@@ -22,8 +29,11 @@ use crate::cli::run::Run;
 const MOST_TASK: u64 = 4 * 1024 * 1024;
 /// Characters of a title.
 const MOST_TITLE: usize = 80;
-/// What the command exits with when it was interrupted before there was an agent.
-const INTERRUPTED: u8 = 130;
+/// How long a session that is being made is waited for by who does not want it any more.
+const MAKING: Duration = Duration::from_secs(5);
+/// How long it may take to leave a session in order, and for who leaves at once.
+const LEAVING: Duration = Duration::from_secs(30);
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// What asks the command to end.
 pub(super) struct Signals {
@@ -48,31 +58,40 @@ impl Signals {
     }
 }
 
+/// Where a run is: what it has to leave in order, however it ends.
+#[derive(Default)]
+struct Held {
+    server: Option<Server>,
+    own: Option<Own>,
+    session: Option<Begun>,
+}
+
+/// A session that is there, and where its stream is taken up.
+struct Begun {
+    id: SessionId,
+    head: i64,
+    used: Value,
+}
+
 /// Runs it; the exit code.
 pub(super) async fn run(wanted: &Run) -> Result<u8, RunFailed> {
-    let mut signals = Signals::listen()?;
-    let task = tokio::select! {
-        task = task(wanted) => task?,
-        () = signals.come() => return Ok(INTERRUPTED),
-    };
     let mut show = Show::new(wanted.json, wanted.quiet);
-    let found = tokio::select! {
-        found = place::find(&wanted.place, Start::Always) => found?,
-        () = signals.come() => return Ok(INTERRUPTED),
-    };
-    let Found { server, own } = found;
-    if let Some(own) = &own {
-        let words = format!("· this command is the server; the page: {}", own.ready.login_url);
-        show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
+    let mut signals = Signals::listen()?;
+    let mut held = Held::default();
+    let ran = work(wanted, &mut held, &mut show, &mut signals).await;
+    let used = leave(wanted, &held, &ran, &mut show, &mut signals).await;
+    let said = end(wanted, &held, &ran, &used, &mut show);
+    if let Some(own) = held.own {
+        tokio::select! {
+            ended = own.end() => if let Err(error) = ended {
+                eprintln!("staithe: the server did not end well: {error}");
+            },
+            // Whoever does not wait leaves the sandboxes to the next server on this data directory.
+            () = signals.come() => {}
+        }
     }
-    let ran = work(wanted, task, &server, own.is_some(), &mut show, &mut signals).await;
-    let Some(own) = own else { return ran };
-    tokio::select! {
-        ended = own.end() => ended?,
-        // Whoever does not wait leaves the sandboxes to the next server on this data directory.
-        () = signals.come() => return Ok(INTERRUPTED),
-    }
-    ran
+    said.map_err(RunFailed::here)?;
+    Ok(ran.map_or_else(|failed| failed.exit_code(), |ended| ended.outcome.exit_code()))
 }
 
 /// The task in words; none: only go on.
@@ -97,51 +116,79 @@ async fn task(wanted: &Run) -> Result<Option<String>, RunFailed> {
     Ok(Some(task))
 }
 
-/// A session that is there, and where its stream is taken up.
-struct Begun {
-    id: SessionId,
-    head: i64,
-    used: Value,
-}
-
 async fn work(
     wanted: &Run,
-    task: Option<String>,
-    server: &Server,
-    is_own: bool,
+    held: &mut Held,
     show: &mut Show,
     signals: &mut Signals,
-) -> Result<u8, RunFailed> {
-    let begun = tokio::select! {
-        begun = begin(wanted, task.as_deref(), server) => begun?,
-        () = signals.come() => return Ok(INTERRUPTED),
+) -> Result<Ended, RunFailed> {
+    let task = tokio::select! {
+        task = task(wanted) => task?,
+        () = signals.come() => return Ok(Ended::early()),
     };
-    let words = if is_own {
-        format!("· session {}", begun.id)
-    } else {
-        format!("· session {}: {}/sessions/{}", begun.id, server.url, begun.id)
+    let Found { server, own } = tokio::select! {
+        found = place::find(&wanted.place, Start::Always) => found?,
+        () = signals.come() => return Ok(Ended::early()),
+    };
+    let page = own.as_ref().map(|own| own.ready.login_url.clone());
+    (held.server, held.own) = (Some(server.clone()), own);
+    if let Some(page) = &page {
+        let words = format!("· this command is the server; the page: {page}");
+        show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
+    }
+    let Some(id) = session(wanted, task.as_deref(), &server, held, signals).await? else {
+        return Ok(Ended::early());
+    };
+    let words = match page {
+        Some(_) => format!("· session {id}"),
+        None => format!("· session {id}: {}/sessions/{id}", server.url),
     };
     show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
-    let wish = Wish {
-        task,
-        approve_all: wanted.yes,
-        repository: wanted.repository.is_some(),
-        head: begun.head,
+    let head = tokio::select! {
+        begun = begin(wanted, id, &server) => {
+            let begun = begun?;
+            held.session.insert(begun).head
+        }
+        () = signals.come() => return Ok(Ended::early()),
     };
+    let wish =
+        Wish { task, approve_all: wanted.yes, repository: wanted.repository.is_some(), head };
     let typed = typed::lines(wanted.task.as_deref() == Some("-"));
-    let follow = Follow::new(wish, server.clone(), begun.id, typed);
-    let Ended { outcome, last_words, left } = follow.run(show, signals).await?;
-    if left {
-        return Ok(outcome.exit_code());
-    }
-    end((wanted, is_own), server, &begun, &outcome, &last_words, show).await
+    Follow::new(wish, server, id, typed).run(show, signals).await
 }
 
-async fn begin(wanted: &Run, task: Option<&str>, server: &Server) -> Result<Begun, RunFailed> {
-    let id = match &wanted.session {
-        Some(id) => id.parse().map_err(|error| RunFailed::Usage(format!("--session: {error}")))?,
-        None => create(wanted, task.unwrap_or_default(), server).await?,
+/// The session that is gone on in, or a new one, which is this command's to leave in order from now on; none when the
+/// person did not wait for it.
+async fn session(
+    wanted: &Run,
+    task: Option<&str>,
+    server: &Server,
+    held: &mut Held,
+    signals: &mut Signals,
+) -> Result<Option<SessionId>, RunFailed> {
+    if let Some(id) = &wanted.session {
+        let id = id.parse().map_err(|error| RunFailed::Usage(format!("--session: {error}")))?;
+        return Ok(Some(id));
+    }
+    let creating = create(wanted, task.unwrap_or_default(), server);
+    tokio::pin!(creating);
+    let (made, waits) = tokio::select! {
+        made = &mut creating => (made?, true),
+        () = signals.come() => {
+            // It may be made already, and nobody but this command would end it.
+            let made = tokio::select! {
+                made = timeout(MAKING, &mut creating) => made,
+                () = signals.come() => return Ok(None),
+            };
+            let Ok(Ok(id)) = made else { return Ok(None) };
+            (id, false)
+        }
     };
+    held.session = Some(Begun { id: made, head: -1, used: Value::Null });
+    Ok(waits.then_some(made))
+}
+
+async fn begin(wanted: &Run, id: SessionId, server: &Server) -> Result<Begun, RunFailed> {
     let session = server.ask(Method::GET, &format!("/api/sessions/{id}"), None).await?;
     if matches!(session["phase"].as_str(), Some("stopped" | "failed")) {
         server.ask(Method::POST, &format!("/api/sessions/{id}/start"), None).await?;
@@ -200,48 +247,96 @@ fn choice(wanted: &Run) -> Option<Value> {
     (!choice.is_empty()).then(|| choice.into())
 }
 
-/// Says what it cost and how to go on; stops the sandbox where nothing is left to do in it.
-async fn end(
-    (wanted, is_own): (&Run, bool),
-    server: &Server,
-    begun: &Begun,
-    outcome: &Outcome,
-    last_words: &str,
+/// Leaves the session in order: what was used is looked at, and the sandbox is stopped where nothing is left to do in
+/// it. What was used; null where nobody knows.
+async fn leave(
+    wanted: &Run,
+    held: &Held,
+    ran: &Result<Ended, RunFailed>,
     show: &mut Show,
-) -> Result<u8, RunFailed> {
-    let id = begun.id;
-    let agent = server.ask(Method::GET, &format!("/api/sessions/{id}/agent"), None).await;
-    let used = agent.map_or(Value::Null, |agent| used(&begun.used, &agent["used"]));
+    signals: &mut Signals,
+) -> Value {
+    let (Some(server), Some(begun)) = (&held.server, &held.session) else { return Value::Null };
+    let (is_over, limit) = match ran {
+        Ok(ended) if ended.left => (ended.outcome.is_over(), AT_ONCE),
+        Ok(ended) => (ended.outcome.is_over(), LEAVING),
+        // Nobody is there to be told.
+        Err(RunFailed::Unreachable(_) | RunFailed::Cut(_)) => return Value::Null,
+        Err(_) => (true, LEAVING),
+    };
+    let stops = is_over && wanted.session.is_none() && !wanted.keep && held.own.is_none();
+    let mut now = Value::Null;
+    let leaving = async {
+        let at = format!("/api/sessions/{}/agent", begun.id);
+        let agent = server.ask(Method::GET, &at, None).await;
+        now = agent.map_or(Value::Null, |agent| used(&begun.used, &agent["used"]));
+        if stops {
+            let stop = format!("/api/sessions/{}/stop", begun.id);
+            server.ask(Method::POST, &stop, None).await?;
+        }
+        Ok::<(), RunFailed>(())
+    };
+    let left = tokio::select! {
+        left = timeout(limit, leaving) => left.unwrap_or(Ok(())),
+        () = signals.come() => Ok(()),
+    };
+    if let Err(error) = left {
+        let words = format!("the sandbox could not be stopped: {error}");
+        drop(show.note(Ink::Bad, &words)); // whoever does not listen any more is told by the exit code
+    }
+    now
+}
+
+/// Says how it ended, what it cost and how to go on: the only place where that is said, whatever the end is.
+fn end(
+    wanted: &Run,
+    held: &Held,
+    ran: &Result<Ended, RunFailed>,
+    used: &Value,
+    show: &mut Show,
+) -> io::Result<()> {
+    let id = held.session.as_ref().map(|begun| begun.id);
     match show {
         Show::Json(_) => {
-            let line = outcome.to_json(&id.to_string(), &used);
-            show::say(&line.to_string()).map_err(RunFailed::here)?;
+            let session = id.map_or(Value::Null, |id| id.to_string().into());
+            let line = match ran {
+                Ok(ended) => ended.outcome.to_json(&session, used),
+                Err(failed) => failed.to_json(&session, used),
+            };
+            show::say(&line.to_string())?;
         }
         Show::Quiet => {
-            if !last_words.trim().is_empty() {
-                show::say(clean(last_words).trim()).map_err(RunFailed::here)?;
+            if let Ok(ended) = ran
+                && !ended.last_words.trim().is_empty()
+            {
+                show::say(clean(&ended.last_words).trim())?;
             }
         }
         Show::Lines(_) => {}
     }
-    if let Outcome::Failed { code, why } = outcome
-        && !matches!(show, Show::Lines(_))
-    {
-        eprintln!("staithe: {} ({code})", clean(why).trim());
-    }
-    show.note(Ink::Dim, &spent(&used)).map_err(RunFailed::here)?;
-    let own_session = wanted.session.is_none();
-    if outcome.is_over() && own_session && !wanted.keep && !is_own {
-        let stopped = server.ask(Method::POST, &format!("/api/sessions/{id}/stop"), None).await;
-        if let Err(error) = stopped {
-            let words = format!("the sandbox could not be stopped: {error}");
-            show.note(Ink::Bad, &words).map_err(RunFailed::here)?;
+    match ran {
+        Ok(Ended { outcome: Outcome::Failed { code, why }, .. })
+            if !matches!(show, Show::Lines(_)) =>
+        {
+            eprintln!("staithe: {} ({code})", clean(why).trim());
+        }
+        Ok(_) => {}
+        Err(failed) => {
+            show.end_line()?;
+            eprintln!("staithe: {failed}");
         }
     }
-    for words in next(wanted, is_own, id, outcome) {
-        show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
+    let Some(id) = id else { return Ok(()) };
+    if ran.is_ok() {
+        show.note(Ink::Dim, &spent(used))?;
     }
-    Ok(outcome.exit_code())
+    let options = hints::options(&wanted.place, |name| std::env::var(name).ok());
+    let ended = ran.as_ref().ok();
+    let goes_on = ended.is_some_and(|ended| ended.goes_on);
+    for words in hints::next(&options, id, ended.map(|ended| &ended.outcome), goes_on) {
+        show.note(Ink::Dim, &words)?;
+    }
+    Ok(())
 }
 
 /// What was used since.
@@ -274,35 +369,6 @@ fn spent(used: &Value) -> String {
         _ => String::new(),
     };
     format!("{steps} · {input} tokens in, {output} out{cost}")
-}
-
-/// How to go on.
-fn next(wanted: &Run, is_own: bool, id: SessionId, outcome: &Outcome) -> Vec<String> {
-    let place = match (&wanted.place.data_dir, is_own) {
-        (Some(dir), true) => format!(" --data-dir {}", dir.display()),
-        _ => String::new(),
-    };
-    let to_go_on = |task: &str| format!("go on:  staithe run{place} --session {id}{task}");
-    let mut next = match outcome {
-        Outcome::Limit(limit) if limit == "no_price" => vec![
-            "set the price of its model, or --limit-cost 0, or go on all the same:".to_owned(),
-            format!("        staithe run{place} --session {id}"),
-        ],
-        Outcome::Limit(limit) => vec![
-            format!("go on with as much again, or another --limit-{limit}:"),
-            format!("        staithe run{place} --session {id}"),
-        ],
-        Outcome::NeedsApproval => vec![
-            "it waits for your word; on a terminal, or with --yes:".to_owned(),
-            format!("        staithe run{place} --session {id}"),
-        ],
-        Outcome::Failed { .. } => vec![to_go_on("")],
-        _ => vec![to_go_on(" \"…\"")],
-    };
-    if !is_own {
-        next.push(format!("files:  staithe cp {id}:. ./workspace"));
-    }
-    next
 }
 
 #[cfg(test)]

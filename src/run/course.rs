@@ -60,7 +60,7 @@ impl Outcome {
     }
 
     /// The last line of `--json`.
-    pub(super) fn to_json(&self, session: &str, used: &Value) -> Value {
+    pub(super) fn to_json(&self, session: &Value, used: &Value) -> Value {
         let mut line = json!({
             "type": "outcome",
             "outcome": self.word(),
@@ -104,8 +104,9 @@ pub(super) struct Course {
     last_words: String,
     /// A session that has no sandbox.
     fault: Option<(u64, Outcome)>,
-    /// How the cloning of its repository ended.
+    /// How the cloning of its repository stands, and if it failed, with what.
     repository: Option<String>,
+    not_cloned: Option<Outcome>,
     /// Whether this command asked it to stop.
     stopping: bool,
 }
@@ -156,10 +157,20 @@ impl Course {
             }
             "phase_changed" => self.phase(id, event),
             "repository" => {
-                self.repository = Some(text(event, "/extras/state").to_owned());
+                let state = text(event, "/extras/state");
+                self.repository = Some(state.to_owned());
+                self.not_cloned = (state == "failed").then(|| Outcome::Failed {
+                    code: text(event, "/extras/code").to_owned(),
+                    why: text(event, "/content").to_owned(),
+                });
             }
             _ => {}
         }
+    }
+
+    /// The action that it waits on, where that is not among the events that came.
+    pub(super) fn waits_on(&mut self, action: Value) {
+        self.asked = Some(action);
     }
 
     fn phase(&mut self, id: u64, event: &Value) {
@@ -193,14 +204,14 @@ impl Course {
         &self.last_words
     }
 
-    /// Whether a repository is there, or will not be.
+    /// Whether a repository is there.
     pub(super) fn has_repository(&self) -> bool {
         matches!(self.repository.as_deref(), Some("cloned" | "kept"))
     }
 
-    /// Whether there is none that was asked for.
-    pub(super) fn lacks_repository(&self) -> bool {
-        self.repository.as_deref() == Some("failed")
+    /// Why there is none that was asked for.
+    pub(super) fn lacks_repository(&self) -> Option<&Outcome> {
+        self.not_cloned.as_ref()
     }
 
     /// Whether the session has no sandbox.
@@ -331,6 +342,21 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_that_failed_has_the_code_and_the_words_of_its_event() {
+        let failed = json!({ "id": 3, "source": "environment", "observation": "repository",
+                             "content": "u was not cloned: c",
+                             "extras": { "state": "failed", "code": "git.timed_out" } });
+        let mut course = Course::default();
+        assert_eq!(course.lacks_repository(), None);
+        course.event(&failed);
+        let outcome = Outcome::Failed {
+            code: "git.timed_out".to_owned(),
+            why: "u was not cloned: c".to_owned(),
+        };
+        assert_eq!(course.lacks_repository(), Some(&outcome));
+    }
+
+    #[test]
     fn a_session_without_a_sandbox_is_told_with_its_code() {
         let failed = json!({ "id": 12, "source": "environment", "observation": "phase_changed",
                              "extras": { "phase": "failed", "fault": {
@@ -338,7 +364,7 @@ mod tests {
         let outcome =
             Outcome::Failed { code: "sandbox.start_failed".to_owned(), why: "c r".to_owned() };
         assert_eq!(after(&[failed]), Standing::Ended(outcome.clone()));
-        let line = outcome.to_json("0", &Value::Null);
+        let line = outcome.to_json(&Value::Null, &Value::Null);
         assert_eq!(
             (&line["exit_code"], &line["code"]),
             (&json!(1), &json!("sandbox.start_failed"))

@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use hyper::Method;
 use serde_json::{Value, json};
 use staithe_protocol::SessionId;
 use tokio::{
@@ -10,18 +11,21 @@ use tokio::{
 };
 
 use super::{
+    asked,
     begin::Signals,
     course::{Course, Outcome, Standing},
-    lines::{doing, text, why_asked},
+    lines::{doing, is_asked, text, why_asked},
     show::Show,
     socket::{News, Stream},
-    style::{Ink, cut},
+    style::Ink,
     typed::{self, Word},
     wire::{RunFailed, Server},
 };
 
 /// Events before the head that are read again, to know what a session that is gone on with waits for.
 const LOOK_BACK: i64 = 200;
+/// How often in a row an answer may be refused.
+const MOST_REFUSALS: u32 = 3;
 /// How long the agent may take to stop.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -43,6 +47,16 @@ pub(super) struct Ended {
     pub(super) last_words: String,
     /// The person did not wait for the end.
     pub(super) left: bool,
+    /// The session has something to go on with without a further task.
+    pub(super) goes_on: bool,
+}
+
+impl Ended {
+    /// By the person, before there was anything to follow.
+    pub(super) fn early() -> Self {
+        let (outcome, last_words) = (Outcome::Interrupted, String::new());
+        Self { outcome, last_words, left: false, goes_on: false }
+    }
 }
 
 /// What the person is being asked.
@@ -72,6 +86,11 @@ pub(super) struct Follow {
     question: Question,
     /// The state's event that was answered already.
     answered: Option<u64>,
+    /// The ref of that answer, how often one was refused in a row, and whether it is a message.
+    answer: Option<String>,
+    refusals: u32,
+    server: Server,
+    session: SessionId,
 }
 
 impl Follow {
@@ -83,7 +102,7 @@ impl Follow {
     ) -> Self {
         let after = (wish.head - LOOK_BACK).max(-1);
         Self {
-            stream: Stream::join(server, session, after),
+            stream: Stream::join(server.clone(), session, after),
             wish,
             typed,
             course: Course::default(),
@@ -92,6 +111,10 @@ impl Follow {
             stopping: None,
             question: Question::None,
             answered: None,
+            answer: None,
+            refusals: 0,
+            server,
+            session,
         }
     }
 
@@ -113,6 +136,10 @@ impl Follow {
                     Some(News::Lost(why)) => {
                         let words = format!("… the connection is lost ({why}); joining again");
                         show.note(Ink::Ask, &words).map_err(RunFailed::here)?;
+                    }
+                    Some(News::Later(why)) => {
+                        let words = format!("· not now: {why}; asked again soon");
+                        show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
                     }
                     Some(News::Back) => {
                         show.note(Ink::Dim, "· connected again").map_err(RunFailed::here)?;
@@ -136,8 +163,11 @@ impl Follow {
                     }
                 },
                 () = signals.come() => {
-                    if self.stopping.is_some() || self.beginning.is_none() {
+                    if self.stopping.is_some() {
                         return self.ended(Outcome::Interrupted, true, show);
+                    }
+                    if self.beginning.is_none() {
+                        return self.ended(Outcome::Interrupted, false, show);
                     }
                     self.stop(show).await?;
                 }
@@ -156,7 +186,8 @@ impl Follow {
         }
         show.end_line().map_err(RunFailed::here)?;
         let last_words = self.course.last_words().to_owned();
-        Ok(Ended { outcome, last_words, left })
+        let goes_on = matches!(self.course.state(), "paused" | "error");
+        Ok(Ended { outcome, last_words, left, goes_on })
     }
 
     /// What follows from how it stands; an outcome when nothing more does.
@@ -187,7 +218,15 @@ impl Follow {
                     return Ok(Some(Outcome::NeedsApproval));
                 }
                 if !matches!(self.question, Question::Approve | Question::Why) {
-                    self.ask(&action, show)?;
+                    let action = if action.is_null() {
+                        // It is older than what was read again.
+                        let asked = self.look_back().await?;
+                        self.course.waits_on(asked.clone());
+                        asked
+                    } else {
+                        action
+                    };
+                    self.ask(&action, false, show)?;
                 }
             }
             Standing::Works => {
@@ -202,21 +241,52 @@ impl Follow {
         Ok(None)
     }
 
-    fn ask(&mut self, action: &Value, show: &mut Show) -> Result<(), RunFailed> {
+    /// Asks about an action, with all that is agreed to above the question.
+    fn ask(&mut self, action: &Value, whole: bool, show: &mut Show) -> Result<(), RunFailed> {
+        let seen = show.columns().map(|columns| columns.saturating_sub(14));
+        let Some(asked) = asked::of(action, seen, whole) else {
+            let why = "what it asks about is not known here: decide in the page".to_owned();
+            return Err(RunFailed::Here(why));
+        };
         self.question = Question::Approve;
         show.end_line().map_err(RunFailed::here)?;
-        if !matches!(show, Show::Lines(_)) {
-            let (tool, object) = doing(action).unwrap_or(("action", String::new()));
-            let why = why_asked(action).unwrap_or_default();
-            eprintln!("? {tool}  {object}\n  {why}");
-        } else if let Some((_, object)) = doing(action) {
-            // Nobody agrees to what was cut from the line above.
-            if cut(&object, super::show::style().width.saturating_sub(14)) != object.trim() {
-                object.lines().for_each(|line| eprintln!("  ┃ {line}"));
-            }
+        if let Show::Lines(screen) = show
+            && !whole
+            && action["id"].as_i64().is_some_and(|id| id <= self.wish.head)
+        {
+            screen.event(action).map_err(RunFailed::here)?;
         }
-        typed::ask("  [y]es, [n]o and why, [a]ll of this kind: ");
+        if seen.is_none()
+            && !whole
+            && let Some((tool, _)) = doing(action)
+        {
+            eprintln!("? {tool}\n  {}", why_asked(action).unwrap_or_default());
+        }
+        asked.lines.iter().for_each(|line| eprintln!("{line}"));
+        typed::ask(if asked.more {
+            "  [y]es, [n]o and why, [a]ll of this kind, [w]hole text first: "
+        } else {
+            "  [y]es, [n]o and why, [a]ll of this kind: "
+        });
         Ok(())
+    }
+
+    /// The action that is waited on, from the log: the newest that anybody was asked about.
+    async fn look_back(&self) -> Result<Value, RunFailed> {
+        let mut end = self.wish.head;
+        while end >= 0 {
+            let after = (end - LOOK_BACK).max(-1);
+            let (session, limit) = (self.session, end - after);
+            let at = format!("/api/sessions/{session}/events?after={after}&limit={limit}");
+            let page = self.server.ask(Method::GET, &at, None).await?;
+            let events = page["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if let Some(asked) = events.iter().rev().find(|event| is_asked(event)) {
+                return Ok(asked.clone());
+            }
+            end = after;
+        }
+        let why = "it waits for an approval, and what of is not in its events: decide in the page";
+        Err(RunFailed::Here(why.to_owned()))
     }
 
     /// Tells the task once it can be told, or goes on with what is there.
@@ -227,12 +297,7 @@ impl Follow {
             return Ok(Some(outcome.clone()));
         }
         if !self.caught_up || self.wish.repository && !self.course.has_repository() {
-            if self.course.lacks_repository() {
-                let (code, why) =
-                    ("git.failed".to_owned(), "the repository could not be cloned".to_owned());
-                return Ok(Some(Outcome::Failed { code, why }));
-            }
-            return Ok(None);
+            return Ok(self.course.lacks_repository().cloned());
         }
         if let Some(task) = self.wish.task.take() {
             let action = json!({ "action": "message", "args": { "content": task } });
@@ -251,9 +316,12 @@ impl Follow {
             | "user_rejected"
             | "awaiting_user_confirmation" => self.take_up(),
             "awaiting_user_input" if self.typed.is_some() => self.take_up(),
-            _ => {
-                let words =
-                    "there is nothing to go on with in this session: say what is to be done";
+            state => {
+                let words = if state == "awaiting_user_input" {
+                    "the agent waits for an answer: give it as the task"
+                } else {
+                    "there is nothing to go on with in this session: say what is to be done"
+                };
                 return Err(RunFailed::Usage(words.to_owned()));
             }
         }
@@ -291,7 +359,11 @@ impl Follow {
             }
             "expired" => self.caught_up = true,
             "done" => {
-                if self.beginning.as_deref() == Some(text(frame, "/ref"))
+                let reference = Some(text(frame, "/ref"));
+                if self.answer.as_deref() == reference {
+                    self.refusals = 0;
+                }
+                if self.beginning.as_deref() == reference
                     && let Some(event) = frame["event_id"].as_u64()
                 {
                     self.course.begin(event);
@@ -311,12 +383,20 @@ impl Follow {
         if self.stopping.as_ref().is_some_and(|(stop, _)| stop == reference) {
             return Ok(Some(Outcome::Interrupted));
         }
-        if self.beginning.as_deref() == Some(reference) {
+        if self.answer.as_deref() != Some(reference) && self.beginning.as_deref() == Some(reference)
+        {
             show.note(Ink::Bad, &format!("✗ {why} ({code})")).map_err(RunFailed::here)?;
             return Ok(Some(Outcome::Failed { code, why }));
         }
-        // Somebody else was faster; the events tell.
         show.note(Ink::Ask, &format!("· not taken: {why} ({code})")).map_err(RunFailed::here)?;
+        if self.answer.as_deref() == Some(reference) {
+            // Somebody else was faster, and the events tell; or it is asked again.
+            (self.answer, self.answered) = (None, None);
+            self.refusals += 1;
+            if self.refusals >= MOST_REFUSALS {
+                return Ok(Some(Outcome::Failed { code, why }));
+            }
+        }
         Ok(None)
     }
 
@@ -327,8 +407,13 @@ impl Follow {
                 self.question = Question::Why;
                 typed::ask("  why not (Enter: no reason): ");
             }
+            (Question::Approve, Some(Word::Whole)) => {
+                if let Standing::WaitsForApproval(action) = self.course.standing() {
+                    self.ask(&action, true, show)?;
+                }
+            }
             (Question::Approve, Some(word)) => self.decide(&word).await,
-            (Question::Approve, None) => typed::ask("  y, n or a: "),
+            (Question::Approve, None) => typed::ask("  y, n, a or w: "),
             (Question::Why, _) => {
                 let reason = Some(line.trim().to_owned()).filter(|reason| !reason.is_empty());
                 self.decide(&Word::No(reason)).await;
@@ -338,7 +423,8 @@ impl Follow {
                 let action = json!({ "action": "message", "args": { "content": line } });
                 self.question = Question::None;
                 self.answered = Some(self.course.state_event());
-                self.beginning = Some(self.stream.act(&action).await);
+                self.answer = Some(self.stream.act(&action).await);
+                self.beginning.clone_from(&self.answer);
                 show.end_line().map_err(RunFailed::here)?;
             }
         }
@@ -346,9 +432,8 @@ impl Follow {
     }
 
     async fn decide(&mut self, word: &Word) {
-        self.question = Question::None;
-        self.answered = Some(self.course.state_event());
         let action = match word {
+            Word::Whole => return, // nothing is decided
             Word::Yes => changed("user_confirmed"),
             Word::All => {
                 let mut action = changed("user_confirmed");
@@ -361,7 +446,9 @@ impl Follow {
                 action
             }
         };
-        self.stream.act(&action).await;
+        self.question = Question::None;
+        self.answered = Some(self.course.state_event());
+        self.answer = Some(self.stream.act(&action).await);
     }
 
     async fn stop(&mut self, show: &mut Show) -> Result<(), RunFailed> {

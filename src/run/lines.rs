@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::style::{Ink, clean, cut, grouped, seconds, wrap};
+use super::style::{Ink, clean, cut, grouped, seconds, visible, wrap};
 
 /// Lines of output that are shown of a command that went well, and of one that did not.
 const TAIL_GOOD: usize = 3;
@@ -64,9 +64,9 @@ pub(super) fn of(event: &Value, took: Option<u64>, width: usize) -> Vec<Line> {
     if event["action"].is_string() { action(event, width) } else { observation(event, took, width) }
 }
 
-/// What an action does, in a line: the tool and its object.
+/// What an action does: the tool and its object, whole, with what a terminal would obey written out.
 pub(super) fn doing(event: &Value) -> Option<(&'static str, String)> {
-    let arg = |name: &str| clean(text(event, &format!("/args/{name}")));
+    let arg = |name: &str| visible(text(event, &format!("/args/{name}")));
     Some(match text(event, "/action") {
         "run" if event["args"]["is_input"] == true => ("input", arg("command")),
         "run" if arg("command").trim().is_empty() => {
@@ -84,11 +84,11 @@ pub(super) fn doing(event: &Value) -> Option<(&'static str, String)> {
         "browse" => ("browse", arg("url")),
         "browse_interactive" => ("browser", arg("browser_actions")),
         "call_tool_mcp" => {
-            let arguments = clean(&event["args"]["arguments"].to_string());
+            let arguments = visible(&event["args"]["arguments"].to_string());
             ("tool", format!("{} {arguments}", arg("name")))
         }
         "delegate" => {
-            let task = clean(text(event, "/args/inputs/task"));
+            let task = visible(text(event, "/args/inputs/task"));
             ("delegate", format!("{}: {task}", arg("agent")))
         }
         _ => return None,

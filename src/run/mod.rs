@@ -3,16 +3,18 @@
 //! | file | what |
 //! |---|---|
 //! | `place`, `wire`, `socket` | which server, requests to it, a session's stream |
-//! | `begin`, `follow` | a run |
+//! | `begin`, `follow`, `hints` | a run, and how to go on after it |
 //! | `course` | how it stands and what its end is worth |
 //! | `style`, `lines`, `screen`, `show` | how it looks |
-//! | `typed` | what the person types |
+//! | `asked`, `typed` | what the person is asked about and types |
 //! | `export`, `replay` | trajectories |
 
+mod asked;
 mod begin;
 mod course;
 mod export;
 mod follow;
+mod hints;
 mod lines;
 mod place;
 mod replay;
@@ -25,13 +27,11 @@ mod wire;
 
 use std::process::ExitCode;
 
-use self::wire::RunFailed;
+pub(crate) use self::{
+    place::{Found, Start, find},
+    wire::RunFailed,
+};
 use crate::cli::run::{Replay, Run, Session, SessionCommand};
-
-/// Wrong use (`EX_USAGE` of sysexits.h).
-const USAGE: u8 = 64;
-/// No server (`EX_UNAVAILABLE`).
-const UNAVAILABLE: u8 = 69;
 
 /// `staithe run`
 pub fn run(wanted: &Run) -> ExitCode {
@@ -69,34 +69,7 @@ fn told(outcome: Result<u8, RunFailed>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("staithe: {error}");
-            ExitCode::from(code_of(&error))
+            ExitCode::from(error.exit_code())
         }
-    }
-}
-
-fn code_of(error: &RunFailed) -> u8 {
-    match error {
-        RunFailed::Unreachable(_)
-        | RunFailed::Cut(_)
-        | RunFailed::Refused { status: 429 | 502..=504, .. } => UNAVAILABLE,
-        RunFailed::Usage(_) | RunFailed::Refused { status: 400..=499, .. } => USAGE,
-        RunFailed::Refused { .. } | RunFailed::Here(_) => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_keeps_a_run_from_beginning_has_the_houses_codes() {
-        let refused = |status| {
-            code_of(&RunFailed::Refused { status, code: String::new(), detail: String::new() })
-        };
-        assert_eq!([401, 404, 409, 422].map(refused), [64; 4]);
-        assert_eq!([429, 503].map(refused), [69; 2]);
-        assert_eq!(refused(500), 1);
-        assert_eq!(code_of(&RunFailed::cut("x")), 69);
-        assert_eq!(code_of(&RunFailed::here("x")), 1);
     }
 }

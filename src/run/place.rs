@@ -3,15 +3,17 @@
 
 use std::{
     fs::OpenOptions,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use super::wire::{RunFailed, Server};
 use crate::{
@@ -19,24 +21,26 @@ use crate::{
     boot::{self, Embedded, Ready},
     cli::{DataDir, Files, run::Place},
     config::{Config, load},
+    served::{self, Standing},
     telemetry,
 };
 
 /// How long a token that the command signs for itself holds.
 const TOKEN_TTL: Duration = Duration::from_hours(24);
-/// How long the server of the data directory may take to answer a connection.
-const KNOCK: Duration = Duration::from_secs(2);
+/// How long a server that has the data directory may take to begin or to end, and how often it is looked for.
+const BEGINNING: Duration = Duration::from_secs(40);
+const LOOK: Duration = Duration::from_millis(100);
 /// The log of a server within a command, in the data directory; begun anew with each.
 const LOG: &str = "run.log";
 
 /// A server that is used.
-pub(super) struct Found {
-    pub(super) server: Server,
-    pub(super) own: Option<Own>,
+pub(crate) struct Found {
+    pub(crate) server: Server,
+    pub(crate) own: Option<Own>,
 }
 
 /// A server within this process.
-pub(super) struct Own {
+pub(crate) struct Own {
     pub(super) ready: Ready,
     end: oneshot::Sender<()>,
     thread: JoinHandle<anyhow::Result<()>>,
@@ -44,7 +48,7 @@ pub(super) struct Own {
 
 impl Own {
     /// Ends it, with its sandboxes as `serve` would; returns when it has ended.
-    pub(super) async fn end(self) -> Result<(), RunFailed> {
+    pub(crate) async fn end(self) -> Result<(), RunFailed> {
         drop(self.end);
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         match ended.map_err(RunFailed::here)? {
@@ -56,61 +60,68 @@ impl Own {
 
 /// When a server of one's own is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
+pub(crate) enum Start {
     Always,
     /// Where there is a data directory of one that ran before.
     IfServedBefore,
 }
 
 /// Finds a server, or starts one.
-pub(super) async fn find(place: &Place, start_when: Start) -> Result<Found, RunFailed> {
-    let usage = |error: anyhow::Error| RunFailed::Usage(format!("{error:#}"));
-    let reach = |data_dir: &DataDir| {
-        let reached = admin_cli::reach(&place.url, &place.token, data_dir, TOKEN_TTL);
-        let (url, token) = reached.map_err(usage)?;
-        Ok(Found { server: Server::new(&url, token)?, own: None })
-    };
+pub(crate) async fn find(place: &Place, start_when: Start) -> Result<Found, RunFailed> {
     if place.url.is_some() {
-        return reach(&DataDir { data_dir: place.data_dir.clone() });
+        return reach(place, place.data_dir.clone()).await;
     }
+    let usage = |denied: load::ConfigDenied| RunFailed::Usage(denied.to_string());
+    let files = files(place);
+    let config = load::load(files.config.as_deref(), &files.overrides()).map_err(usage)?;
+    let data_dir = load::data_dir(&config).map_err(usage)?;
+    let late = Instant::now() + BEGINNING;
+    loop {
+        match served::look(&data_dir)
+            .await
+            .map_err(|error| RunFailed::Here(format!("{error:#}")))?
+        {
+            Standing::Serves(_) => return reach(place, Some(data_dir)).await,
+            Standing::Silent(why) if Instant::now() > late => {
+                let words = format!("{}: a server has it, but {why}", data_dir.display());
+                return Err(RunFailed::Unreachable(words));
+            }
+            // It begins, or it ends.
+            Standing::Silent(_) => {}
+            Standing::Free => {
+                let served_before = data_dir.join("keys.json").exists();
+                if start_when == Start::IfServedBefore && !served_before {
+                    return reach(place, Some(data_dir)).await; // says that there is none
+                }
+                let shown =
+                    load::show(files.config.as_deref(), &files.overrides()).map_err(usage)?;
+                let own = start(config, shown, &data_dir).await?;
+                let server = Server::new(&own.ready.url, own.ready.token.clone())?;
+                return Ok(Found { server, own: Some(own) });
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// The server that is named, or that of a data directory.
+async fn reach(place: &Place, data_dir: Option<PathBuf>) -> Result<Found, RunFailed> {
+    let reached =
+        admin_cli::reach(&place.url, &place.token, &DataDir { data_dir }, TOKEN_TTL).await;
+    let (url, token) = reached.map_err(|error| RunFailed::Usage(format!("{error:#}")))?;
+    Ok(Found { server: Server::new(&url, token)?, own: None })
+}
+
+/// What a server of one's own is started with: on free ports.
+fn files(place: &Place) -> Files {
     let free = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let files = Files {
+    Files {
         config: place.config.clone(),
         listen: free,
         sandbox_listen: free,
         data_dir: place.data_dir.clone(),
         engine: place.engine,
-    };
-    let config = load::load(files.config.as_deref(), &files.overrides());
-    let config = config.map_err(|denied| RunFailed::Usage(denied.to_string()))?;
-    let data_dir =
-        load::data_dir(&config).map_err(|denied| RunFailed::Usage(denied.to_string()))?;
-    let served_before = data_dir.join("server.json").exists();
-    if is_served(&data_dir) || (start_when == Start::IfServedBefore && !served_before) {
-        return reach(&DataDir { data_dir: Some(data_dir) });
     }
-    let shown = load::show(files.config.as_deref(), &files.overrides());
-    let shown = shown.map_err(|denied| RunFailed::Usage(denied.to_string()))?;
-    let own = start(config, shown, &data_dir).await?;
-    let server = Server::new(&own.ready.url, own.ready.token.clone())?;
-    Ok(Found { server, own: Some(own) })
-}
-
-/// Whether a server runs on a data directory and answers.
-fn is_served(data_dir: &Path) -> bool {
-    let Ok(word) = std::fs::read(data_dir.join("server.json")) else { return false };
-    let word: Value = serde_json::from_slice(&word).unwrap_or_default();
-    let address = word["url"].as_str().and_then(|url| url.strip_prefix("http://")?.parse().ok());
-    // One that is served on all addresses answers on the loopback.
-    let address = address.map(|address: SocketAddr| {
-        if address.ip().is_unspecified() {
-            SocketAddr::from(([127, 0, 0, 1], address.port()))
-        } else {
-            address
-        }
-    });
-    // Its number may be another program's by now; the connection decides.
-    address.is_some_and(|address| TcpStream::connect_timeout(&address, KNOCK).is_ok())
 }
 
 async fn start(config: Config, shown: String, data_dir: &Path) -> Result<Own, RunFailed> {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal as _, Read},
+    io::{self, IsTerminal as _, Read as _},
     path::Path,
     thread,
     time::Duration,
@@ -23,14 +23,16 @@ const MOST_BYTES: u64 = 1024 * 1024 * 1024;
 /// The longest pause between two steps.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What --step asks before each step.
+const STEP: &str = "-- Enter: the next step, Ctrl-D: no more -- ";
+
 /// Shows it; the exit code.
 pub(super) fn run(wanted: &Replay) -> Result<u8, RunFailed> {
     let events = read(&wanted.file)?;
-    let steps = io::stdin().lines();
     if wanted.step && !io::stdin().is_terminal() {
         return Err(RunFailed::Usage("--step: there is no terminal to press Enter on".to_owned()));
     }
-    let mut steps = steps;
+    let mut steps = io::stdin().lines();
     let mut screen = Screen::new(io::stdout(), show::style());
     let mut before = None;
     for event in &events {
@@ -40,7 +42,7 @@ pub(super) fn run(wanted: &Replay) -> Result<u8, RunFailed> {
         }
         before = at.or(before);
         if wanted.step && event["action"].is_string() && event["source"] == "agent" {
-            super::typed::ask("");
+            super::typed::ask(STEP);
             if steps.next().is_none() {
                 break;
             }
@@ -64,7 +66,7 @@ fn pause(before: i64, at: i64, speed: f64) {
 fn read(path: &Path) -> Result<Vec<Value>, RunFailed> {
     let failed = |error: io::Error| RunFailed::Here(format!("{}: {error}", path.display()));
     let mut bytes = Vec::new();
-    let from: Box<dyn Read> = if path == Path::new("-") {
+    let from: Box<dyn io::Read> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
         Box::new(File::open(path).map_err(failed)?)
@@ -73,12 +75,25 @@ fn read(path: &Path) -> Result<Vec<Value>, RunFailed> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(RunFailed::Here(format!("{}: larger than 1 GiB", path.display())));
     }
-    let events = events(&bytes);
-    events.ok_or_else(|| RunFailed::Usage(format!("{}: no trajectory is in it", path.display())))
+    let Some(Read { events, is_cut }) = events(&bytes) else {
+        return Err(RunFailed::Usage(format!("{}: no trajectory is in it", path.display())));
+    };
+    if is_cut {
+        eprintln!("staithe: {}: its last line is cut; what is before it is shown", path.display());
+    }
+    Ok(events)
+}
+
+/// What is in a file.
+#[derive(Debug, PartialEq)]
+struct Read {
+    events: Vec<Value>,
+    /// Whoever wrote it line by line was killed amid the last one.
+    is_cut: bool,
 }
 
 /// The events in a trajectory, in its order: `{"trajectory":[…]}`, a list of events, or frames and events line by line.
-fn events(bytes: &[u8]) -> Option<Vec<Value>> {
+fn events(bytes: &[u8]) -> Option<Read> {
     let is_event = |value: &Value| value["action"].is_string() || value["observation"].is_string();
     let list = match serde_json::from_slice::<Value>(bytes) {
         Ok(Value::Array(list)) => Some(list),
@@ -97,11 +112,21 @@ fn events(bytes: &[u8]) -> Option<Vec<Value>> {
             item => vec![item],
         });
         let events: Vec<_> = flat.filter(is_event).collect();
-        return (!events.is_empty()).then_some(events);
+        return (!events.is_empty()).then_some(Read { events, is_cut: false });
     }
-    let mut events = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-        let mut value: Value = serde_json::from_slice(line).ok()?;
+    let (mut events, mut is_cut) = (Vec::new(), false);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let Ok(mut value) = serde_json::from_slice::<Value>(line) else {
+            // Only the last line can be cut, and then it has no end.
+            is_cut = !line.ends_with(b"\n");
+            if is_cut {
+                break;
+            }
+            return None;
+        };
         if value["type"] == "event" {
             value = value["event"].take();
         }
@@ -109,7 +134,7 @@ fn events(bytes: &[u8]) -> Option<Vec<Value>> {
             events.push(value);
         }
     }
-    (!events.is_empty()).then_some(events)
+    (!events.is_empty()).then_some(Read { events, is_cut })
 }
 
 #[cfg(test)]
@@ -129,8 +154,17 @@ mod tests {
                 "{{\"type\":\"hello\"}}\n{{\"type\":\"event\",\"event\":{event}}}\n{{\"type\":\"outcome\"}}\n"
             ),
         ] {
-            assert_eq!(events(form.as_bytes()), Some(one.clone()), "{form}");
+            let read = Read { events: one.clone(), is_cut: false };
+            assert_eq!(events(form.as_bytes()), Some(read), "{form}");
         }
+        let line = format!("{{\"type\":\"event\",\"event\":{event}}}\n");
+        for cut in 1..line.len() - 1 {
+            let form = format!("{line}{}", &line[..cut]);
+            let read = Read { events: one.clone(), is_cut: true };
+            assert_eq!(events(form.as_bytes()), Some(read), "{form}");
+        }
+        let amid = format!("{line}{}\n{line}", &line[..9]);
+        assert_eq!(events(amid.as_bytes()), None, "a line amid it is no cut");
         for form in
             ["", "{}", "[]", "7", "no json", "{\"trajectory\":3}", "{\"a\":1}\n{\"b\":2}\nx"]
         {

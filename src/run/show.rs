@@ -63,6 +63,12 @@ impl Show {
         }
     }
 
+    /// Columns of the terminal on which lines are shown; none where nobody reads them as they come.
+    pub(super) fn columns(&self) -> Option<usize> {
+        let is_read = matches!(self, Self::Lines(_)) && io::stdout().is_terminal();
+        is_read.then(|| style().width)
+    }
+
     /// A word of the command's own, for people; beside it with `--json` and `--quiet`.
     pub(super) fn note(&mut self, ink: Ink, words: &str) -> io::Result<()> {
         match self {

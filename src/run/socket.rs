@@ -7,9 +7,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use staithe_protocol::{SUBPROTOCOL, SessionId};
 use tokio::{
-    net::TcpStream,
     sync::mpsc,
-    time::{Instant, interval, sleep, timeout},
+    time::{Instant, interval, sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
@@ -19,6 +18,7 @@ use tokio_tungstenite::{
 };
 
 use super::wire::{RunFailed, Server, refusal};
+use crate::caller::Carrier;
 
 /// Frames that wait to be shown.
 const MOST_WAITING: usize = 256;
@@ -28,13 +28,15 @@ const MOST_FRAME: usize = 64 * 1024 * 1024;
 const MOST_TRIES: u32 = 12;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How long a command is sent again that the server can't take.
+const MOST_PUT_OFF: Duration = Duration::from_mins(2);
 /// Between two questions whether the server is there, and how long it may say nothing.
 const PING: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(50);
 /// How long joining may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Box<dyn Carrier>>;
 
 /// What comes of a session.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(super) enum News {
     Lost(String),
     /// It is there again.
     Back,
+    /// A command can't be taken now, and is sent again; why.
+    Later(String),
     /// For good.
     Gone(RunFailed),
 }
@@ -63,7 +67,14 @@ impl Stream {
     pub(super) fn join(server: Server, session: SessionId, after: i64) -> Self {
         let (tell, news) = mpsc::channel(MOST_WAITING);
         let (commands, asked) = mpsc::channel(MOST_WAITING);
-        let line = Line { server, session, cursor: after, open: BTreeMap::new(), tell };
+        let line = Line {
+            server,
+            session,
+            cursor: after,
+            open: BTreeMap::new(),
+            later: BTreeMap::new(),
+            tell,
+        };
         tokio::spawn(line.run(asked));
         Self { news, commands, run: uuid::Uuid::new_v4().as_simple().to_string(), sent: 0 }
     }
@@ -85,7 +96,18 @@ struct Line {
     cursor: i64,
     /// Commands without an answer.
     open: BTreeMap<String, Value>,
+    /// Those that are sent again, and when.
+    later: BTreeMap<String, Later>,
     tell: mpsc::Sender<News>,
+}
+
+/// A command that could not be taken when it was sent.
+#[derive(Clone, Copy, Debug)]
+struct Later {
+    /// When that was first said.
+    since: Instant,
+    /// When it is sent again; none: it was.
+    at: Option<Instant>,
 }
 
 /// Why a connection is no more.
@@ -142,7 +164,10 @@ impl Line {
         let joining = async {
             let stream = self.server.connect().await?;
             let (session, cursor) = (self.session, self.cursor);
-            let url = format!("ws://{}/api/sessions/{session}/ws?after={cursor}", self.server.host);
+            let url = format!(
+                "ws://{}/api/sessions/{session}/ws?after={cursor}",
+                self.server.address.authority
+            );
             let mut request = url.into_client_request().map_err(RunFailed::here)?;
             let bearer = format!("Bearer {}", self.server.token);
             let headers = request.headers_mut();
@@ -187,6 +212,7 @@ impl Line {
         for frame in self.open.values() {
             socket.send(Message::text(frame.to_string())).await?;
         }
+        self.later.values_mut().for_each(|later| later.at = None);
         let mut ping = interval(PING);
         let mut heard = Instant::now();
         loop {
@@ -205,6 +231,16 @@ impl Line {
                     let text = frame.to_string();
                     self.open.insert(reference, frame);
                     socket.send(Message::text(text)).await?;
+                }
+                () = due(&self.later) => {
+                    let now = Instant::now();
+                    for (reference, later) in &mut self.later {
+                        if later.at.take_if(|at| *at <= now).is_some()
+                            && let Some(frame) = self.open.get(reference)
+                        {
+                            socket.send(Message::text(frame.to_string())).await?;
+                        }
+                    }
                 }
                 _ = ping.tick() => {
                     if heard.elapsed() > SILENCE {
@@ -227,12 +263,76 @@ impl Line {
                 }
                 self.cursor = id;
             }
-            Some("done" | "denied" | "failed") => {
-                self.open.remove(frame["ref"].as_str().unwrap_or_default());
+            Some("unavailable") if self.put_off(&frame) => {
+                let why = frame["reason"].as_str().unwrap_or_default().to_owned();
+                return self.tell.send(News::Later(why)).await.map_err(|_| Ended::Unheard);
+            }
+            Some("done" | "denied" | "unavailable" | "failed") => {
+                let reference = frame["ref"].as_str().unwrap_or_default();
+                self.open.remove(reference);
+                self.later.remove(reference);
             }
             _ => {}
         }
         let news = News::Frame(frame, text.to_owned());
         self.tell.send(news).await.map_err(|_| Ended::Unheard)
+    }
+
+    /// Whether a command that is not taken now is sent again, after as long as the server says.
+    fn put_off(&mut self, frame: &Value) -> bool {
+        let reference = frame["ref"].as_str().unwrap_or_default();
+        if !self.open.contains_key(reference) {
+            return false;
+        }
+        let now = Instant::now();
+        let later =
+            self.later.entry(reference.to_owned()).or_insert(Later { since: now, at: None });
+        let wait = Duration::from_secs(frame["retry_after"].as_u64().unwrap_or(1));
+        later.at = Some(now + wait.clamp(FIRST_WAIT, LONGEST_WAIT));
+        later.since.elapsed() < MOST_PUT_OFF
+    }
+}
+
+/// When the next command is to be sent again.
+async fn due(later: &BTreeMap<String, Later>) {
+    match later.values().filter_map(|later| later.at).min() {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_taken_now_is_sent_again_when_the_server_says_but_not_for_ever() {
+        let (tell, mut news) = mpsc::channel(8);
+        let server = Server::new("http://127.0.0.1:1", String::new()).expect("an address");
+        let mut line = Line {
+            server,
+            session: SessionId::generate(),
+            cursor: -1,
+            open: BTreeMap::from([("r".to_owned(), json!({}))]),
+            later: BTreeMap::new(),
+            tell,
+        };
+        let begun = Instant::now();
+        let frame = |reference: &str| {
+            json!({ "type": "unavailable", "ref": reference, "code": "server.busy", "reason": "busy",
+                    "retry_after": 3 })
+            .to_string()
+        };
+        assert!(line.frame(&frame("r")).await.is_ok());
+        assert!(matches!(news.recv().await, Some(News::Later(why)) if why == "busy"));
+        due(&line.later).await;
+        assert_eq!(begun.elapsed().as_secs(), 3);
+        assert!(line.open.contains_key("r"), "it is sent again");
+        sleep(MOST_PUT_OFF).await;
+        assert!(line.frame(&frame("r")).await.is_ok());
+        assert!(matches!(news.recv().await, Some(News::Frame(..))), "it is given up");
+        assert!(line.open.is_empty() && line.later.is_empty());
+        assert!(line.frame(&frame("other")).await.is_ok());
+        assert!(matches!(news.recv().await, Some(News::Frame(..))), "nobody asked for it");
     }
 }

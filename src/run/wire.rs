@@ -12,16 +12,24 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use staithe_protocol::api::Problem;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
+
+use super::course::Outcome;
+use crate::caller::{Address, Carrier};
 
 /// The largest answer that is read whole, in bytes.
 const MOST_ANSWER: usize = 64 * 1024 * 1024;
 /// How long an answer's beginning may take: stopping a session waits for its sandbox to end.
 const DEADLINE: Duration = Duration::from_mins(1);
 
+/// Wrong use (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+/// No server (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
+
 /// Why a run could not be begun or gone on with.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RunFailed {
+pub(crate) enum RunFailed {
     #[error("{0}")]
     Usage(String),
     #[error("no server answers at {0}")]
@@ -44,6 +52,36 @@ impl RunFailed {
         Self::Here(error.to_string())
     }
 
+    /// What the command exits with.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable(_) | Self::Cut(_) | Self::Refused { status: 429 | 502..=504, .. } => {
+                UNAVAILABLE
+            }
+            Self::Usage(_) | Self::Refused { status: 400..=499, .. } => USAGE,
+            Self::Refused { .. } | Self::Here(_) => 1,
+        }
+    }
+
+    /// The server's code, or one of the command's own.
+    fn code(&self) -> &str {
+        match self {
+            Self::Usage(_) => "run.wrong_use",
+            Self::Unreachable(_) => "run.no_server",
+            Self::Refused { code, .. } => code,
+            Self::Cut(_) => "run.connection_lost",
+            Self::Here(_) => "run.failed",
+        }
+    }
+
+    /// As the outcome of a run, in JSON.
+    pub(super) fn to_json(&self, session: &Value, used: &Value) -> Value {
+        let (code, why) = (self.code().to_owned(), self.to_string());
+        let mut line = Outcome::Failed { code, why }.to_json(session, used);
+        line["exit_code"] = self.exit_code().into();
+        line
+    }
+
     /// Whether it is worth another try.
     pub(super) fn may_pass(&self) -> bool {
         match self {
@@ -56,35 +94,25 @@ impl RunFailed {
 
 /// A server and who asks.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
-    /// `http://host:port`.
-    pub(super) url: String,
-    /// `host:port`.
-    pub(super) host: String,
-    pub(super) token: String,
+pub(crate) struct Server {
+    /// As it was given, without a `/` at its end.
+    pub(crate) url: String,
+    pub(crate) address: Address,
+    pub(crate) token: String,
 }
 
 impl Server {
     pub(super) fn new(url: &str, token: String) -> Result<Self, RunFailed> {
-        let url = url.trim_end_matches('/');
-        let host =
-            url.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
-        let host = host.ok_or_else(|| {
-            RunFailed::Usage(
-                "--url: an address such as http://127.0.0.1:3000 is expected".to_owned(),
-            )
-        })?;
-        Ok(Self { url: url.to_owned(), host: host.to_owned(), token })
+        let address = Address::parse(url).map_err(RunFailed::Usage)?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), address, token })
     }
 
     /// A connection.
-    pub(super) async fn connect(&self) -> Result<TcpStream, RunFailed> {
-        let connected = timeout(DEADLINE, TcpStream::connect(&self.host)).await;
-        let stream = connected
+    pub(super) async fn connect(&self) -> Result<Box<dyn Carrier>, RunFailed> {
+        let connected = timeout(DEADLINE, self.address.connect()).await;
+        connected
             .map_err(|_| RunFailed::Unreachable(self.url.clone()))?
-            .map_err(|error| RunFailed::Unreachable(format!("{}: {error}", self.url)))?;
-        stream.set_nodelay(true).map_err(RunFailed::cut)?;
-        Ok(stream)
+            .map_err(|error| RunFailed::Unreachable(format!("{}: {error}", self.url)))
     }
 
     /// Sends a request; what the server refuses is an error.
@@ -102,7 +130,7 @@ impl Server {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header("Host", &self.host)
+            .header("Host", &self.address.authority)
             .header("Authorization", format!("Bearer {}", self.token));
         if body.is_some() {
             request = request.header("Content-Type", "application/json");
@@ -157,4 +185,21 @@ async fn whole(response: Response<Incoming>) -> Result<Vec<u8>, RunFailed> {
         }
     }
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_run_from_beginning_has_the_houses_codes() {
+        let refused = |status| {
+            RunFailed::Refused { status, code: String::new(), detail: String::new() }.exit_code()
+        };
+        assert_eq!([401, 404, 409, 422].map(refused), [64; 4]);
+        assert_eq!([429, 503].map(refused), [69; 2]);
+        assert_eq!(refused(500), 1);
+        assert_eq!(RunFailed::cut("x").exit_code(), 69);
+        assert_eq!(RunFailed::here("x").exit_code(), 1);
+    }
 }

@@ -69,6 +69,16 @@ pub fn terminate(pid: u32) {
     signal(pid, Signal::TERM);
 }
 
+/// SIGSTOP: it does nothing until it may go on.
+pub fn hold(pid: u32) {
+    signal(pid, Signal::STOP);
+}
+
+/// SIGCONT.
+pub fn let_go(pid: u32) {
+    signal(pid, Signal::CONT);
+}
+
 fn signal(pid: u32, signal: Signal) {
     let target = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process's id");
     if let Err(error) = kill_process(target, signal) {

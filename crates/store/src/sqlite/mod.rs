@@ -69,6 +69,11 @@ struct Running {
     lock: DirLock,
 }
 
+/// Whether a process has the store in this directory open now. It is looked at, and nothing is made.
+pub fn is_held(dir: &Path) -> std::io::Result<bool> {
+    open::is_held(dir)
+}
+
 impl SqliteStore {
     /// Opens the store in this directory and creates both if need be. Blocks on the disk.
     ///

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::Arc,
@@ -26,6 +27,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The statements that one connection keeps prepared; there are fewer than this.
 const STATEMENTS: usize = 32;
+
+/// How often the lock is tried before it is another server's.
+const LOOKS: usize = 5;
 
 const TABLES: &str = "
 CREATE TABLE sessions (
@@ -76,11 +80,34 @@ pub(super) fn lock(dir: &Path) -> Result<DirLock, StoreFailed> {
     }
     let file =
         private_file(&dir.join(LOCK)).map_err(|source| failed(dir, "create store.lock", source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(DirLock(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreFailed::Locked { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(dir, "lock store.lock", source)),
+    for _ in 0..LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(DirLock(file)),
+            Err(TryLockError::WouldBlock) => pause(),
+            Err(TryLockError::Error(source)) => return Err(failed(dir, "lock store.lock", source)),
+        }
     }
+    Err(StoreFailed::Locked { dir: dir.to_owned() })
+}
+
+/// Whether another process holds the directory.
+pub(super) fn is_held(dir: &Path) -> io::Result<bool> {
+    let file = match File::open(dir.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    // Shared: many may look at once. It goes with the file.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whoever only looks ([`is_held`]) has it for microseconds.
+#[expect(clippy::disallowed_methods, reason = "no actor is on the thread that opens a store")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
 }
 
 /// The connection of the writer, with the tables in place. The caller holds the lock.

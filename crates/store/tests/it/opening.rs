@@ -7,7 +7,7 @@ use std::{
 };
 
 use staithe_protocol::ids::SessionId;
-use staithe_store::{Claim, NewClaim, SqliteStore, Store, StoreFailed};
+use staithe_store::{Claim, NewClaim, SqliteStore, Store, StoreFailed, sqlite};
 
 use crate::{check_logs, event, open, raw, referenced, row, temp_dir};
 
@@ -46,10 +46,13 @@ fn a_directory_in_use_is_refused_until_it_is_released() {
     let first = open(dir.path());
     let refused = SqliteStore::open(dir.path()).expect_err("it is in use");
     assert!(matches!(refused, StoreFailed::Locked { .. }), "{refused:?}");
+    assert!(sqlite::is_held(dir.path()).expect("it looks"));
     let told = refused.to_string();
     assert!(told.contains(&dir.path().display().to_string()), "{told}");
     assert!(told.contains("a directory of its own"), "{told}");
     first.shutdown();
+    assert!(!sqlite::is_held(dir.path()).expect("it looks"));
+    assert!(!sqlite::is_held(&dir.path().join("none")).expect("it looks"));
     open(dir.path());
     open(dir.path()); // the last clone going releases it too
 }
