@@ -179,6 +179,11 @@ pub(crate) fn make_dir(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the data directory {} can't be made", dir.display()))
 }
 
+/// Whether a server has a data directory now.
+pub(crate) fn is_held(dir: &Path) -> std::io::Result<bool> {
+    staithe_store::sqlite::is_held(dir)
+}
+
 fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| {
         format!("{key}: {address} can't be listened on; another program has it, or it is not this machine's")

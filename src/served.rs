@@ -43,7 +43,7 @@ pub(crate) struct Served {
 
 /// Looks for the server of a data directory.
 pub(crate) async fn look(dir: &Path) -> anyhow::Result<Standing> {
-    let held = staithe_store::sqlite::is_held(dir);
+    let held = crate::boot::is_held(dir);
     if !held.with_context(|| format!("{}: store.lock", dir.display()))? {
         return Ok(Standing::Free);
     }

@@ -153,7 +153,7 @@ pub struct Admin {
     /// The server's address; by default that of the server which last ran on the data directory.
     #[arg(long, value_name = "URL", env = "STAITHE_URL", global = true)]
     pub url: Option<String>,
-    /// An operator's token; by default one is signed with the data directory's key.
+    /// An operator's token; by default one is signed for the server that runs on the data directory, and for no other.
     #[arg(
         long,
         value_name = "TOKEN",

@@ -11,25 +11,27 @@ const RUN_HELP: &str = "\
 The agent works in a sandbox of its own; what it does is shown as it happens. Its workspace
 and its events are kept: what it says at the end tells how to go on, or to get files out.
 
-Where it runs: on the server of --url (or STAITHE_URL); else on the one that runs on the data
-directory; else this command is a server of its own while it runs, with the page at the address
+Where it runs: on the server of --url (or STAITHE_URL), with --token (or STAITHE_TOKEN); else on the
+one that runs on the data directory; else this command is a server of its own while it runs, with the page at the address
 that it prints. A model has to be usable there: set OPENAI_API_KEY, ANTHROPIC_API_KEY or
 GEMINI_API_KEY for a server of its own, or choose one with --model.
 
-Approvals: what the agent calls risky is asked about (--confirm). Answer y, n and why, or a for
-all of its kind. Without a terminal give --yes, or the run ends with 4 and waits for
+Approvals: what the agent calls risky is asked about (--confirm). Answer y, n and why, a for all of
+its kind, or w to see the whole of a long text first. Without a terminal give --yes, or the run ends with 4 and waits for
 `staithe run --session ID` on a terminal, or for somebody in the page.
 
-Ctrl-C stops the agent and its command; a second one leaves at once.
+Ctrl-C stops the agent and its command; a second one leaves at once (where this command is the
+server, a third one leaves its sandboxes to the next server).
 
 Exit codes:
   0   the agent finished
-  1   it failed: its model can't be used or did not answer, it went in circles, no sandbox
+  1   it failed: its model can't be used or did not answer, it went in circles, no sandbox, or the
+      repository could not be cloned
   2   a wrong option
   3   a limit was reached: of steps, cost, tokens or time
   4   it needs an approval, and nobody could be asked
   5   it asked something, or declined the task
-  64  wrong input: no such session, model or repository
+  64  wrong input: no such session or model, no address of a repository, a token is needed
   69  no server, or it could not be reached any more
   130 stopped: by Ctrl-C, or by somebody else
 
@@ -100,10 +102,10 @@ pub struct Run {
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "--help prints the text as it is")]
 pub struct Place {
-    /// The server's address.
+    /// The server's address: http or https. Another than the data directory's needs a token.
     #[arg(long, value_name = "URL", env = "STAITHE_URL")]
     pub url: Option<String>,
-    /// A token for it; by default one is signed with the data directory's key.
+    /// A token for it; by default one is signed for the server that runs on the data directory, and for no other.
     #[arg(long, value_name = "TOKEN", env = "STAITHE_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
     /// For a server of its own: a TOML file, as for `serve`.

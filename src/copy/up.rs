@@ -349,9 +349,10 @@ mod tests {
         let from = dir.path().join("f");
         std::fs::write(&from, "four").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let host = listener.local_addr().unwrap().to_string();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = crate::caller::Address::parse(&url).unwrap();
         let course = Course {
-            server: Server { host, token: "t".to_owned() },
+            server: Server { address, token: "t".to_owned() },
             on_conflict: OnConflict::Overwrite,
             ignore: &[],
             bar: Bar::new(),

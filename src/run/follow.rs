@@ -491,3 +491,6 @@ async fn wait(late: Option<&mut Pin<Box<Sleep>>>) {
         Some(late) => late.await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,15 @@ impl Stream {
         Self { news, commands, run: uuid::Uuid::new_v4().as_simple().to_string(), sent: 0 }
     }
 
+    /// One whose session is a test.
+    #[cfg(test)]
+    pub(super) fn played(
+        news: mpsc::Receiver<News>,
+        commands: mpsc::Sender<(String, Value)>,
+    ) -> Self {
+        Self { news, commands, run: "test".to_owned(), sent: 0 }
+    }
+
     /// Asks for an action; the ref of its answer.
     pub(super) async fn act(&mut self, action: &Value) -> String {
         self.sent += 1;
