@@ -95,9 +95,8 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     let secrets = Secrets::new(config.secrets());
     let book = Arc::new(Book::open(&config, &data_dir, secrets.clone(), adapter())?);
     book.say_default();
-    let mut settings = actor_settings(&config, owner, engine.kind(), secrets.clone(), book.clone());
-    settings.mcp =
-        config.mcp_settings().map_err(|faults| anyhow::anyhow!("{}", faults.join("; ")))?;
+    let mut settings =
+        actor_settings(&config, owner, engine.kind(), secrets.clone(), book.clone())?;
     settings.sandbox.services.ports.withheld.extend(&reachable);
     settings.sandbox.services.ports.owned_only = !reachable.is_empty();
     let shared: Arc<dyn Store> = Arc::new(store.clone());

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use staithe_actors::{Limits, SandboxSettings, Secrets, Settings, models::Models, settings};
-use staithe_agent::mcp::settings::McpSettings;
 
 use crate::{
     config::{Config, OnChangedSettings, OverLimit, PoolEntry, Sandbox, SuspendBy},
@@ -52,14 +51,14 @@ pub(super) fn actor_settings(
     engine: &str,
     secrets: Secrets,
     models: Arc<dyn Models>,
-) -> Settings {
+) -> anyhow::Result<Settings> {
     let sandbox = &config.sandbox;
     let secret_env = sandbox
         .secret_env
         .iter()
         .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
     let env = sandbox.runtime_startup_env_vars.clone().into_iter().chain(secret_env).collect();
-    Settings {
+    Ok(Settings {
         owner,
         sandbox: SandboxSettings {
             name_prefix: sandbox.name_prefix.clone(),
@@ -107,9 +106,8 @@ pub(super) fn actor_settings(
             clone_timeout: config.git.clone_timeout.0,
             credentials: config.git.credentials(),
         },
-        // Whoever begins a server reads them: they may be in files.
-        mcp: McpSettings::default(),
-    }
+        mcp: config.mcp_settings().map_err(|faults| anyhow::anyhow!("{}", faults.join("; ")))?,
+    })
 }
 
 /// A time; none when it is zero, which means "no limit" in the configuration.

@@ -404,7 +404,13 @@ impl Config {
         );
         check(self.sandbox.max_output.0 >= 1024, "sandbox.max_output: at least 1KiB");
         self.check_exposure(&mut check);
-        faults.extend(self.plugin_faults());
+        faults.extend(self.faults_of_tables());
+        faults
+    }
+
+    /// What is wrong with the tables that have rules of their own.
+    fn faults_of_tables(&self) -> Vec<String> {
+        let mut faults = self.plugin_faults();
         faults.extend(self.proxy_faults());
         faults.extend(self.sandbox.terminals.faults());
         faults.extend(self.sandbox.watch.faults());

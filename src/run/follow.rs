@@ -432,7 +432,7 @@ impl Follow {
     }
 
     async fn decide(&mut self, word: &Word) {
-        let action = match word {
+        let mut action = match word {
             Word::Whole => return, // nothing is decided
             Word::Yes => changed("user_confirmed"),
             Word::All => {
@@ -446,6 +446,10 @@ impl Follow {
                 action
             }
         };
+        // Whoever is asked about another action by now is not decided for.
+        if let Standing::WaitsForApproval(asked) = self.course.standing() {
+            action["args"]["action_id"] = asked["id"].clone();
+        }
         self.question = Question::None;
         self.answered = Some(self.course.state_event());
         self.answer = Some(self.stream.act(&action).await);

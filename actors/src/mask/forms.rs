@@ -47,7 +47,9 @@ fn ascii(escaped: &str) -> String {
             continue;
         }
         for unit in c.encode_utf16(&mut [0; 2]) {
-            text.push_str(&format!("\\u{unit:04x}"));
+            let digits = [12, 8, 4, 0].map(|shift| (*unit >> shift) & 15);
+            text.push_str("\\u");
+            text.extend(digits.map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0')));
         }
     }
     text

@@ -220,8 +220,8 @@ fn what_people_do_by_hand_without_end_is_not_kept_without_end() {
             most = most.max(log.view.items().len());
         }
         // Thirty whole ones, and the beginnings of the others.
-        let long = if printed > 300 { 30 * 21_000 } else { 0 };
-        assert!(largest < long + 200 * 600, "{largest}");
+        let whole = if printed > 300 { 30 * 21_000 } else { 0 };
+        assert!(largest < whole + 200 * 600, "{largest}");
         assert!(most <= 202, "the task, the line, and two hundred: {most}");
         let told = log.short().join("\n");
         assert!(
