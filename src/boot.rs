@@ -139,8 +139,7 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
         }
         () = manager_ends(&manager) => anyhow::bail!("the session manager is gone; whoever started this server starts it again"),
     };
-    tracing::info!(asked, "ending");
-    withdraw(&data_dir);
+    withdraw(&data_dir, asked);
     upkeep.abort();
     drain(&front, &handles, config.server.drain_timeout.0).await;
     tokio::task::spawn_blocking(move || store.shutdown()).await?;

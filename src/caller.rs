@@ -7,7 +7,7 @@ use rustls::{
     crypto::aws_lc_rs::default_provider,
     pki_types::{InvalidDnsNameError, ServerName},
 };
-use rustls_platform_verifier::BuilderVerifierExt as _;
+use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -77,7 +77,7 @@ impl Address {
 fn tls() -> io::Result<TlsConnector> {
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
+        .and_then(BuilderVerifierExt::with_platform_verifier)
         .map_err(io::Error::other)?
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))

@@ -109,8 +109,9 @@ pub(super) fn announce(
     Ok(Box::pin(asked))
 }
 
-/// Takes the word back: nobody looks for a server here that ends.
-pub(super) fn withdraw(data_dir: &Path) {
+/// Takes the word back: nobody looks for a server here that ends. `asked` is who wants that.
+pub(super) fn withdraw(data_dir: &Path, asked: &str) {
+    tracing::info!(asked, "ending");
     if let Err(error) = fs::remove_file(data_dir.join(FILE)) {
         tracing::warn!(%error, "server.json could not be removed");
     }

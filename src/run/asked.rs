@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn of_a_long_text_the_beginning_is_shown_and_on_demand_all() {
-        let content: String = (0..1500).map(|number| format!("{number}\n")).collect();
+        let content: String =
+            (0..1500).flat_map(|number: u32| [number.to_string(), "\n".to_owned()]).collect();
         let write = json!({ "action": "write", "args": { "path": "a", "content": content } });
         let beginning = of(&write, Some(20), false).unwrap();
         assert!(beginning.more);

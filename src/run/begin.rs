@@ -144,15 +144,16 @@ async fn work(
         None => format!("· session {id}: {}/sessions/{id}", server.url),
     };
     show.note(Ink::Dim, &words).map_err(RunFailed::here)?;
-    let head = tokio::select! {
-        begun = begin(wanted, id, &server) => {
-            let begun = begun?;
-            held.session.insert(begun).head
-        }
+    let begun = tokio::select! {
+        begun = begin(wanted, id, &server) => held.session.insert(begun?),
         () = signals.come() => return Ok(Ended::early()),
     };
-    let wish =
-        Wish { task, approve_all: wanted.yes, repository: wanted.repository.is_some(), head };
+    let wish = Wish {
+        task,
+        approve_all: wanted.yes,
+        repository: wanted.repository.is_some(),
+        head: begun.head,
+    };
     let typed = typed::lines(wanted.task.as_deref() == Some("-"));
     Follow::new(wish, server, id, typed).run(show, signals).await
 }

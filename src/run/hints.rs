@@ -9,7 +9,7 @@ use crate::cli::run::Place;
 pub(super) fn options(place: &Place, env: impl Fn(&str) -> Option<String>) -> String {
     let is_told = |name: &str, value: &str| env(name).as_deref() == Some(value);
     let mut words = String::new();
-    let mut option = |name: &str, value: &str| words.push_str(&format!(" {name} {value}"));
+    let mut option = |name: &str, value: &str| words.extend([" ", name, " ", value]);
     if let Some(url) = &place.url {
         if !is_told("STAITHE_URL", url) {
             option("--url", &quoted(url));

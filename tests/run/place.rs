@@ -97,9 +97,9 @@ async fn other_program() -> (SocketAddr, Arc<Mutex<String>>) {
     let into = heard.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut head = [0; 4096];
-            let read = stream.read(&mut head).await.unwrap_or(0);
-            into.lock().unwrap().push_str(&String::from_utf8_lossy(&head[..read]).to_lowercase());
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.unwrap_or(0);
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]).to_lowercase());
             let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
             drop(stream.write_all(answer.as_bytes()).await);
         }
