@@ -15,7 +15,7 @@ use std::{
 use actix::Actor;
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware, web};
 use anyhow::Context;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use staithe_actors::{
     Secrets, SessionManager,
     images::maker::ImageMaker,
@@ -77,10 +77,8 @@ pub fn run_within(config: Config, shown: String, embedded: Embedded) -> anyhow::
 
 async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> anyhow::Result<()> {
     let started = Instant::now();
-    let metrics = PrometheusBuilder::new().install_recorder().context("metrics can't be set up")?;
-    metrics::gauge!("staithe_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    let data_dir = load::data_dir(&config)?;
-    make_dir(&data_dir)?;
+    let metrics = metrics()?;
+    let data_dir = data_dir(&config)?;
     let control = bind(config.server.listen, "server.listen")?;
     let sandbox = bind(config.server.sandbox_listen, "server.sandbox_listen")?;
     let store = SqliteStore::open(&data_dir).context("the store can't be opened")?;
@@ -145,6 +143,19 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     tokio::task::spawn_blocking(move || store.shutdown()).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Where everything is kept; made when it isn't there.
+fn data_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    let data_dir = load::data_dir(config)?;
+    make_dir(&data_dir)?;
+    Ok(data_dir)
+}
+
+fn metrics() -> anyhow::Result<PrometheusHandle> {
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics can't be set up")?;
+    metrics::gauge!("staithe_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(metrics)
 }
 
 fn keys(config: &Config, data_dir: &Path) -> anyhow::Result<Keys> {

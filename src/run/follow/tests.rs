@@ -70,7 +70,7 @@ impl Played {
     }
 
     /// Up to the first question.
-    async fn to_the_question(&mut self) {
+    async fn until_asked(&mut self) {
         self.frame(json!({ "type": "hello", "agent_state": "awaiting_user_input" })).await;
         let (reference, action) = self.command().await;
         assert_eq!(action["action"], "message");
@@ -93,7 +93,7 @@ impl Played {
 #[tokio::test]
 async fn a_refused_agreement_is_given_again_and_in_the_end_the_run_fails_with_its_code() {
     let mut played = Played::start(None);
-    played.to_the_question().await;
+    played.until_asked().await;
     let mut references = Vec::new();
     for _ in 0..MOST_REFUSALS {
         let (reference, action) = played.command().await;
@@ -111,7 +111,7 @@ async fn a_refused_agreement_is_given_again_and_in_the_end_the_run_fails_with_it
 #[tokio::test]
 async fn a_refusal_because_somebody_else_was_faster_is_passed_over() {
     let mut played = Played::start(None);
-    played.to_the_question().await;
+    played.until_asked().await;
     let (reference, _) = played.command().await;
     played.state(4, "running").await;
     played.refuse(&reference).await;
@@ -123,16 +123,16 @@ async fn a_refusal_because_somebody_else_was_faster_is_passed_over() {
 
 #[tokio::test]
 async fn a_person_whose_word_was_refused_is_asked_again() {
-    let (types, typed) = mpsc::channel(4);
+    let (keys, typed) = mpsc::channel(4);
     let mut played = Played::start(Some(typed));
-    played.to_the_question().await;
+    played.until_asked().await;
     played.taken().await;
-    types.send("y".to_owned()).await.expect("it reads");
+    keys.send("y".to_owned()).await.expect("it reads");
     let (reference, action) = played.command().await;
     assert_eq!(action["args"]["agent_state"], "user_confirmed");
     played.refuse(&reference).await;
     played.taken().await;
-    types.send("n not that".to_owned()).await.expect("it reads");
+    keys.send("n not that".to_owned()).await.expect("it reads");
     let (again, action) = played.command().await;
     assert_ne!(again, reference);
     assert_eq!(action["args"]["thought"], "not that");
