@@ -13,8 +13,10 @@ pub(crate) fn jupyter(root: &Path, folder: &Path) -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let lock = root.join("templates/runtime/jupyter.lock");
-        let wanted = std::fs::read_to_string(&lock).expect("the list of packages");
         let place = folder.join("jupyter");
+        let list = std::fs::read_to_string(&lock).expect("the list of packages");
+        // Its programs name the place, so that one that was moved is made anew.
+        let wanted = format!("{}\n{list}", place.display());
         let (program, made) = (place.join("bin/jupyter"), place.join("made-from"));
         if std::fs::read_to_string(&made).is_ok_and(|from| from == wanted) {
             return program;
