@@ -24,6 +24,8 @@ mod many;
 mod mcp;
 #[path = "agent/notes.rs"]
 mod notes;
+#[path = "agent/plugged.rs"]
+mod plugged;
 #[path = "agent/plugins.rs"]
 mod plugins;
 #[path = "agent/scene.rs"]
@@ -31,6 +33,7 @@ mod scene;
 #[path = "agent/secrets.rs"]
 mod secrets;
 #[path = "agent/stage.rs"]
+#[expect(dead_code, reason = "each test program uses a part of it")]
 mod stage;
 #[path = "agent/states.rs"]
 mod states;

@@ -8,13 +8,10 @@
 
 #[expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 mod common;
+#[path = "recipes/mod.rs"]
+mod recipes;
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use common::{Client, EngineKind, PROMPT, Server, docker};
 use serde_json::{Value, json};
@@ -24,17 +21,8 @@ const PROBE: &str = include_str!("recipes/probe.py");
 /// How a certificate begins in a file.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// Where this machine's authorities are, when its own programs are told to look there.
-fn authorities() -> Option<String> {
-    std::env::var("NODE_EXTRA_CA_CERTS").ok().filter(|path| Path::new(path).exists())
-}
-
 fn config(dir: &Path, base: &str, builder: &str) -> std::path::PathBuf {
-    let ca = dir.join("ca");
-    fs::create_dir(&ca).unwrap();
-    if let Some(path) = authorities() {
-        fs::copy(path, ca.join("machine.crt")).unwrap();
-    }
+    let ca = recipes::authorities_in(dir);
     let config = dir.join("config.toml");
     let text = format!(
         "[sandbox]\nbase_container_image = \"{base}\"\nplugins = [\"agent_skills\", \"jupyter\", \"vscode\"]\n\
@@ -48,23 +36,6 @@ fn config(dir: &Path, base: &str, builder: &str) -> std::path::PathBuf {
     );
     fs::write(&config, text).unwrap();
     config
-}
-
-/// What `staithe image …` printed, as JSON.
-fn image(config: &Path, data_dir: &Path, words: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_staithe"))
-        .arg("image")
-        .args(words)
-        .args(["--json", "--config"])
-        .arg(config)
-        .arg("--data-dir")
-        .arg(data_dir)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words:?}: {said}");
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 async fn works(base: &str, builder: &str) {
@@ -81,10 +52,11 @@ async fn works(base: &str, builder: &str) {
     let server = Server::start_on(EngineKind::Docker, &data, &env).await;
     let began = tokio::time::Instant::now();
     let (file, at) = (config.clone(), data.clone());
-    let built = tokio::task::spawn_blocking(move || image(&file, &at, &["build"])).await.unwrap();
+    let built =
+        tokio::task::spawn_blocking(move || recipes::image(&file, &at, &["build"])).await.unwrap();
     eprintln!("{base} by {builder}: built in {:?}", began.elapsed());
     assert_eq!(built["built_from"], "scratch", "{built}");
-    let again = image(&config, &data, &["build"]);
+    let again = recipes::image(&config, &data, &["build"]);
     assert_eq!((&again["built_from"], &again["id"]), (&Value::Null, &built["id"]), "{again}");
 
     let (sid, token) = server.session().await;
@@ -110,14 +82,14 @@ async fn works(base: &str, builder: &str) {
     let made = client.run("skills", "ls /opt/staithe/sbom").await["content"].clone();
     assert!(made.as_str().unwrap().contains(".txt"), "{made}");
 
-    let told = image(&config, &data, &["explain"]);
+    let told = recipes::image(&config, &data, &["explain"]);
     let packages = told["packages"].as_u64().unwrap();
     assert!(told["there"] == true && packages > 80, "{packages} packages: {told}");
     eprintln!(
         "{base} by {builder}: {packages} packages, {} MB",
         told["size"].as_u64().unwrap() / 1_000_000
     );
-    if authorities().is_some() {
+    if recipes::authorities().is_some() {
         no_authority_in(built["source"].as_str().unwrap(), base);
     }
     server.delete(&format!("/api/sessions/{sid}"), &[]).await;
@@ -126,7 +98,7 @@ async fn works(base: &str, builder: &str) {
 
 /// A certificate that this machine has and the base hasn't is in no file of the image.
 fn no_authority_in(image: &str, base: &str) {
-    let all = fs::read_to_string(authorities().unwrap()).unwrap();
+    let all = fs::read_to_string(recipes::authorities().unwrap()).unwrap();
     let of_base =
         docker::try_docker(&["run", "--rm", base, "cat", "/etc/ssl/certs/ca-certificates.crt"]);
     let of_base = String::from_utf8_lossy(&of_base.stdout).into_owned();

@@ -401,6 +401,8 @@ fn views(assets: &Assets, lang: &str) -> BTreeMap<&'static str, Value> {
         page: page(assets, lang),
         session_id: "0".repeat(32),
         session_title: "<b>title</b>".into(),
+        nonce: "0".repeat(32),
+        has_libraries: true,
     };
     let error = ErrorPage {
         page: page(assets, lang),

@@ -1,103 +1,80 @@
 //! The tools that need a plugin, with a real kernel and a real browser: offered, used, and stopped.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use staithe_testkit::model::Step;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
 
 use crate::{
     notes::unpaired,
+    plugged,
     scene::{BEGIN, finish},
     stage::Stage,
 };
 
-const PAGE: &str = "<!doctype html><title>Harbour</title><h1>The tide table</h1>\
-                    <p>High water is at noon.</p><button onclick=\"document.title='Sailed'\">Sail</button>";
-
-/// A page of our own; its address.
-async fn site() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = [0; 4096];
-                // A request of a browser for a page comes in one piece; whatever it says, it gets this page.
-                if stream.read(&mut head).await.is_err() {
-                    return;
-                }
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{PAGE}",
-                    PAGE.len()
-                );
-                stream.write_all(answer.as_bytes()).await.ok();
-            });
-        }
-    });
-    url
-}
-
-async fn stage() -> Stage {
-    let jupyter = tokio::task::spawn_blocking(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        crate::kernel::jupyter(root, Path::new(env!("CARGO_TARGET_TMPDIR")))
-    });
-    let jupyter = jupyter.await.unwrap();
-    let prefix = |program: &Path| program.parent().and_then(Path::parent).unwrap().to_owned();
-    // Its Python may be one of this machine that lies elsewhere.
-    let python = prefix(&jupyter.with_file_name("python").canonicalize().unwrap());
-    let mut shown = vec![prefix(jupyter)];
-    shown.extend((!python.starts_with("/usr")).then_some(python));
-    let tables = format!(
-        "confirm = \"never\"\n[sandbox]\nplugins = [\"jupyter\", \"browser\"]\n\
-         [sandbox.local]\nread_only_paths = {shown:?}\n\
-         [plugins]\ndeadline = \"2m\"\n[plugins.jupyter]\npaths = [\"{}\"]\n",
-        jupyter.display(),
-    );
-    Stage::new(&[""], &tables).await
-}
+/// A page of the agent's own, which its kernel serves: the sandbox's loopback is all that it needs, on every engine.
+const SERVE: &str = r#"
+import http.server, threading
+PAGE = b"""<!doctype html><title>Harbour</title><h1>The tide table</h1>
+<p>High water is at noon.</p><button onclick="document.title='Sailed'">Sail</button>"""
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(PAGE)
+    def log_message(self, *words):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Page)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print("serves <http://127.0.0.1:%d/>" % server.server_port)
+"#;
 
 fn cell(code: &str) -> Step {
     Step::call("execute_ipython_cell", &json!({ "code": code, "security_risk": "LOW" }))
 }
 
 #[tokio::test]
-async fn cells_and_pages_are_an_agents_tools() {
-    let (url, stage) = (site().await, stage().await);
+async fn cells_and_pages_are_an_agents_tools_and_a_stop_reaches_a_cell() {
+    let stage = plugged::stage().await;
+    cells_and_pages(&stage).await;
+    a_stop_ends_a_cell_and_the_kernel_keeps_what_it_knows(&stage).await;
+}
+
+async fn cells_and_pages(stage: &Stage) {
     let mut play = stage.play(0).await;
+    play.model.script([cell("boats = 6 * 7\nprint('boats', boats)"), cell(SERVE), finish()]);
+    play.say("Count, and serve the tide table").await;
+    play.see("[finished]").await;
+    let served = play.model.asked().last().unwrap().last_text();
+    let url = served.split(['<', '>']).nth(1).unwrap_or_else(|| panic!("no address: {served}"));
     play.model.script([
-        cell("boats = 6 * 7\nprint('boats', boats)"),
         cell("boats + 1"),
         Step::call("web_read", &json!({ "url": url })),
         Step::call("browser", &json!({ "code": format!("goto('{url}')") })),
         finish(),
     ]);
-    play.say("Count, and read the tide table").await;
+    play.say("Read it").await;
     play.see("[finished]").await;
     let asked = play.model.asked();
     let results: Vec<String> =
         asked[1..].iter().map(staithe_testkit::model::Asked::last_text).collect();
-    for (result, part) in results.iter().zip(["boats 42", "43", "High water is at noon", "Sail"]) {
+    let parts = ["boats 42", "serves", "Read it", "43", "High water is at noon", "Sail"];
+    assert_eq!(results.len(), parts.len(), "{results:?}");
+    for (result, part) in results.iter().zip(parts) {
         assert!(result.contains(part), "no `{part}` in: {result}");
     }
+    let cell = "a run_ipython | = run_ipython";
     assert_eq!(
         crate::notes::notes(&play.events).join(" | "),
         format!(
-            "{BEGIN} | a run_ipython | = run_ipython | a run_ipython | = run_ipython | a browse | = browse | \
-             a browse_interactive | = browse | a finish | [finished]"
+            "{BEGIN} | {cell} | {cell} | a finish | [finished] | u message | [running] | {cell} | \
+             a browse | = browse | a browse_interactive | = browse | a finish | [finished]"
         )
     );
     assert_eq!(unpaired(&play.events), Vec::<String>::new());
 }
 
-#[tokio::test]
-async fn a_stop_ends_a_cell_and_the_kernel_keeps_what_it_knows() {
-    let stage = stage().await;
-    let mut play = stage.play(0).await;
+async fn a_stop_ends_a_cell_and_the_kernel_keeps_what_it_knows(stage: &Stage) {
+    let mut play = stage.play(1).await;
     play.model.script([cell("boats = 42"), cell("print('begun', flush=True)\nwhile True: pass")]);
     play.say("Count for ever").await;
     play.shown("begun").await;

@@ -1,6 +1,6 @@
 //! A server with many models of one's own, each with a script, and sessions whose agents work with them.
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(crate) struct Stage {
     pub(crate) server: Server,
     pub(crate) models: Vec<FakeModel>,
     pub(crate) dir: TempDir,
-    _config: TempDir,
+    config: TempDir,
 }
 
 impl Stage {
@@ -57,7 +57,12 @@ impl Stage {
         let dir = tempfile::tempdir().unwrap();
         let own = [("STAITHE_CONFIG", file.to_str().unwrap())];
         let server = Server::start_on(ENGINE, dir.path(), &[&own, env].concat()).await;
-        Self { server, models, dir, _config: config }
+        Self { server, models, dir, config }
+    }
+
+    /// What the server was started with; the command line may read it, too.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.config.path().join("staithe.toml")
     }
 
     /// A session of this model, which waits for a message.
