@@ -1,7 +1,11 @@
-//! Builds the runner as one static binary and leaves it where `src/boot.rs` embeds it.
+//! Builds the runner as one static binary and leaves it where `src/boot.rs` embeds it; and what the
+//! page loads (`web/embed.rs`).
 //!
 //! It has its own target directory: `+crt-static` must not reach build scripts and macros, and cargo
 //! holds a lock on the outer one. Why not musl, and what is measured: `docs/decisions/002-runner.md`.
+
+#[path = "web/embed.rs"]
+mod embed;
 
 use std::{
     env, fs,
@@ -27,6 +31,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-env-changed=STAITHE_RUNNER");
+    embed::embed(&root, &out, &target_dir(&out));
     // For the benches, which measure the very binary that is embedded.
     println!("cargo::rustc-env=OUT_DIR_OF_STAITHE={}", out.display());
     let runner = out.join("staithe-runner");

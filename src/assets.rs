@@ -1,6 +1,6 @@
 //! The front end's files and pages, compiled in: one file is enough to install.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use rust_embed::RustEmbed;
@@ -13,6 +13,11 @@ use crate::{auth::keys::hex, front::Front};
 #[derive(RustEmbed)]
 #[folder = "static/"]
 struct Static;
+
+/// What `build.rs` made (`web/embed.rs`): the bundles of libraries, and every static file as gzip.
+mod made {
+    include!(concat!(env!("OUT_DIR"), "/web.rs"));
+}
 
 #[derive(RustEmbed)]
 #[folder = "templates/layouts/"]
@@ -76,6 +81,10 @@ impl Assets {
                 hasher.update(file.metadata.sha256_hash());
             }
         }
+        for (name, hash, _) in made::BUNDLES {
+            hasher.update(name.as_bytes());
+            hasher.update(hash.as_bytes());
+        }
         let hash = hex(&hasher.finalize()[..8]);
         Ok(Self { templates, catalogues, hash })
     }
@@ -85,30 +94,84 @@ impl Assets {
         format!("/static/{}", self.hash)
     }
 
+    /// Why the page has no libraries of others in this build; none when it has them.
+    pub fn without_libraries() -> Option<&'static str> {
+        made::MISSING
+    }
+
     /// The messages of a language.
     pub fn catalogue(&self, language: &str) -> &Value {
         self.catalogues.get(language).unwrap_or(&self.catalogues[LANGUAGES[0]])
     }
 }
 
+/// A static file with the hash of its bytes.
+struct Found {
+    mime: String,
+    hash: String,
+    bytes: Cow<'static, [u8]>,
+}
+
+/// One of our own, or a bundle under `lib/`.
+fn find(name: &str) -> Option<Found> {
+    let Some(bundle) = name.strip_prefix("lib/") else {
+        let file = Static::get(name)?;
+        let (mime, hash) = (file.metadata.mimetype(), hex(&file.metadata.sha256_hash()));
+        return Some(Found { mime: mime.to_owned(), hash, bytes: file.data });
+    };
+    let at = made::BUNDLES.binary_search_by_key(&bundle, |(name, ..)| name).ok()?;
+    let (name, hash, bytes) = made::BUNDLES[at];
+    let mime = match name.rsplit('.').next() {
+        Some("js") => "text/javascript",
+        Some("css") => "text/css",
+        _ => "text/plain",
+    };
+    Some(Found { mime: mime.to_owned(), hash: hash.to_owned(), bytes: Cow::Borrowed(bytes) })
+}
+
 /// `GET /static/{hash}/{path}`: unchangeable under its hash; under another one the newest is given,
-/// not to be kept, for pages that were open during an upgrade.
+/// not to be kept, for pages that were open during an upgrade. As gzip where that is smaller and taken.
 pub async fn serve(
     front: web::Data<Front>,
     request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> HttpResponse {
     let (hash, name) = path.into_inner();
-    let Some(file) = Static::get(&name) else {
+    let Some(Found { mut mime, hash: content, bytes }) = find(&name) else {
         return crate::guard::not_found(front, request).await;
     };
     let cache =
         if hash == front.assets.hash { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mime = file.metadata.mimetype();
-    let text = mime.starts_with("text/") || mime.ends_with("json") || mime.ends_with("javascript");
-    let mime = if text { format!("{mime}; charset=utf-8") } else { mime.to_owned() };
-    HttpResponse::Ok()
+    if mime.starts_with("text/") || mime.ends_with("json") || mime.ends_with("javascript") {
+        mime.push_str("; charset=utf-8");
+    }
+    let mut response = HttpResponse::Ok();
+    response
         .insert_header((header::CONTENT_TYPE, mime))
         .insert_header((header::CACHE_CONTROL, cache))
-        .body(file.data.into_owned())
+        .insert_header((header::VARY, "accept-encoding"));
+    let packed = || made::PACKED.binary_search_by_key(&content.as_str(), |(hash, _)| hash).ok();
+    if let Some(at) = takes_gzip(&request).then(packed).flatten() {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+        return response.body(made::PACKED[at].1);
+    }
+    match bytes {
+        Cow::Borrowed(bytes) => response.body(bytes),
+        Cow::Owned(bytes) => response.body(bytes),
+    }
+}
+
+/// Whether the caller's `Accept-Encoding` has gzip, and not with the weight of zero.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT_ENCODING);
+    accepted.and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(',').any(|entry| {
+            let mut parts = entry.split(';').map(str::trim);
+            let name = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            let none = parts.any(|part| {
+                part.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0))
+            });
+            name && !none
+        })
+    })
 }

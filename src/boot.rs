@@ -87,6 +87,12 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     let engine = engine(&config, &data_dir, &owner).await?;
     let view = engine_view(&*engine);
     tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
+    if let Some(why) = Assets::without_libraries() {
+        tracing::warn!(
+            why,
+            "the page's terminal and editor are plainer: this build is without their libraries; build with Node 20 and npm"
+        );
+    }
     let maker = image_maker(&config, &*engine, &data_dir, &owner)?;
     let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
     let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);

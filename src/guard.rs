@@ -23,6 +23,16 @@ use crate::{
 const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
+/// What the page of a session may do beyond [`CSP`]: show what runs in its sandbox, and have style sheets that its
+/// libraries make. An extension of its response.
+#[derive(Clone, Debug)]
+pub struct PagePolicy {
+    /// Of this one answer; hexadecimal.
+    pub nonce: String,
+    /// Origins, parted by spaces.
+    pub frames: String,
+}
+
 /// One subject's changes of models' keys: twenty at once, then one in two seconds.
 const KEY_CHANGES: Quota =
     Quota::per_minute(NonZeroU32::new(30).unwrap()).allow_burst(NonZeroU32::new(20).unwrap());
@@ -179,6 +189,11 @@ fn millis(took: Duration) -> u64 {
 
 fn secure(response: &mut ServiceResponse<BoxBody>, path: &str) {
     let has_cache_rule = response.headers().contains_key(header::CACHE_CONTROL);
+    let own = response.response().extensions().get::<PagePolicy>().map(|policy| {
+        let PagePolicy { nonce, frames } = policy;
+        let styles = CSP.replace("style-src 'self'", &format!("style-src 'self' 'nonce-{nonce}'"));
+        format!("{styles}; frame-src {frames}")
+    });
     let headers = response.headers_mut();
     let mut set = |name: header::HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
@@ -196,6 +211,9 @@ fn secure(response: &mut ServiceResponse<BoxBody>, path: &str) {
     );
     if !has_cache_rule {
         set(header::CACHE_CONTROL, "no-store");
+    }
+    if let Some(own) = own.and_then(|own| HeaderValue::try_from(own).ok()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, own);
     }
 }
 

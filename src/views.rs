@@ -34,6 +34,10 @@ pub struct SessionPage<'a> {
     pub page: Page<'a>,
     pub session_id: String,
     pub session_title: String,
+    /// For style sheets that the page's libraries make; of this answer alone.
+    pub nonce: String,
+    /// Whether this build has the libraries of the terminal and the editor.
+    pub has_libraries: bool,
 }
 
 /// In place of what runs in a sandbox.

@@ -75,6 +75,17 @@ impl ProxySettings {
         PortUrls { by_path: format!("{base}/s/{session}/p/{port}/"), by_host }
     }
 
+    /// The origins of all ports of all sessions, as a policy of a page names them, parted by spaces.
+    pub fn origins(&self, control: &Outside) -> String {
+        let base = self.sandbox_base(control);
+        let (proto, rest) = base.split_once("://").unwrap_or(("http", &base));
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let listens = &authority[without_port(authority).len()..];
+        let hosts =
+            (!self.domain.is_empty()).then(|| format!(" {proto}://*.{}{listens}", self.domain));
+        format!("{proto}://{authority}{}", hosts.unwrap_or_default())
+    }
+
     /// Where the proxy is, without a slash at the end.
     pub fn sandbox_base(&self, control: &Outside) -> String {
         if self.sandbox_url.is_empty() {

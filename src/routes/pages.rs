@@ -10,10 +10,12 @@ use serde::Serialize;
 use staithe_protocol::frames::Role;
 
 use crate::{
-    assets::LANGUAGES,
+    assets::{Assets, LANGUAGES},
     auth::{self, Identity, Need},
     error::ApiError,
     front::{Front, session_id},
+    guard::PagePolicy,
+    routes::ports,
     views::{ErrorPage, Page, SessionPage, SignIn},
 };
 
@@ -47,12 +49,22 @@ pub async fn session(
     });
     match allowed {
         Ok(session) => {
+            let frames = ports::outside(&front, &request).map_or_else(
+                |_| "'none'".to_owned(),
+                |outside| front.settings.proxy.origins(&outside),
+            );
+            let policy = PagePolicy { nonce: uuid::Uuid::new_v4().as_simple().to_string(), frames };
             let view = SessionPage {
                 page: page(&front, &request, Some(&identity)),
                 session_id: session.id.to_string(),
                 session_title: session.title,
+                nonce: policy.nonce.clone(),
+                has_libraries: Assets::without_libraries().is_none(),
             };
-            render(&front, &request, "pages/session.html", &view, StatusCode::OK)
+            let mut response =
+                render(&front, &request, "pages/session.html", &view, StatusCode::OK);
+            response.extensions_mut().insert(policy);
+            response
         }
         Err(denied) => error(&front, &request, &denied),
     }

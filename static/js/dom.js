@@ -40,3 +40,26 @@ export function announce(text) {
 export function markNav(name) {
   document.querySelector(`[data-nav="${name}"]`)?.setAttribute("aria-current", "page");
 }
+
+/** Where this build's static files are. */
+const STATIC = document.documentElement.dataset.static ?? "";
+/** @type {Map<string, Promise<void>>} */
+const sheets = new Map();
+
+/** Loads a style sheet of `static/`, once. @param {string} path such as `css/terminal.css` @returns {Promise<void>} */
+export function sheet(path) {
+  const known = sheets.get(path);
+  if (known) return known;
+  const loaded = new Promise((/** @type {(value?: any) => void} */ resolve, reject) => {
+    const link = h("link", { rel: "stylesheet", href: `${STATIC}/${path}`, on: { load: () => resolve(), error: () => reject(new Error(path)) } });
+    document.head.append(link);
+  });
+  sheets.set(path, loaded);
+  return loaded;
+}
+
+/** A bundle of others' libraries (`web/src`), or null where this build has none. @param {"terminal" | "editor" | "plot"} name @returns {Promise<any>} */
+export async function library(name) {
+  if (document.documentElement.dataset.libraries === "no") return null;
+  return import(`${STATIC}/lib/${name}.js`);
+}

@@ -9,6 +9,7 @@ import { complain, confirmDelete, confirmStop, notice, whileBusy } from "./dialo
 import { $, setText } from "./dom.js";
 import { EventList } from "./events.js";
 import { Files } from "./files.js";
+import { Panes } from "./panes.js";
 import { parseTime, said, t, word } from "./i18n.js";
 import { Pending, SessionSocket } from "./socket.js";
 import { Code } from "./plugins.js";
@@ -22,6 +23,8 @@ let role = "";
 let view = { phase: "" };
 let helloHead = -1;
 let joined = false;
+/** @type {any[]} every event, in order */
+const all = [];
 const start = new StartPanel();
 const code = new Code(id);
 
@@ -61,10 +64,13 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     agentShown();
     panel.refresh();
     files.joined(canWrite());
+    panes.each((pane) => pane.joined?.());
     refreshTitle();
   },
   event: (event) => events.push(event),
+  binary: (bytes) => panes.each((pane) => pane.binary?.(bytes)),
   frame(frame) {
+    panes.each((pane) => pane.frame?.(frame));
     if (frame.type === "partial") events.pushPartial(frame);
     else if (frame.type === "files") files.told(frame);
     else if (frame.type === "expired") events.note(t("session.expired", { oldest: frame.oldest }));
@@ -94,6 +100,13 @@ const composer = new Composer(socket, () => events.toEnd());
 const files = new Files(socket, id);
 const bar = new AgentBar(socket, () => composer.focus());
 const panel = new AgentPanel(id, $("agent-panel"), () => ({ write: canWrite(), keys: role === "user" || role === "operator" }), (model) => composer.prefer(model !== null));
+const panes = new Panes({
+  id, socket, events: all, canWrite: () => canWrite(), phase: () => view,
+  openFile(path) {
+    panes.show("files");
+    files.editor.open(path, 0);
+  },
+}, {});
 socket.connect();
 
 const canWrite = () => role !== "" && role !== "viewer";
@@ -110,6 +123,8 @@ function agentShown() {
 
 /** What an event says of the session; those up to `hello.head` are older than what `hello` said. @param {any} event */
 function seen(event) {
+  all.push(event);
+  panes.each((pane) => pane.event?.(event));
   composer.note(event);
   bar.story.note(event);
   code.note(event);
@@ -139,6 +154,7 @@ function show(now) {
   showFault(view.phase === "failed" ? view.fault : undefined);
   showButtons();
   files.setReady(view.phase === "ready" || view.phase === "suspended", woke);
+  panes.each((pane) => pane.changed?.());
 }
 
 function showButtons() {
@@ -213,9 +229,3 @@ for (const button of document.querySelectorAll("[data-start]")) {
   button.addEventListener("click", () => whileBusy(/** @type {HTMLButtonElement} */ (button), () => post(`${sessionPath(id)}/start`)));
 }
 $("show-all").addEventListener("change", () => $("events").classList.toggle("all", $("show-all").checked));
-for (const tab of document.querySelectorAll("[data-show]")) {
-  tab.addEventListener("click", () => {
-    root.dataset.pane = /** @type {HTMLElement} */ (tab).dataset.show ?? "talk";
-    for (const other of document.querySelectorAll("[data-show]")) other.setAttribute("aria-pressed", String(other === tab));
-  });
-}

@@ -98,6 +98,7 @@ const HANDSHAKE = 10000;
  * @typedef {object} Handlers
  * @property {(hello: any) => void} hello
  * @property {(event: any) => void} event new events only, each once, in order
+ * @property {(bytes: ArrayBuffer) => void} [binary] terminals' output
  * @property {(frame: any) => void} frame everything else: partial, files, expired, draining
  * @property {(state: "connecting" | "live" | "reconnecting" | "offline", seconds: number) => void} state
  * @property {(command: Command, answer: any) => void} answer for commands that nobody awaits
@@ -139,7 +140,8 @@ export class SessionSocket {
     const ws = new WebSocket(`${this.url}?after=${this.cursor.last}`, "staithe.v1");
     let opened = false;
     ws.onopen = () => { opened = true; };
-    ws.onmessage = (message) => { if (typeof message.data === "string") this.#receive(ws, message.data); };
+    ws.binaryType = "arraybuffer";
+    ws.onmessage = ({ data }) => (typeof data === "string" ? this.#receive(ws, data) : this.#bytes(ws, data));
     ws.onclose = () => this.#lost(ws, !opened);
     this.#ws = ws;
     this.#heard = Date.now();
@@ -197,6 +199,24 @@ export class SessionSocket {
   /** @param {any} frame */
   #send(frame) {
     if (this.#live) this.#ws?.send(JSON.stringify(frame));
+  }
+
+  /** Bytes for a terminal; they are lost where there is no connection. @param {Uint8Array<ArrayBuffer>} bytes */
+  sendBytes(bytes) {
+    if (this.#live) this.#ws?.send(bytes);
+    return this.#live;
+  }
+
+  /** A frame without an answer, such as a size; lost where there is no connection. @param {any} frame */
+  tell(frame) {
+    this.#send(frame);
+  }
+
+  /** @param {WebSocket} ws @param {ArrayBuffer} bytes */
+  #bytes(ws, bytes) {
+    if (ws !== this.#ws) return;
+    this.#heard = Date.now();
+    this.on.binary?.(bytes);
   }
 
   /** @param {WebSocket} ws @param {string} text */
