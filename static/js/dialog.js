@@ -31,11 +31,15 @@ export async function confirmLoss(title, body, action) {
   return (await choose({ title, body, choices: [{ value: "yes", label: action, kind: "danger" }] })) === "yes";
 }
 
-/** @param {string} title @param {string} label @param {string} value @returns {Promise<string | null>} */
-export async function ask(title, label, value) {
-  const input = h("input", { id: "dialog-input", value, autocomplete: "off", spellcheck: false, required: true });
+/**
+ * Asks for a text. Of a path, its name is selected; with `whole` all of it.
+ * @param {string} title @param {string} label @param {string} value @param {{ whole?: boolean, most?: number }} [options] `most`: characters
+ * @returns {Promise<string | null>}
+ */
+export async function ask(title, label, value, { whole = false, most } = {}) {
+  const input = h("input", { id: "dialog-input", value, autocomplete: "off", spellcheck: false, required: true, maxLength: most });
   const field = h("div", { className: "field" }, h("label", { htmlFor: "dialog-input" }, label), input);
-  const slash = value.lastIndexOf("/") + 1;
+  const slash = whole ? 0 : value.lastIndexOf("/") + 1;
   const answer = choose({ title, body: [field], choices: [{ value: "ok", label: t("action.ok"), kind: "primary" }], focus: input });
   input.setSelectionRange(slash, value.length);
   return (await answer) === "ok" ? input.value.trim() : null;
@@ -66,6 +70,26 @@ export function notice(text, bad = false) {
 /** Shows what went wrong. @param {unknown} error */
 export function complain(error) {
   notice(error instanceof Error ? error.message : String(error), true);
+}
+
+/**
+ * Puts a text on the clipboard; also on plain http, where only a selection can be copied.
+ * @param {string} text @param {HTMLElement} [host] what the selection may be in: an open dialog, outside of which nothing can be selected
+ * @returns {Promise<boolean>} whether it is there
+ */
+export async function copyText(text, host = document.body) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch { /* no secure context, or forbidden */ }
+  const before = /** @type {HTMLElement | null} */ (document.activeElement);
+  const area = h("textarea", { className: "sr", value: text, readOnly: true, tabIndex: -1, "aria-hidden": "true" });
+  host.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  before?.focus();
+  return copied;
 }
 
 /** Runs a button's work once at a time and shows its failure. @param {HTMLButtonElement} button @param {() => Promise<unknown>} work */

@@ -2,6 +2,7 @@
 
 import { AgentBar } from "./agent.js";
 import { AgentPanel } from "./agent-panel.js";
+import { Around } from "./around.js";
 import { call, get, post, sessionPath } from "./api.js";
 import { reasonText, showAgent, showPhase, stoppable, titleOf } from "./badges.js";
 import { Composer } from "./composer.js";
@@ -65,12 +66,14 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     panel.refresh();
     files.joined(canWrite());
     panes.each((pane) => pane.joined?.());
+    around.joined();
     refreshTitle();
   },
   event: (event) => events.push(event),
   binary: (bytes) => panes.each((pane) => pane.binary?.(bytes)),
   frame(frame) {
     panes.each((pane) => pane.frame?.(frame));
+    around.frame(frame);
     if (frame.type === "partial") events.pushPartial(frame);
     else if (frame.type === "files") files.told(frame);
     else if (frame.type === "expired") events.note(t("session.expired", { oldest: frame.oldest }));
@@ -99,7 +102,10 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
 const composer = new Composer(socket, () => events.toEnd());
 const files = new Files(socket, id);
 const bar = new AgentBar(socket, () => composer.focus());
-const panel = new AgentPanel(id, $("agent-panel"), () => ({ write: canWrite(), keys: role === "user" || role === "operator" }), (model) => composer.prefer(model !== null));
+const panel = new AgentPanel(id, $("agent-panel"), () => ({ write: canWrite(), keys: role === "user" || role === "operator" }), (model) => {
+  composer.prefer(model !== null);
+  around.model(model);
+});
 const panes = new Panes({
   id, socket, events: all, canWrite: () => canWrite(), phase: () => view,
   openFile(path) {
@@ -107,6 +113,7 @@ const panes = new Panes({
     files.editor.open(path, 0);
   },
 }, {});
+const around = new Around({ id, title: () => title, role: () => role, canWrite: () => canWrite(), isUp: () => isUp(), retitled, show: (pane) => panes.show(pane) });
 socket.connect();
 
 const canWrite = () => role !== "" && role !== "viewer";
@@ -130,6 +137,7 @@ function seen(event) {
   code.note(event);
   code.show(canWrite() && view.phase === "ready");
   const fresh = event.id > helloHead;
+  around.event(event, fresh);
   if (event.observation === "phase_changed") start.note(event.extras, parseTime(event.timestamp ?? ""), fresh);
   if (fresh && event.observation === "phase_changed") show(event.extras);
   if (event.id > events.knownHead && (event.observation === "run" || event.observation === "write" || event.observation === "edit")) files.changed();
@@ -155,6 +163,7 @@ function show(now) {
   showButtons();
   files.setReady(view.phase === "ready" || view.phase === "suspended", woke);
   panes.each((pane) => pane.changed?.());
+  around.changed();
 }
 
 function showButtons() {
@@ -193,12 +202,16 @@ function toLastLine() {
 /** The title may have changed since the page was made. */
 async function refreshTitle() {
   try {
-    const session = await get(sessionPath(id));
-    title = titleOf(session.title);
-    setText($("title"), title);
-    $("title").title = title;
-    document.title = `${title} · Staithe`;
+    retitled((await get(sessionPath(id))).title);
   } catch { /* the old one stays */ }
+}
+
+/** @param {string} now */
+function retitled(now) {
+  title = titleOf(now);
+  setText($("title"), title);
+  $("switch").title = t("switcher.of", { title });
+  document.title = `${title} · Staithe`;
 }
 
 /** @param {string} text */

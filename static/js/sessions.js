@@ -1,17 +1,27 @@
-// The list of sessions and the form for a new one.
+// The list of sessions: what waits for a person first, then what runs, then what rests.
 
-import { call, get, post, sessionPath, uuid } from "./api.js";
-import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
-import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
+import { get } from "./api.js";
 import { $, h, markNav, setText } from "./dom.js";
-import { said, t } from "./i18n.js";
-import { fillModels, listModels, opensModels } from "./models.js";
+import { explain } from "./first-run.js";
+import { said, t, word } from "./i18n.js";
+import { listModels, opensModels } from "./models.js";
+import { NewSession } from "./new-session.js";
+import { callBack, calls } from "./notify.js";
+import { register } from "./palette.js";
+import { GROUPS, Row, groupOf, wordsOf } from "./session-row.js";
+import { mayCreate } from "./settings.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 
 const LIMIT = 100;
+/** Who searches, searches in all of them. */
+const ALL = 500;
+const MOST_PAGES = 20;
 const EVERY = 5000;
-const list = /** @type {HTMLUListElement} */ ($("sessions"));
+/** Elsewhere the first field is below what a new person reads first. */
+const WIDE = matchMedia("(min-width: 56rem)");
+const list = /** @type {HTMLElement} */ ($("sessions"));
+const search = /** @type {HTMLInputElement} */ ($("search"));
 /** @type {Map<string, Row>} */
 const rows = new Map();
 /** @type {(number | undefined)[]} the pages up to this one, as the server numbers them */
@@ -19,69 +29,45 @@ const path = [undefined];
 /** @type {number | undefined} */
 let nextPage;
 let asked = 0;
+/** How many there are, before any search; −1 until it is known. */
+let total = -1;
+/** Agents' states as they were last seen. @type {Map<string, string>} */
+const states = new Map();
+/** @type {{ engine: any, models: any }} what a new person is told */
+const facts = { engine: null, models: null };
 
-/** A row keeps its elements over refreshes, so that focus and dialogs stay. */
-class Row {
-  /** @param {SessionBody} session */
-  constructor(session) {
-    this.session = session;
-    this.link = h("a", { href: `/sessions/${session.id}` });
-    this.phase = h("span", { className: "badge" });
-    this.agent = h("span", { className: "badge soft" });
-    this.created = h("time");
-    this.updated = h("time");
-    this.clients = h("span");
-    this.fault = h("div", { className: "fault-line" });
-    this.reason = h("div", { className: "facts" });
-    this.stop = h("button", { type: "button", data: { act: "stop" }, on: { click: () => this.#stop() } }, t("action.stop"));
-    this.remove = h("button", { type: "button", className: "danger", data: { act: "delete" }, on: { click: () => this.#delete() } }, t("action.delete"));
-    this.element = h("li", { data: { session: session.id } },
-      h("div", { className: "what" }, this.link, h("div", { className: "facts" }, this.created, this.updated, this.clients), this.reason, this.fault),
-      h("div", { className: "marks" }, this.phase, this.agent),
-      h("div", { className: "does" }, this.stop, this.remove));
-    this.show(session);
-  }
+const groups = new Map(GROUPS.map((name) => {
+  const heading = h("h2", { id: `group-${name}` }, t(`sessions.group_${name}`));
+  const count = h("span", { className: "muted" });
+  const ul = h("ul", { className: "session-list", "aria-labelledby": `group-${name}` });
+  const element = h("section", { data: { group: name }, hidden: true }, h("div", { className: "group-head" }, heading, count), ul);
+  list.append(element);
+  return [name, { element, count, ul }];
+}));
 
-  /** @param {SessionBody} session */
-  show(session) {
-    this.session = session;
-    const title = titleOf(session.title);
-    setText(this.link, title);
-    this.link.title = title;
-    showPhase(this.phase, session);
-    showAgent(this.agent, session.agent_state);
-    showAgo(this.created, session.created_at, "sessions.created");
-    showAgo(this.updated, session.updated_at, "sessions.updated");
-    setText(this.clients, t("sessions.clients", { count: session.clients }));
-    setText(this.fault, session.fault?.cause ?? "");
-    this.fault.hidden = !session.fault;
-    setText(this.reason, reasonText(session));
-    this.reason.hidden = !session.reason;
-    this.stop.hidden = !stoppable(session.phase);
-    this.stop.setAttribute("aria-label", t("sessions.stop_named", { title }));
-    this.remove.setAttribute("aria-label", t("sessions.delete_named", { title }));
-  }
+const form = new NewSession();
 
-  async #stop() {
-    if (!(await confirmStop(titleOf(this.session.title)))) return;
-    await whileBusy(this.stop, () => post(`${sessionPath(this.session.id)}/stop`));
-    await refresh();
+/** The sessions of this page, or all of them where one searches. @returns {Promise<{ sessions: SessionBody[], total: number, next_page?: number }>} */
+async function ask() {
+  if (!search.value.trim()) {
+    const page = path.at(-1);
+    return get(`/api/sessions?limit=${LIMIT}${page === undefined ? "" : `&page=${page}`}`);
   }
-
-  async #delete() {
-    if (!(await confirmDelete(titleOf(this.session.title), this.session.head))) return;
-    await whileBusy(this.remove, () => call("DELETE", sessionPath(this.session.id)));
-    const next = /** @type {HTMLElement | null} */ (this.element.nextElementSibling ?? this.element.previousElementSibling);
-    await refresh();
-    /** @type {HTMLElement} */ (next?.isConnected ? next.querySelector("a") : $("new-title"))?.focus();
+  /** @type {SessionBody[]} */
+  const sessions = [];
+  /** @type {any} */
+  let answer = { next_page: 0, total: 0 };
+  for (let pages = 0; pages < MOST_PAGES && answer.next_page !== undefined; pages += 1) {
+    answer = await get(`/api/sessions?limit=${ALL}&page=${answer.next_page}`);
+    sessions.push(...answer.sessions);
   }
+  return { sessions, total: answer.total };
 }
 
 async function refresh() {
   const turn = ++asked;
   try {
-    const page = path.at(-1);
-    const answer = await get(`/api/sessions?limit=${LIMIT}${page === undefined ? "" : `&page=${page}`}`);
+    const answer = await ask();
     if (turn !== asked) return;
     $("list-error").hidden = true;
     show(answer);
@@ -97,107 +83,160 @@ async function refresh() {
 }
 
 /** @param {{ sessions: SessionBody[], total: number, next_page?: number }} answer */
-function show({ sessions, total, next_page }) {
+function show(answer) {
+  const { sessions, next_page } = answer;
   if (!sessions.length && path.length > 1) {
     path.pop();
     return void refresh();
   }
-  const ids = new Set(sessions.map((s) => s.id));
-  for (const [id, row] of rows) {
-    if (ids.has(id)) continue;
-    row.element.remove();
-    rows.delete(id);
-  }
-  sessions.forEach((session, index) => {
-    let row = rows.get(session.id);
-    if (row) row.show(session);
-    else rows.set(session.id, (row = new Row(session)));
-    if (list.children[index] !== row.element) list.insertBefore(row.element, list.children[index] ?? null);
-  });
-  $("empty").hidden = total > 0 || sessions.length > 0;
-  setText($("count"), total ? t("sessions.count", { count: total }) : "");
-  $("pages").hidden = path.length === 1 && next_page === undefined;
+  total = answer.total;
+  const words = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  const found = sessions.filter((session) => words.every((one) => wordsOf(session).includes(one)));
+  place(found);
+  sessions.forEach(callFor);
+  setText($("count"), !total ? "" : words.length ? t("sessions.found", { count: found.length, total }) : t("sessions.count", { count: total }));
+  $("no-match").hidden = found.length > 0 || total === 0;
+  $("tools").hidden = total === 0;
+  $("pages").hidden = words.length > 0 || (path.length === 1 && next_page === undefined);
   $("prev").disabled = path.length === 1;
   nextPage = next_page;
   $("next").disabled = next_page === undefined;
   setText($("page-number"), t("sessions.page", { page: path.length }));
+  showFirst();
 }
 
-/** "name=value" by lines. @param {string} text @returns {Record<string, string>} */
-function labelsOf(text) {
-  /** @type {Record<string, string>} */
-  const labels = {};
-  for (const line of text.split("\n").map((l) => l.trim()).filter(Boolean)) {
-    const at = line.indexOf("=");
-    if (at < 1) throw new Error(t("sessions.labels_bad", { line }));
-    labels[line.slice(0, at).trim()] = line.slice(at + 1).trim();
+/** Puts each session into its group, moving no more than must be: whoever is in a row stays there. @param {SessionBody[]} sessions */
+function place(sessions) {
+  const ids = new Set(sessions.map(({ id }) => id));
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+  for (const [id, row] of rows) {
+    if (ids.has(id)) continue;
+    row.end();
+    rows.delete(id);
   }
-  return labels;
+  const places = new Map(GROUPS.map((name) => [name, 0]));
+  for (const session of sessions) {
+    let row = rows.get(session.id);
+    if (row) row.show(session);
+    else rows.set(session.id, (row = new Row(session, { refresh, find, home })));
+    const name = groupOf(session);
+    const { ul } = /** @type {{ ul: HTMLUListElement }} */ (groups.get(name));
+    const index = places.get(name) ?? 0;
+    places.set(name, index + 1);
+    if (ul.children[index] !== row.element) ul.insertBefore(row.element, ul.children[index] ?? null);
+  }
+  for (const [name, { element, count }] of groups) {
+    const many = places.get(name) ?? 0;
+    element.hidden = many === 0;
+    setText(count, String(many));
+  }
+  if (focused?.isConnected && document.activeElement !== focused && list.contains(focused)) focused.focus();
 }
 
-let key = uuid(); // a second click or a retry makes no second session
-async function create() {
-  const button = /** @type {HTMLButtonElement} */ ($("new-submit"));
-  if (button.disabled) return;
-  $("new-error").hidden = true;
-  button.disabled = true;
-  setText(button, t("sessions.creating"));
+/** An agent that begins to wait calls, from this page too. @param {SessionBody} session */
+function callFor(session) {
+  const before = states.get(session.id);
+  states.set(session.id, session.agent_state);
+  if (before !== undefined && before !== session.agent_state) callBack(session, session.agent_state);
+}
+
+/** What a new person is told, while there is no session. */
+function showFirst() {
+  const first = $("first");
+  const shown = !first.hidden;
+  first.hidden = total !== 0;
+  if (total !== 0 || shown) return;
+  explainAgain();
+  if (mayCreate && WIDE.matches && document.activeElement === document.body) form.open();
+}
+
+function explainAgain() {
+  if (total !== 0) return;
+  explain($("first"), { ...facts, create: mayCreate, begin: () => form.open(), changed: learn });
+}
+
+/** What can be used here: for the explanation and the form. */
+async function learn() {
+  form.refresh();
   try {
-    const labels = labelsOf($("new-labels").value);
-    const title = $("new-title").value.trim();
-    const first_message = $("new-message").value.trim();
-    /** @type {Record<string, unknown>} */
-    const body = { title, first_message, repository: $("new-repository").value.trim(), branch: $("new-branch").value.trim(), git_token: $("new-git-token").value.trim(), model: $("new-model").value };
-    for (const [name, value] of Object.entries(body)) if (!value) delete body[name];
-    if (Object.keys(labels).length) body.labels = labels;
-    const made = await post("/api/sessions", body, { "Idempotency-Key": key });
-    key = uuid();
-    location.assign(`/sessions/${made.id}`);
-  } catch (error) {
-    const problem = /** @type {any} */ (error);
-    if (problem.status) key = uuid(); // refused: another attempt is another request
-    setText($("new-error"), problem.message);
-    $("new-error").hidden = false;
-    button.disabled = false;
-    setText(button, t("sessions.create"));
-  }
+    facts.models = await listModels();
+  } catch { /* the form says so, and asks again */ }
+  explainAgain();
 }
 
 async function showIsolation() {
   try {
     const { engine } = await get("/health");
+    facts.engine = engine?.isolation ? engine : null;
+    form.setImages(engine?.kind !== "local");
     const tier = engine?.isolation?.tier;
     if (tier === undefined) return;
-    setText($("isolation"), t("sessions.isolation", { engine: engine.kind, tier: String(tier) }));
+    setText($("isolation"), t("sessions.isolation", { engine: engine.kind, tier: word("first.tiers", String(tier)) }));
     $("isolation").title = (engine.isolation.exposes ?? []).map(said).join("\n");
+    explainAgain();
   } catch { /* the footer stays without it */ }
 }
 
-async function showModelChoice() {
-  const select = /** @type {HTMLSelectElement} */ ($("new-model"));
-  try {
-    const { models, default: usual } = await listModels();
-    fillModels(select, models, select.value, usual ? t("sessions.model_default", { name: usual }) : t("sessions.model_none"));
-  } catch { // the server's own choice holds
-    fillModels(select, [], "", t("sessions.model_unknown"));
-    setTimeout(showModelChoice, EVERY);
-  }
+/** @param {string} query */
+function find(query) {
+  search.value = query;
+  search.focus();
+  refresh();
 }
 
-markNav("sessions");
-opensModels($("models"), showModelChoice);
-showModelChoice();
-$("new-session").addEventListener("submit", (/** @type {Event} */ event) => {
+/** Where the focus goes when its row is gone. */
+function home() {
+  if (mayCreate) form.open();
+  else search.focus();
+}
+
+/** Up and down through the rows. @param {KeyboardEvent} event */
+function walk(event) {
+  const at = /** @type {HTMLElement | null} */ (event.target)?.closest("[data-session]");
+  if (!at || event.ctrlKey || event.metaKey || event.altKey) return;
+  const row = rows.get(/** @type {HTMLElement} */ (at).dataset.session ?? "");
+  if (event.key === "F2") {
+    event.preventDefault();
+    return void row?.retitle();
+  }
+  if (event.key === "Delete") {
+    event.preventDefault();
+    return void row?.delete();
+  }
+  const links = /** @type {HTMLAnchorElement[]} */ ([...list.querySelectorAll("[data-session] a")]);
+  const index = links.findIndex((link) => at.contains(link));
+  const to = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: links.length - 1 }[event.key];
+  if (to === undefined) return;
   event.preventDefault();
-  create();
+  if (to < 0) search.focus();
+  else links[to]?.focus();
+}
+
+const firstLink = () => /** @type {HTMLElement | null} */ (list.querySelector("[data-session] a"));
+
+markNav("sessions");
+$("new-session").hidden = $("models").hidden = !mayCreate;
+opensModels($("models"), learn);
+search.addEventListener("input", () => {
+  refresh();
 });
-$("new-message").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) create();
+search.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && search.value) find("");
+  else if (event.key === "ArrowDown" && firstLink()) {
+    event.preventDefault();
+    firstLink()?.focus();
+  }
 });
+list.addEventListener("keydown", walk);
 $("prev").addEventListener("click", () => { path.pop(); refresh(); });
 $("next").addEventListener("click", () => { path.push(nextPage); refresh(); });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
-setInterval(() => document.hidden || refresh(), EVERY);
+setInterval(() => (document.hidden && !calls()) || refresh(), EVERY);
+if (mayCreate) register({ id: "new-session", group: t("palette.go"), title: t("sessions.new"), keys: "n", run: () => form.open() });
+register({ id: "search-sessions", group: t("palette.page"), title: t("sessions.search"), keys: "/", when: () => total > 0, run: () => search.focus() });
+register({ id: "first-session", group: t("palette.page"), title: t("sessions.to_list"), keys: "j", when: () => firstLink() !== null, run: () => firstLink()?.focus() });
+if (location.hash === "#new" && mayCreate) form.open();
 refresh();
 showIsolation();
+learn();

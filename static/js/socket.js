@@ -137,7 +137,7 @@ export class SessionSocket {
     clearTimeout(this.#timer);
     this.#dueAt = 0;
     this.on.state("connecting", 0);
-    const ws = new WebSocket(`${this.url}?after=${this.cursor.last}`, "staithe.v1");
+    const ws = new WebSocket(`${this.url}?after=${this.cursor.last}&presence=1`, "staithe.v1");
     let opened = false;
     ws.onopen = () => { opened = true; };
     ws.binaryType = "arraybuffer";
