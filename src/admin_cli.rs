@@ -42,7 +42,13 @@ fn keys(dir: &Path, served: &Served) -> anyhow::Result<Keys> {
 }
 
 fn operator() -> Identity {
-    Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None }
+    Identity {
+        subject: "operator".into(),
+        role: Role::Operator,
+        session: None,
+        until: None,
+        link: None,
+    }
 }
 
 /// `staithe login-link`

@@ -42,7 +42,9 @@ use crate::{
     front::{EngineView, Front, IsolationView},
     guard,
     images::{maker::Maker, ways::Ways, workshop::Workshop},
+    links::Links,
     models::book::{Adapter, Book},
+    overview::{self, Overview},
     proxy, routes, telemetry,
 };
 
@@ -119,6 +121,9 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
         settings: front_settings(&config, shown, config.proxy(ports, reachable)),
         engine: view,
         models: book,
+        links: Links::open(&data_dir)?,
+        overview: Overview::default(),
+        presence: Arc::default(),
         secrets,
         metrics,
         started,
@@ -375,11 +380,17 @@ pub(crate) fn watch_connection(connection: &dyn std::any::Any) {
 
 async fn upkeep(front: web::Data<Front>) {
     let mut tick = tokio::time::interval(UPKEEP);
+    let mut points = tokio::time::interval(overview::EVERY);
+    points.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
-        front.guard.upkeep();
-        front.sign_ins.upkeep();
-        front.metrics.run_upkeep();
+        tokio::select! {
+            _ = tick.tick() => {
+                front.guard.upkeep();
+                front.sign_ins.upkeep();
+                front.metrics.run_upkeep();
+            }
+            _ = points.tick() => front.overview.take(&front),
+        }
     }
 }
 

@@ -16,7 +16,10 @@ use crate::{
     config::git::TokensFor,
     error::ApiError,
     guard::Guard,
+    links::Links,
     models::book::Book,
+    overview::Overview,
+    presence::Presence,
     proxy::settings::ProxySettings,
 };
 
@@ -32,6 +35,12 @@ pub struct Front {
     pub engine: EngineView,
     /// Models and keys.
     pub models: Arc<Book>,
+    /// Links that let others into sessions.
+    pub links: Links,
+    /// Figures of the last day.
+    pub overview: Overview,
+    /// Who looks at which session.
+    pub presence: Arc<Presence>,
     /// What must not get out.
     pub secrets: Secrets,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
@@ -90,6 +99,13 @@ pub struct IsolationView {
 }
 
 impl Front {
+    /// Who shows this token, if it still holds.
+    pub fn identify(&self, token: &str) -> Result<Identity, ApiError> {
+        let identity = self.keys.identify(token)?;
+        self.links.check(&identity)?;
+        Ok(identity)
+    }
+
     /// Whether a caller may do this in a session.
     pub fn authorize(
         &self,

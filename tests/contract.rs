@@ -11,6 +11,8 @@ mod operators;
 mod program;
 #[path = "contract/rest.rs"]
 mod rest;
+#[path = "contract/sharing.rs"]
+mod sharing;
 #[path = "contract/socket.rs"]
 mod socket;
 #[path = "contract/words.rs"]

@@ -43,6 +43,9 @@ struct Claims {
     /// Of a ticket: when what it was made with ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
+    /// The link by which its bearer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lnk: Option<String>,
 }
 
 /// The keys as they are kept: the newest signs, all verify.
@@ -166,6 +169,7 @@ impl Keys {
                     role: Role::Viewer,
                     session: None,
                     until: None,
+                    link: None,
                 },
                 PROOF_TTL,
             )
@@ -185,15 +189,28 @@ impl Keys {
             return Ok(identity);
         }
         let claims = self.verify(token, "access")?;
-        let until = Some(claims.exp);
-        Ok(Identity { subject: claims.sub, role: claims.role, session: claims.sid, until })
+        Ok(of_bearer(claims))
+    }
+
+    /// The secret of a link that lets others into one session, as often as they like while it holds.
+    pub fn sign_share(&self, guest: &Identity, lifetime: Duration) -> Result<String, ApiError> {
+        self.sign_for("share", guest, lifetime)
+    }
+
+    /// Who comes by such a link.
+    pub fn open_share(&self, token: &str) -> Result<Identity, ApiError> {
+        let guest = of_bearer(self.verify(token, "share")?);
+        let is_whole = guest.link.is_some() && guest.session.is_some();
+        is_whole
+            .then_some(guest)
+            .ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))
     }
 
     /// Who a link signs in, and the number that makes it good once.
     pub fn open_link(&self, token: &str) -> Result<(Identity, String), ApiError> {
         let claims = self.verify(token, "sign_in")?;
         let (subject, role, session) = (claims.sub, claims.role, claims.sid);
-        let identity = Identity { subject, role, session, until: None };
+        let identity = Identity { subject, role, session, until: None, link: None };
         Ok((identity, claims.jti))
     }
 
@@ -254,7 +271,7 @@ impl Keys {
             () if is(&self.access_token) => ("user", Role::User),
             () => return None,
         };
-        Some(Identity { subject: subject.into(), role, session: None, until: None })
+        Some(Identity { subject: subject.into(), role, session: None, until: None, link: None })
     }
 
     fn verify(&self, token: &str, purpose: &str) -> Result<Claims, ApiError> {
@@ -289,6 +306,7 @@ fn claims(purpose: &str, identity: &Identity, lifetime: Duration) -> Claims {
         exp: now + lifetime.as_secs(),
         jti: uuid::Uuid::new_v4().as_simple().to_string(),
         until: identity.until.filter(|_| purpose == "ticket"),
+        lnk: identity.link.clone(),
     }
 }
 
@@ -300,8 +318,18 @@ fn encode(kid: &str, claims: &Claims, key: &EncodingKey) -> Result<String, ApiEr
 fn of_session(claims: Claims) -> Result<(Identity, SessionId), ApiError> {
     let session =
         claims.sid.ok_or_else(|| denied("auth.invalid_token", "the token is not valid"))?;
-    let (subject, role, until) = (claims.sub, claims.role, claims.until);
-    Ok((Identity { subject, role, session: Some(session), until }, session))
+    let (subject, role, until, link) = (claims.sub, claims.role, claims.until, claims.lnk);
+    Ok((Identity { subject, role, session: Some(session), until, link }, session))
+}
+
+fn of_bearer(claims: Claims) -> Identity {
+    Identity {
+        subject: claims.sub,
+        role: claims.role,
+        session: claims.sid,
+        until: Some(claims.exp),
+        link: claims.lnk,
+    }
 }
 
 fn denied(code: &'static str, detail: &str) -> ApiError {
@@ -358,7 +386,7 @@ mod tests {
     }
 
     fn ann() -> Identity {
-        Identity { subject: "ann".into(), role: Role::User, session: None, until: None }
+        Identity { subject: "ann".into(), role: Role::User, session: None, until: None, link: None }
     }
 
     #[test]

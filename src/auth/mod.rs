@@ -29,6 +29,9 @@ pub struct Identity {
     /// When the token that was shown ends, in seconds since 1970; none for those that the configuration names.
     #[serde(skip)]
     pub until: Option<u64>,
+    /// The link by which they came, which can be taken back.
+    #[serde(skip)]
+    pub link: Option<String>,
 }
 
 /// What a request needs.
@@ -107,12 +110,12 @@ pub fn identify(front: &Front, request: &HttpRequest) -> Result<(Identity, Shown
         let token = token.ok_or_else(|| {
             unauthorized("auth.malformed", "Authorization: Bearer <token> is expected")
         })?;
-        return Ok((front.keys.identify(token)?, Shown::Bearer));
+        return Ok((front.identify(token)?, Shown::Bearer));
     }
     let cookies = request.headers().get_all(header::COOKIE).map(header::HeaderValue::as_bytes);
     let mut sign_ins = named(cookies, COOKIE);
     match (sign_ins.next(), sign_ins.next()) {
-        (Some(token), None) => Ok((front.keys.identify(token)?, Shown::Cookie)),
+        (Some(token), None) => Ok((front.identify(token)?, Shown::Cookie)),
         (Some(_), Some(_)) => Err(two_sign_ins()),
         (None, _) => {
             Err(unauthorized("auth.required", "sign in, or send Authorization: Bearer <token>"))
@@ -151,7 +154,7 @@ mod tests {
     use super::*;
 
     fn identity(role: Role, session: Option<SessionId>) -> Identity {
-        Identity { subject: "ann".into(), role, session, until: None }
+        Identity { subject: "ann".into(), role, session, until: None, link: None }
     }
 
     #[test]

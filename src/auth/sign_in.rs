@@ -121,7 +121,7 @@ pub async fn submit(
     let form = form.into_inner();
     let ip = peer_ip(&request);
     if !front.sign_ins.is_shut_out(ip) {
-        if let Ok(identity) = front.keys.identify(form.token.trim()) {
+        if let Ok(identity) = front.identify(form.token.trim()) {
             return signed_in(&front, &request, &identity, form.next.as_deref());
         }
         front.sign_ins.failed(ip);
@@ -143,13 +143,14 @@ pub async fn sign_out(front: web::Data<Front>, request: HttpRequest) -> HttpResp
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).cookie(gone).finish()
 }
 
-fn signed_in(
+/// Signs a browser in, no longer than what it showed holds, and leads it on.
+pub fn signed_in(
     front: &Front,
     request: &HttpRequest,
     identity: &Identity,
     next: Option<&str>,
 ) -> HttpResponse {
-    match front.keys.sign(identity, front.settings.sign_in_ttl) {
+    match front.keys.sign(identity, identity.at_most(front.settings.sign_in_ttl)) {
         Ok(token) => {
             let mut response = redirect(next);
             if let Err(error) = response.add_cookie(&cookie(front, request, token)) {
@@ -175,7 +176,7 @@ fn cookie(front: &Front, request: &HttpRequest, value: String) -> Cookie<'static
 
 /// Only to a path of our own: `//host` and `/\host` would leave, and browsers take tabs and line ends
 /// out of an address before they read it.
-fn redirect(next: Option<&str>) -> HttpResponse {
+pub fn redirect(next: Option<&str>) -> HttpResponse {
     let own = next.filter(|next| {
         next.starts_with('/')
             && !next[1..].starts_with(['/', '\\'])

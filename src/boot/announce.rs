@@ -54,8 +54,13 @@ pub struct Ready {
 
 /// Where the server is, with what opens it.
 pub(super) fn ready(front: &Front, url: String, sandbox_url: String) -> anyhow::Result<Ready> {
-    let operator =
-        Identity { subject: "operator".into(), role: Role::Operator, session: None, until: None };
+    let operator = Identity {
+        subject: "operator".into(),
+        role: Role::Operator,
+        session: None,
+        until: None,
+        link: None,
+    };
     let token = front.keys.sign(&operator, RUN_TOKEN_TTL).map_err(anyhow::Error::msg)?;
     let link = front.keys.sign_link(&operator, LINK_TTL).map_err(anyhow::Error::msg)?;
     Ok(Ready { login_url: format!("{url}/login?token={link}"), url, sandbox_url, token })

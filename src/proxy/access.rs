@@ -102,7 +102,7 @@ pub fn exchanged(
 }
 
 fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Caller, ApiError> {
-    let shown = bearer(headers).map(|token| front.keys.identify(token));
+    let shown = bearer(headers).map(|token| front.identify(token));
     let mut denied = ApiError::denied(
         StatusCode::UNAUTHORIZED,
         "auth.required",
@@ -115,7 +115,7 @@ fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Calle
             return Ok(Caller { identity, shown: Shown::Header, keep_authorization: false });
         }
         Some(Err(error)) => {
-            keep_authorization = error.code != "auth.expired_token";
+            keep_authorization = !["auth.expired_token", "auth.link_over"].contains(&error.code);
             denied = error;
         }
         None => {}
@@ -124,13 +124,14 @@ fn identify(front: &Front, headers: &HeaderMap, target: &Target) -> Result<Calle
     if let Some(token) = cookies::value(headers, SANDBOX_COOKIE)
         && let Ok((identity, session)) = front.keys.open_sandbox(token)
         && session == target.session
+        && front.links.check(&identity).is_ok()
     {
         return Ok(by_cookie(identity, Shown::Sandbox));
     }
     if cookies::values(headers, COOKIE).nth(1).is_some() {
         return Err(two_sign_ins());
     }
-    match cookies::value(headers, COOKIE).map(|token| front.keys.identify(token)) {
+    match cookies::value(headers, COOKIE).map(|token| front.identify(token)) {
         Some(Ok(identity)) => Ok(by_cookie(identity, Shown::SignIn)),
         Some(Err(error)) => Err(error),
         None => Err(denied),

@@ -56,6 +56,15 @@ impl ProxySettings {
         format!("{}://{name}:{}", outside.proto, self.control_port)
     }
 
+    /// Where the control pages are for whoever asked this, as they asked.
+    pub fn control_base(&self, outside: &Outside) -> String {
+        if self.control_url.is_empty() {
+            format!("{}://{}", outside.proto, outside.host)
+        } else {
+            self.control_url.clone()
+        }
+    }
+
     /// Who may show sandbox content in a frame.
     pub fn ancestors(&self, outside: &Outside) -> String {
         let control = self.control_origin(outside);

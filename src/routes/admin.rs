@@ -5,7 +5,7 @@ use serde_json::json;
 use staithe_actors::{
     images::messages::{GetMakings, MakingView},
     mail,
-    runtime::messages::{GetLogs, GetStats},
+    runtime::messages::GetStats,
     session::messages::{GetAdminView, PeekRuntime},
     session_manager::messages::{Drain, Reconcile},
 };
@@ -14,7 +14,10 @@ use staithe_protocol::{
     api::{AdminBuild, AdminEngine, EngineFact, SessionBody},
 };
 
-use super::{body, sessions::cut};
+use super::{
+    body,
+    sessions::{cut, log_lines},
+};
 use crate::{
     auth::{Identity, Need},
     error::ApiError,
@@ -94,10 +97,7 @@ pub async fn log(
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     identity.must_operate()?;
-    let tail = body::parameter::<usize>(&request, "tail")?.unwrap_or(200).min(1000);
-    let session = front.open(&identity, Need::Read, session_id(&id)?).await?;
-    let runtime = mail::ask(&session.addr, PeekRuntime).await?;
-    let lines = mail::ask(&runtime, GetLogs { tail }).await?;
+    let lines = log_lines(&front, &request, &identity, session_id(&id)?).await?;
     Ok(HttpResponse::Ok().json(json!({ "lines": lines })))
 }
 
@@ -117,6 +117,15 @@ pub async fn reconcile(
     let report = mail::ask(&front.manager, Reconcile).await?;
     let report = report.map_err(|e| ApiError::failed("sandbox.engine_failed", e))?;
     Ok(HttpResponse::Ok().json(report))
+}
+
+/// `GET /api/admin/overview`: how the server is, and was over the last day.
+pub async fn overview(
+    front: web::Data<Front>,
+    identity: Identity,
+) -> Result<HttpResponse, ApiError> {
+    identity.must_operate()?;
+    Ok(HttpResponse::Ok().json(front.overview.view(&front)))
 }
 
 /// `GET /api/admin/engine`: what the engine is, what it lacks, and what waits for it.

@@ -8,6 +8,7 @@ pub mod code;
 pub mod events;
 pub mod files;
 pub mod health;
+pub mod links;
 pub mod models;
 pub mod pages;
 pub mod plugins;
@@ -44,6 +45,7 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(sign_in::page))
                 .route(web::post().to(sign_in::submit)),
         )
+        .service(resource("/join").route(web::get().to(links::follow)))
         .service(resource("/logout").route(web::post().to(sign_in::sign_out)))
         .service(resource("/static/{hash}/{path:.*}").route(web::get().to(assets::serve)))
         .service(resource("/health").route(web::get().to(health::health)))
@@ -57,8 +59,16 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(
             resource("/api/sessions/{id}")
                 .route(web::get().to(sessions::get))
+                .route(web::patch().to(sessions::change))
                 .route(web::delete().to(sessions::delete)),
         )
+        .service(resource("/api/sessions/{id}/log").route(web::get().to(sessions::log)))
+        .service(
+            resource("/api/sessions/{id}/links")
+                .route(web::get().to(links::list))
+                .route(web::post().to(links::create)),
+        )
+        .service(resource("/api/sessions/{id}/links/{link}").route(web::delete().to(links::remove)))
         .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
         .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
         .service(
@@ -85,6 +95,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/admin/sessions/{id}/log").route(web::get().to(admin::log)))
         .service(resource("/api/admin/drain").route(web::post().to(admin::drain)))
         .service(resource("/api/admin/reconcile").route(web::post().to(admin::reconcile)))
+        .service(resource("/api/admin/overview").route(web::get().to(admin::overview)))
         .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
         .service(resource("/api/admin/config").route(web::get().to(admin::config)))
         .default_service(web::to(guard::not_found));

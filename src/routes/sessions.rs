@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 use staithe_actors::{
     agent_session::choice::AgentChoice,
     mail,
-    runtime::messages::InterruptCommand,
+    runtime::messages::{GetLogs, InterruptCommand},
     session::{
-        messages::{GetRuntime, StartSession, StopSession},
+        messages::{GetRuntime, PeekRuntime, RetitleSession, StartSession, StopSession},
         task::{FirstTask, Repository},
     },
     session_manager::messages::{CreateSession, DeleteSession, IdempotencyKey},
@@ -79,14 +79,20 @@ fn check(wanted: &api::CreateSession) -> Result<(), ApiError> {
         ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "session.invalid", detail)
     };
     let long = |text: &str| text.chars().count() > MAX_TEXT;
-    if wanted.title.as_deref().is_some_and(|title| long(title) || title.trim().is_empty()) {
-        return Err(invalid("title: 1 to 200 characters are expected"));
-    }
+    wanted.title.as_deref().map_or(Ok(()), check_title)?;
     if wanted.labels.len() > MAX_LABELS {
         return Err(invalid("labels: at most 32"));
     }
     if wanted.labels.iter().any(|(key, value)| long(key) || long(value) || key.is_empty()) {
         return Err(invalid("labels: keys of 1 to 200, values of up to 200 characters"));
+    }
+    Ok(())
+}
+
+fn check_title(title: &str) -> Result<(), ApiError> {
+    if title.trim().is_empty() || title.chars().count() > MAX_TEXT {
+        let detail = "title: 1 to 200 characters are expected";
+        return Err(ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, "session.invalid", detail));
     }
     Ok(())
 }
@@ -203,7 +209,8 @@ fn session_token(
     role: Role,
 ) -> Result<String, ApiError> {
     let subject = identity.subject.clone();
-    let bearer = Identity { subject, role, session: Some(id), until: None };
+    let bearer =
+        Identity { subject, role, session: Some(id), until: None, link: identity.link.clone() };
     front.keys.sign(&bearer, front.settings.session_token_ttl)
 }
 
@@ -244,6 +251,50 @@ pub async fn get(
     front.authorize(&identity, Need::Read, id)?;
     let session = front.registry.body(id).ok_or_else(ApiError::no_session)?;
     Ok(HttpResponse::Ok().json(session))
+}
+
+/// `PATCH /api/sessions/{id}`: another title.
+pub async fn change(
+    front: web::Data<Front>,
+    identity: Identity,
+    id: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    front.authorize(&identity, Need::Write, id)?;
+    let wanted: api::ChangeSession = body::json(payload, front.settings.max_body).await?;
+    check_title(&wanted.title)?;
+    let session = front.open(&identity, Need::Write, id).await?;
+    mail::ask(&session.addr, RetitleSession(wanted.title))
+        .await?
+        .map_err(|error| ApiError::failed("session.not_kept", error))?;
+    Ok(HttpResponse::Ok().json(session.body()))
+}
+
+/// `GET /api/sessions/{id}/log?tail=`: the sandbox's own last lines, for those who may change the session.
+pub async fn log(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    identity: Identity,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = session_id(&id)?;
+    front.authorize(&identity, Need::Write, id)?;
+    Ok(HttpResponse::Ok()
+        .json(json!({ "lines": log_lines(&front, &request, &identity, id).await? })))
+}
+
+/// The last lines that a sandbox's own log has; `tail`: at most 1000.
+pub(super) async fn log_lines(
+    front: &Front,
+    request: &HttpRequest,
+    identity: &Identity,
+    id: SessionId,
+) -> Result<Vec<String>, ApiError> {
+    let tail = body::parameter::<usize>(request, "tail")?.unwrap_or(200).min(1000);
+    let session = front.open(identity, Need::Read, id).await?;
+    let runtime = mail::ask(&session.addr, PeekRuntime).await?;
+    Ok(mail::ask(&runtime, GetLogs { tail }).await?)
 }
 
 /// `POST /api/sessions/{id}/start`
@@ -292,6 +343,10 @@ pub async fn delete(
     let id = session_id(&id)?;
     front.authorize(&identity, Need::Write, id)?;
     mail::ask(&front.manager, DeleteSession(id)).await??;
+    let links = front.clone();
+    web::block(move || links.links.forget(id))
+        .await
+        .map_err(|error| ApiError::failed("link.not_kept", error))??;
     Ok(HttpResponse::NoContent().finish())
 }
 

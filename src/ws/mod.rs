@@ -24,13 +24,16 @@ use crate::{
     auth::{Identity, Need},
     error::ApiError,
     front::{Front, session_id},
-    routes::events::cursor,
+    routes::{body, events::cursor},
 };
 
 use answers::Hands;
 use pump::Pump;
 
-/// `GET /api/sessions/{id}/ws?after=<event id>`
+/// The name of the stream that tells who is here.
+const PRESENCE: &str = "presence";
+
+/// `GET /api/sessions/{id}/ws?after=<event id>&presence=<0 or 1>`
 pub async fn join(
     front: web::Data<Front>,
     request: HttpRequest,
@@ -55,6 +58,11 @@ pub async fn join(
     }
     let (outbox, body) = edge::open();
     let hands = Hands::new(front.clone(), identity, id, session);
+    if body::parameter::<u8>(&request, "presence")? == Some(1) {
+        let (identity, socket) = (&hands.identity, &hands.socket);
+        let seat = front.presence.enter(id, socket, &identity.subject, identity.role);
+        hands.side.open(PRESENCE, seat.frames());
+    }
     let pump = Pump::new(hands, subscription, cursor, outbox);
     actix_web::rt::spawn(pump.run(reader::Frames::new(payload)));
     Ok(response.insert_header((header::CACHE_CONTROL, "no-store")).streaming(body))

@@ -129,6 +129,8 @@ impl Pump {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ping.reset();
         let mut draining = self.hands.front.draining.subscribe();
+        let front = self.hands.front.clone();
+        let mut link_over = std::pin::pin!(front.links.over(self.hands.identity.clone()));
         loop {
             if let Err(end) = self.refill().await {
                 return end;
@@ -155,6 +157,9 @@ impl Pump {
                 // It changes once; a receiver from before the end sees it.
                 _ = self.subscription.closed.changed() => {
                     return self.session_ended();
+                }
+                () = &mut link_over => {
+                    return End::Close(CloseCode::Policy, "the link is over");
                 }
                 _ = self.subscription.heads.changed() => {}
                 _ = self.subscription.outputs.changed() => {}

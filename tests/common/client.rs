@@ -39,6 +39,12 @@ impl Client {
         joined.unwrap_or_else(|error| panic!("{sid} can't be joined after {after}: {error:#}"))
     }
 
+    /// Joins as one who is seen, and hears who else is there.
+    pub async fn connect_seen(server: &Server, sid: &str, token: &str) -> Self {
+        let joined = Self::join(server.address(), sid, token, (-1, "&presence=1"), None).await;
+        joined.unwrap_or_else(|error| panic!("{sid} can't be joined: {error:#}"))
+    }
+
     /// Joins, if it can be; `receive_buffer` makes the kernel's buffer small.
     pub async fn try_connect(
         address: &str,
@@ -47,8 +53,18 @@ impl Client {
         after: i64,
         receive_buffer: Option<u32>,
     ) -> anyhow::Result<Self> {
+        Self::join(address, sid, token, (after, ""), receive_buffer).await
+    }
+
+    async fn join(
+        address: &str,
+        sid: &str,
+        token: &str,
+        (after, more): (i64, &str),
+        receive_buffer: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let join = async {
-            let uri = format!("ws://{address}/api/sessions/{sid}/ws?after={after}");
+            let uri = format!("ws://{address}/api/sessions/{sid}/ws?after={after}{more}");
             let mut request = uri.into_client_request()?;
             let headers = request.headers_mut();
             headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {token}"))?);

@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::{ENGINE, LIMIT, common::Server, header, json, keys};
+use crate::{ENGINE, LIMIT, common::Server, header, json, keys, problem};
 
 #[tokio::test]
 async fn health_is_open_and_figures_are_for_operators() {
@@ -116,4 +116,29 @@ async fn the_command_line_does_what_the_endpoints_do() {
     assert!(said(&admin(&["admin", "drain"]).await).contains("draining"));
     // The running server knows the new key only once it is started again.
     assert!(said(&admin(&["rotate-keys"]).await).contains("once the server is started again"));
+}
+
+#[tokio::test]
+async fn operators_see_figures_of_now_and_of_the_last_day() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start_on(ENGINE, dir.path(), &[]).await;
+    let (id, token) = server.session().await;
+    server.phase(&id, "ready", LIMIT).await;
+    let overview = server.json("/api/admin/overview").await;
+    let now = &overview["now"];
+    assert_eq!(now["sessions"]["ready"], 1, "{now}");
+    let expected = [
+        "at", "sessions", "clients", "events", "starts", "start_ms", "faults", "cpu", "memory",
+        "load",
+    ];
+    assert_eq!(keys(now), expected.into());
+    assert!(now["events"].as_u64() >= Some(3), "{now}");
+    assert_eq!((&now["starts"], &now["faults"]), (&1.into(), &0.into()));
+    assert!(now["memory"].as_u64() > Some(1 << 20), "{now}");
+    assert!(now["start_ms"]["p50"].as_f64() > Some(0.0), "{now}");
+    assert_eq!(overview["history"]["every_seconds"], 10);
+    assert!(!overview["history"]["points"].as_array().expect("points").is_empty());
+    let bearer = format!("Bearer {token}");
+    let shown = [("authorization", bearer.as_str())];
+    problem(&server.get("/api/admin/overview", &shown).await, 403, "auth.forbidden");
 }

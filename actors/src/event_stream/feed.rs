@@ -261,7 +261,9 @@ impl Feed {
     }
 
     pub(super) fn publish_head(&self, head: EventId) {
-        self.head.send_replace(as_cursor(head));
+        let before = self.head.send_replace(as_cursor(head));
+        let more = u64::try_from(as_cursor(head) - before).unwrap_or_default();
+        metrics::counter!("staithe_events_total").increment(more);
     }
 
     pub(super) fn observed(&self, cause: EventId, by: EventId) {

@@ -154,3 +154,8 @@ pub enum ChooseFailed {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "AdminSession")]
 pub struct GetAdminView;
+
+/// Sent by the front: have another title. Answers when that is durable.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), StoreFailed>")]
+pub struct RetitleSession(pub String);

@@ -5,6 +5,7 @@ mod children;
 mod claiming;
 pub mod idle;
 pub mod messages;
+mod naming;
 mod places;
 mod resting;
 pub mod start_times;
@@ -229,6 +230,9 @@ impl Session {
         self.snapshot.send_modify(|snapshot| snapshot.phase = view.clone());
         if view.step.is_none() {
             self.save(ctx);
+        }
+        if view.phase == Phase::Failed {
+            metrics::counter!("staithe_faults_total").increment(1);
         }
         if view.phase == Phase::Ready {
             self.begin_clocks(ctx);

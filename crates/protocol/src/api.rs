@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AgentState, EventId, PhaseView, Progress, SessionId, StartStep, frames::Role, secret::Secret,
+    AgentState, EventId, Phase, PhaseView, Progress, SessionId, StartStep, frames::Role,
+    secret::Secret,
 };
 
 /// `POST /api/sessions`.
@@ -133,6 +134,115 @@ pub struct PortTicket {
     pub host_url: Option<String>,
     /// Seconds.
     pub expires_in: u64,
+}
+
+/// `PATCH /api/sessions/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeSession {
+    /// 1 to 200 characters.
+    pub title: String,
+}
+
+/// `POST /api/sessions/{id}/links`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// `viewer` or `editor`.
+    pub role: Role,
+    /// Seconds, from a minute to thirty days; else a day.
+    #[serde(default)]
+    pub expires_in: Option<u64>,
+    /// What it is for; up to 200 characters. Whoever comes by it is called so.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// A link to one session, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShareLink {
+    pub id: String,
+    pub role: Role,
+    pub name: String,
+    /// RFC 3339, as the others.
+    pub created_at: String,
+    pub created_by: String,
+    pub expires_at: String,
+    /// Since the server began; to the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+}
+
+/// `GET /api/sessions/{id}/links`: those that hold, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShareLinkList {
+    pub links: Vec<ShareLink>,
+}
+
+/// A link that was just made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShareLinkMade {
+    #[serde(flatten)]
+    pub link: ShareLink,
+    /// Opens the session in a browser; it is shown this once.
+    pub url: String,
+}
+
+/// `GET /api/admin/overview`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AdminOverview {
+    /// Of this moment.
+    pub now: OverviewPoint,
+    pub history: OverviewHistory,
+}
+
+/// The last day, since the server began: closely for an hour, once a minute before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OverviewHistory {
+    /// Between the newest points.
+    pub every_seconds: u64,
+    /// The oldest first.
+    pub points: Vec<OverviewPoint>,
+}
+
+/// How the server was at a time. Totals are since it began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OverviewPoint {
+    /// RFC 3339.
+    pub at: String,
+    pub sessions: BTreeMap<Phase, u64>,
+    /// `WebSocket`s.
+    pub clients: u64,
+    /// In all.
+    pub events: u64,
+    /// In all.
+    pub starts: u64,
+    /// Of the starts of the last minute; null when there was none.
+    pub start_ms: Option<StartTimes>,
+    /// In all: starts and sandboxes that failed.
+    pub faults: u64,
+    /// Cores that the server used since the last point.
+    pub cpu: Option<f64>,
+    /// The server's resident bytes.
+    pub memory: Option<u64>,
+    /// The machine's load average of one minute.
+    pub load: Option<f64>,
+}
+
+/// How long starts took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StartTimes {
+    pub p50: f64,
+    pub p95: f64,
 }
 
 /// A problem body by RFC 9457, media type `application/problem+json`.

@@ -281,6 +281,18 @@ pub enum ServerFrame {
         #[serde(flatten)]
         batch: Batch,
     },
+    /// Who looks at the session now, for those who joined with `presence=1`: all of it, at each change.
+    Presence {
+        /// Grows with each change.
+        seq: u64,
+        /// The `id` of whoever this is sent to.
+        you: String,
+        /// You first, then in the order in which they came; at most 50.
+        people: Vec<Person>,
+        /// How many more there are.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: u64,
+    },
     /// Answer to `ping`.
     Pong {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -288,6 +300,19 @@ pub enum ServerFrame {
     },
     /// The server goes away; reconnect after so many seconds.
     Draining { retry_after: u64 },
+}
+
+/// Somebody who has joined, by one socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Person {
+    /// Of the socket, as `driver` of a terminal names it.
+    pub id: String,
+    /// The user's, or the link's by which they came.
+    pub name: String,
+    pub role: Role,
+    /// RFC 3339.
+    pub since: String,
 }
 
 /// Who answers.

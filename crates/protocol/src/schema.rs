@@ -16,7 +16,7 @@ use crate::{
 /// The document, draft 2020-12; each type is one of its `$defs`.
 pub fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let add: [fn(&mut SchemaGenerator); 34] = [
+    let add: [fn(&mut SchemaGenerator); 39] = [
         define::<Event>,
         define::<Action>,
         define::<Observation>,
@@ -51,6 +51,11 @@ pub fn document() -> Value {
         define::<api::ClientView>,
         define::<api::AdminSession>,
         define::<api::AdminEngine>,
+        define::<api::AdminOverview>,
+        define::<api::ChangeSession>,
+        define::<api::NewLink>,
+        define::<api::ShareLinkList>,
+        define::<api::ShareLinkMade>,
     ];
     for define in add {
         define(&mut generator);
