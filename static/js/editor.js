@@ -1,251 +1,326 @@
-// One file as text: saved with the version it was opened at, so that nobody's work is lost unseen.
+// The open files under their tabs. Each is saved with the version it was opened at, so that nobody's work is lost unseen.
 
+import { filePath } from "./api.js";
 import { choose, complain, notice } from "./dialog.js";
-import { $, setText } from "./dom.js";
-import { bytes, t } from "./i18n.js";
-import { Refused } from "./socket.js";
-
-/** Larger files are for download only. */
-const MAX_EDIT = 1024 * 1024;
+import { $, announce, h, setText } from "./dom.js";
+import { Doc } from "./editor-doc.js";
+import { moved, nameOf, within } from "./files-model.js";
+import { t } from "./i18n.js";
 
 /**
  * @typedef {object} Around
- * @property {(path: string) => string} href
- * @property {() => void} changed
- * @property {(path: string) => void} rename
- * @property {(path: string) => void} remove
- * @property {() => void} opened
+ * @property {(path: string) => void} saved
+ * @property {(path: string, x: number, y: number) => void} menu
+ * @property {(path: string) => void} shown the file that is looked at is another
  */
 export class Editor {
-  path = "";
-  #version = "";
-  #saved = "";
-  #crlf = false;
-  #text = false;
+  /** @type {Doc[]} */
+  #docs = [];
+  /** @type {Doc | null} */
+  #current = null;
   #writable = false;
-  #saving = false;
-  /** @type {string | null} the version that stands in the way; null when none does */
-  #theirs = null;
-  #area = /** @type {HTMLTextAreaElement} */ ($("text"));
-  #leaveTab = false;
+  /** The newest wish counts, when several files are on their way. */
+  #wished = 0;
+  #root = /** @type {HTMLElement} */ ($("editor"));
+  #tabs = /** @type {HTMLElement} */ ($("editor-tabs"));
+  #body = /** @type {HTMLElement} */ ($("editor-body"));
+  /** @type {Map<Doc, HTMLElement>} */
+  #tabOf = new Map();
+  /** @type {Map<string, Promise<Doc | null>>} */
+  #opening = new Map();
+  #marking = 0;
+  #ids = 0;
 
-  /** @param {(body: any) => Promise<any>} op @param {Around} around */
-  constructor(op, around) {
-    this.op = op;
+  /** @param {string} session @param {(body: any) => Promise<any>} op @param {Around} around */
+  constructor(session, op, around) {
     this.around = around;
-    this.#area.addEventListener("input", () => this.#mark());
-    this.#area.addEventListener("keydown", (event) => this.#key(event));
-    this.#area.addEventListener("blur", () => { this.#leaveTab = false; });
-    $("save").addEventListener("click", () => this.save());
-    $("editor-close").addEventListener("click", () => this.close());
-    $("editor-rename").addEventListener("click", () => this.around.rename(this.path));
-    $("editor-delete").addEventListener("click", () => this.around.remove(this.path));
-    $("take-theirs").addEventListener("click", () => this.#takeTheirs());
-    $("keep-mine").addEventListener("click", () => this.#keepMine());
+    /** @type {import("./editor-doc.js").Place} */
+    this.place = {
+      session, op,
+      changed: () => this.#later(),
+      saved: (path) => {
+        notice(t("files.saved", { name: path }));
+        around.saved(path);
+      },
+    };
+    this.#buttons();
     addEventListener("beforeunload", (event) => this.dirty && event.preventDefault());
-    $("editor").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    this.#root.addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
       event.preventDefault();
       this.save();
     });
   }
 
+  #buttons() {
+    const doc = (/** @type {(doc: Doc) => unknown} */ work) => async () => {
+      if (!this.#current) return;
+      try {
+        await work(this.#current);
+      } catch (error) {
+        complain(error);
+      }
+    };
+    $("save").addEventListener("click", () => this.save());
+    $("editor-close").addEventListener("click", doc((one) => this.close(one)));
+    $("editor-preview").addEventListener("click", doc((one) => one.togglePreview()));
+    $("editor-wide").addEventListener("click", () => this.#widen());
+    $("editor-more").addEventListener("click", doc((one) => {
+      const { left, bottom } = $("editor-more").getBoundingClientRect();
+      this.around.menu(one.path, left, bottom);
+    }));
+    $("take-theirs").addEventListener("click", doc((one) => (one.theirs?.gone ? this.#drop(one) : this.#settle(one, one.takeTheirs()))));
+    $("keep-mine").addEventListener("click", doc((one) => this.#settle(one, one.keepMine())));
+    $("merge").addEventListener("click", doc((one) => one.beginMerge(this.#body.clientWidth)));
+    $("merge-save").addEventListener("click", doc((one) => this.#settle(one, one.finishMerge(true))));
+    $("merge-back").addEventListener("click", doc((one) => this.#settle(one, one.finishMerge(false))));
+    this.#tabs.addEventListener("keydown", (event) => this.#keyOnTab(event));
+  }
+
+  /** The button that was pressed goes away: the focus goes on to the text. @param {Doc} doc @param {Promise<void>} work */
+  async #settle(doc, work) {
+    await work;
+    doc.focus();
+  }
+
+  /** The file that is looked at. */
+  get path() {
+    return this.#current?.path ?? "";
+  }
+
+  get paths() {
+    return this.#docs.map((doc) => doc.path);
+  }
+
   get dirty() {
-    return this.#text && this.#area.value !== this.#saved;
+    return this.#docs.some((doc) => doc.dirty);
   }
 
   /** @param {boolean} writable */
   setWritable(writable) {
     this.#writable = writable;
-    this.#area.readOnly = !writable;
-    this.#mark();
+    for (const doc of this.#docs) doc.setWritable(writable);
+    this.mark();
   }
 
-  /** @param {string} path @param {number} size */
-  async open(path, size) {
-    if (path === this.path && this.#text) return this.#area.focus();
-    if (!(await this.#mayLeave())) return;
+  /**
+   * Shows a file, at a line where one is given (from 1; 0: where it was).
+   * @param {string} path @param {number} [line]
+   */
+  async open(path, line = 0) {
+    this.#wished += 1;
+    const wish = this.#wished;
+    this.#root.setAttribute("aria-busy", "true");
     try {
-      if (size > MAX_EDIT) return this.#showBinary(path, "files.too_large", size);
-      const answer = await this.op({ op: "read", path });
-      if (answer.encoding === "base64" || answer.content === undefined || answer.content.includes("\0")) return this.#showBinary(path, "files.binary", answer.size ?? size);
-      if (answer.content.length > MAX_EDIT) return this.#showBinary(path, "files.too_large", answer.content.length);
-      this.#load(path, answer.content, answer.version ?? "");
-      this.#area.setSelectionRange(0, 0);
-      this.#area.scrollTop = 0;
-      this.#area.focus();
+      const coming = this.#opening.get(path) ?? this.#get(path);
+      this.#opening.set(path, coming);
+      const doc = await coming;
+      if (!doc || wish !== this.#wished) return;
+      this.#show(doc);
+      if (line) doc.reveal(line);
+      doc.focus();
     } catch (error) {
       complain(error);
+    } finally {
+      this.#opening.delete(path);
+      if (wish === this.#wished) this.#root.removeAttribute("aria-busy");
     }
+  }
+
+  /** @param {string} path @returns {Promise<Doc | null>} */
+  async #get(path) {
+    const there = this.#docs.find((doc) => doc.path === path);
+    if (there) return there;
+    const doc = new Doc(path, this.place);
+    doc.writable = this.#writable;
+    this.#body.append(doc.element);
+    try {
+      await doc.open();
+    } catch (error) {
+      doc.close();
+      throw error;
+    }
+    doc.setWritable(this.#writable);
+    this.#docs.push(doc);
+    this.#addTab(doc);
+    return doc;
   }
 
   async save() {
-    if (!this.#writable || !this.#text || this.#saving || this.#theirs !== null) return;
-    await this.#write({ if_match: this.#version });
+    const doc = this.#current;
+    if (doc?.merge) await this.#settle(doc, doc.finishMerge(true));
+    else await doc?.save();
   }
 
-  /** Looks whether somebody else changed the file. */
-  async check() {
-    const { path } = this;
-    if (!path || !this.#text || this.#theirs !== null || this.#saving) return;
-    try {
-      const { entries, version = entries?.[0]?.version } = await this.op({ op: "stat", path });
-      if (path !== this.path || this.#saving || !version || version === this.#version) return;
-      if (version === "absent" || this.dirty) return this.#conflict(version, version === "absent" ? "files.conflict_gone" : "files.changed");
-      await this.#reload();
-    } catch (error) {
-      if (path === this.path && error instanceof Refused && error.code === "NOT_FOUND") this.#conflict("absent", "files.conflict_gone");
-    }
+  /** Looks whether somebody else changed these files. @param {string[]} paths @param {(path: string) => string} [where] they went */
+  async check(paths, where = (path) => path) {
+    const docs = this.#docs.filter((doc) => paths.includes(doc.path));
+    await Promise.all(docs.map((doc) => doc.check(where).catch(() => {})));
   }
 
-  async close() {
-    if (await this.#mayLeave()) this.#drop();
+  /** @param {Doc} doc */
+  async close(doc) {
+    if (await this.#mayLeave(doc)) this.#drop(doc);
   }
 
   /** @param {string} from @param {string} to */
   renamed(from, to) {
-    if (this.path === from) this.#name(to);
-    else if (this.path.startsWith(`${from}/`)) this.#name(to + this.path.slice(from.length));
+    for (const doc of this.#docs) if (within(doc.path, from)) doc.renamed(moved(doc.path, from, to));
   }
 
   /** @param {string} path */
   removed(path) {
-    if (this.path === path || this.path.startsWith(`${path}/`)) this.#drop();
+    for (const doc of [...this.#docs]) if (within(doc.path, path)) this.#drop(doc);
   }
 
   /** Nothing here is asked for any more. */
   forget() {
-    this.#text = false;
+    for (const doc of [...this.#docs]) this.#drop(doc);
   }
 
-  async #mayLeave() {
-    if (!this.dirty) return true;
+  /** @param {Doc} doc */
+  async #mayLeave(doc) {
+    if (!doc.dirty) return true;
+    this.#show(doc);
     const answer = await choose({
       title: t("confirm.unsaved_title"),
-      body: [t("confirm.unsaved_text", { name: this.path })],
-      choices: [{ value: "discard", label: t("confirm.discard"), kind: "danger" }, { value: "save", label: t("action.save"), kind: "primary" }],
+      body: [t("confirm.unsaved_text", { name: doc.path })],
+      choices: [{ value: "discard", label: t("confirm.discard"), kind: "danger" }, ...(doc.theirs ? [] : [{ value: "save", label: t("action.save"), kind: /** @type {"primary"} */ ("primary") }])],
     });
-    if (answer === "save") await this.save();
-    return answer === "discard" || (answer === "save" && !this.dirty);
+    if (answer === "save") await doc.save();
+    return answer === "discard" || (answer === "save" && !doc.dirty);
   }
 
-  /** @param {{ if_match?: string, force?: boolean }} condition */
-  async #write(condition) {
-    const content = this.#area.value;
-    const { path } = this;
-    this.#saving = true;
-    this.#mark();
-    try {
-      const { version } = await this.op({ op: "write", path, content: this.#crlf ? content.replaceAll("\n", "\r\n") : content, create_parents: true, ...condition });
-      if (path !== this.path) return;
-      this.#version = version ?? "";
-      this.#saved = content;
-      this.#clearConflict();
-      notice(t("files.saved", { name: path }));
-      this.around.changed();
-    } catch (error) {
-      const answer = error instanceof Refused ? error.answer : {};
-      if (answer.code === "CONFLICT") this.#conflict(answer.current_version ?? "", answer.current_version === "absent" ? "files.conflict_gone" : "files.conflict");
-      else complain(error);
-    } finally {
-      this.#saving = false;
-      this.#mark();
-    }
+  /** @param {Doc} doc */
+  #drop(doc) {
+    const at = this.#docs.indexOf(doc);
+    if (at < 0) return;
+    const focused = this.#root.contains(document.activeElement);
+    this.#docs.splice(at, 1);
+    this.#tabOf.get(doc)?.remove();
+    this.#tabOf.delete(doc);
+    doc.close();
+    if (this.#current !== doc) return this.mark();
+    this.#show(this.#docs[at] ?? this.#docs[at - 1] ?? null);
+    if (!focused) return;
+    if (this.#current) this.#tabButton(this.#current)?.focus();
+    else $("tree").focus();
   }
 
-  async #reload() {
-    const answer = await this.op({ op: "read", path: this.path });
-    const { selectionStart, selectionEnd, scrollTop } = this.#area;
-    this.#load(this.path, answer.content ?? "", answer.version ?? "");
-    this.#area.setSelectionRange(selectionStart, selectionEnd);
-    this.#area.scrollTop = scrollTop;
+  /** @param {Doc | null} doc */
+  #show(doc) {
+    this.#current = doc;
+    for (const one of this.#docs) one.element.hidden = one !== doc;
+    this.#root.hidden = !doc;
+    if (!doc) this.#widen(false);
+    this.mark();
+    this.around.shown(this.path);
+    if (doc) this.#tabOf.get(doc)?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
-  async #takeTheirs() {
-    if (this.#theirs === "absent") return this.#drop();
-    try {
-      await this.#reload();
-    } catch (error) {
-      complain(error);
-    }
+  // Tabs
+
+  /** @param {Doc} doc */
+  #addTab(doc) {
+    this.#ids += 1;
+    doc.element.id = `doc-${this.#ids}`;
+    const button = h("button", { type: "button", role: "tab", id: `doc-tab-${this.#ids}`, "aria-controls": doc.element.id, on: { click: () => this.#pick(doc) } });
+    doc.element.setAttribute("role", "tabpanel");
+    doc.element.setAttribute("aria-labelledby", button.id);
+    const end = h("button", { type: "button", className: "end", tabIndex: -1, "aria-hidden": "true", title: t("action.close"), on: { click: () => this.close(doc) } }, "✕");
+    const tab = h("span", { className: "editor-tab", role: "none", on: { auxclick: (/** @type {MouseEvent} */ event) => event.button === 1 && this.close(doc) } }, button, end);
+    this.#tabOf.set(doc, tab);
+    this.#tabs.append(tab);
   }
 
-  async #keepMine() {
-    await this.#write({ force: true });
-    this.#area.focus();
+  /** @param {Doc} doc */
+  #tabButton(doc) {
+    return /** @type {HTMLButtonElement | null} */ (this.#tabOf.get(doc)?.querySelector("[role=tab]"));
   }
 
-  /** @param {string} version @param {string} words */
-  #conflict(version, words) {
-    this.#theirs = version;
-    setText($("conflict-text"), t(words));
-    $("conflict").hidden = false;
-    this.#mark();
-  }
-
-  #clearConflict() {
-    this.#theirs = null;
-    $("conflict").hidden = true;
-  }
-
-  /** @param {string} path @param {string} content @param {string} version */
-  #load(path, content, version) {
-    this.#text = true;
-    this.#version = version;
-    this.#area.value = content;
-    this.#saved = this.#area.value; // the field makes CR LF into LF; a file that has only those keeps them
-    this.#crlf = content.includes("\r\n") && !/(^|[^\r])\n/.test(content);
-    this.#area.hidden = $("editor-hint").hidden = $("save").hidden = false;
-    $("binary").hidden = true;
-    this.#clearConflict();
-    this.#name(path);
-  }
-
-  /** @param {string} path @param {string} words @param {number} size */
-  #showBinary(path, words, size) {
-    this.#text = false;
-    this.#area.hidden = $("editor-hint").hidden = $("save").hidden = true;
-    $("binary").hidden = false;
-    setText($("binary-text"), t(words, { size: bytes(size) }));
-    this.#clearConflict();
-    this.#name(path);
-  }
-
-  /** @param {string} path */
-  #name(path) {
-    this.path = path;
-    setText($("editor-path"), path);
-    $("editor-download").href = this.around.href(path);
-    $("editor").hidden = false;
-    this.#mark();
-    this.around.opened();
-  }
-
-  #drop() {
-    this.path = "";
-    this.#text = false;
-    this.#area.value = this.#saved = "";
-    $("editor").hidden = true;
-    this.#clearConflict();
-    this.around.opened();
-  }
-
-  #mark() {
-    $("dirty").hidden = !this.dirty;
-    $("save").disabled = !this.#writable || this.#saving || !this.dirty || this.#theirs !== null;
+  /** @param {Doc} doc */
+  #pick(doc) {
+    this.#wished += 1;
+    this.#show(doc);
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.key === "Escape") {
-      this.#leaveTab = true;
-    } else if (event.key === "Tab" && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey && !this.#leaveTab && !this.#area.readOnly) {
-      event.preventDefault();
-      // insertText keeps the field's own undo
-      if (!document.execCommand("insertText", false, "\t")) this.#area.setRangeText("\t", this.#area.selectionStart, this.#area.selectionEnd, "end");
-      this.#mark();
-    } else if (event.key !== "Shift") {
-      this.#leaveTab = false;
-    }
+  #keyOnTab(event) {
+    const at = this.#docs.findIndex((doc) => this.#tabButton(doc) === document.activeElement);
+    const doc = this.#docs[at];
+    if (!doc) return;
+    const { length } = this.#docs;
+    const to = { ArrowRight: (at + 1) % length, ArrowLeft: (at - 1 + length) % length, Home: 0, End: length - 1 }[event.key];
+    const next = to === undefined ? undefined : this.#docs[to];
+    if (next) {
+      this.#pick(next);
+      this.#tabButton(next)?.focus();
+    } else if (event.key === "Delete") this.close(doc);
+    else if (event.key === "ArrowDown") doc.focus();
+    else return;
+    event.preventDefault();
+  }
+
+  /** The whole pane for the text, or the tree beside it. @param {boolean} [wide] */
+  #widen(wide = $("editor-wide").getAttribute("aria-pressed") !== "true") {
+    $("editor-wide").setAttribute("aria-pressed", String(wide));
+    $("files").classList.toggle("editor-only", wide);
+  }
+
+  // What is to be seen
+
+  #later() {
+    this.#marking ||= requestAnimationFrame(() => this.mark());
+  }
+
+  mark() {
+    this.#marking = 0;
+    for (const doc of this.#docs) this.#markTab(doc);
+    const doc = this.#current;
+    if (!doc) return;
+    setText($("editor-path"), doc.path);
+    $("editor-path").title = doc.path;
+    $("editor-download").href = `${filePath(this.place.session, doc.path)}?download=1`;
+    $("editor-download").download = nameOf(doc.path);
+    $("dirty").hidden = !doc.dirty;
+    $("save").hidden = doc.kind !== "text" || doc.merge !== null || !this.#writable;
+    $("save").disabled = !this.#writable || doc.saving || !doc.dirty || doc.theirs !== null;
+    $("editor-preview").hidden = !doc.canPreview || doc.merge !== null || doc.theirs !== null;
+    $("editor-preview").setAttribute("aria-pressed", String(doc.preview !== null));
+    setText($("editor-status"), doc.saving ? t("edit.saving") : doc.says().join(" · "));
+    $("editor-hint").hidden = doc.kind !== "text" || doc.preview !== null || !this.#writable;
+    this.#markConflict(doc);
+  }
+
+  /** @param {Doc} doc */
+  #markTab(doc) {
+    const button = this.#tabButton(doc);
+    if (!button) return;
+    const name = nameOf(doc.path);
+    const same = this.#docs.some((other) => other !== doc && nameOf(other.path) === name);
+    setText(button, same ? doc.path : name);
+    button.title = doc.path;
+    button.setAttribute("aria-selected", String(doc === this.#current));
+    button.setAttribute("aria-label", doc.theirs ? `${doc.path}, ${t("edit.in_conflict")}` : doc.dirty ? `${doc.path}, ${t("files.unsaved")}` : doc.path);
+    button.setAttribute("aria-keyshortcuts", "Delete");
+    button.tabIndex = doc === this.#current ? 0 : -1;
+    const state = doc.theirs ? "conflict" : doc.dirty ? "unsaved" : "";
+    if (button.parentElement && button.parentElement.dataset.state !== state) button.parentElement.dataset.state = state;
+  }
+
+  /** @param {Doc} doc */
+  #markConflict(doc) {
+    const { theirs, merge } = doc;
+    const bar = $("conflict");
+    const text = !theirs ? "" : merge ? t("edit.merging") : t(theirs.gone ? "files.conflict_gone" : "files.conflict");
+    if (theirs && bar.hidden) announce(text);
+    bar.hidden = !theirs;
+    setText($("conflict-text"), text);
+    $("take-theirs").hidden = merge !== null;
+    setText($("take-theirs"), t(theirs?.gone ? "edit.close_gone" : "files.take_theirs"));
+    $("keep-mine").hidden = merge !== null || !this.#writable;
+    setText($("keep-mine"), t(theirs?.gone ? "edit.save_gone" : "files.keep_mine"));
+    $("merge").hidden = merge !== null || !theirs || theirs.text === null || !this.#writable;
+    $("merge-save").hidden = $("merge-back").hidden = merge === null;
   }
 }

@@ -1,79 +1,126 @@
-// The files of the workspace: a tree that is read folder by folder over the session's WebSocket.
+// The files of the workspace: a tree that is read folder by folder over the session's WebSocket, and follows what changes.
 
-import { filePath } from "./api.js";
-import { ask, complain, confirmLoss, notice } from "./dialog.js";
-import { $, h } from "./dom.js";
+import { filePath, sessionPath } from "./api.js";
+import { complain, notice } from "./dialog.js";
+import { $, announce, h, setText, sheet } from "./dom.js";
 import { Editor } from "./editor.js";
-import { bytes, t } from "./i18n.js";
+import { chosen, dropped } from "./files-drop.js";
+import { openMenu } from "./files-menu.js";
+import { Model, folderOf, join, moved, nameOf, within } from "./files-model.js";
+import { Search } from "./files-search.js";
+import { DRAGGED, Tree } from "./files-tree.js";
+import { Work } from "./files-work.js";
+import { t } from "./i18n.js";
 import { Refused } from "./socket.js";
 import { Uploads } from "./upload.js";
-
-/** @typedef {{ path: string, type: "file" | "dir" | "symlink" | "other", size: number, mtime: number, mode: number }} Entry */
-/** @typedef {{ entries: Entry[], truncated: boolean }} Folder */
-
-/** @param {string} path */
-export const nameOf = (path) => path.slice(path.lastIndexOf("/") + 1);
-/** @param {string} path */
-export const folderOf = (path) => (path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
 
 const REFRESH_WAIT = 500;
 const TOLD_WAIT = 100;
 
 export class Files {
-  /** @type {Map<string, Folder>} what is known of the folders that are open */
-  #folders = new Map();
-  #open = new Set([""]);
+  #model = new Model();
   #writable = false;
   #ready = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #tree = /** @type {HTMLElement} */ ($("tree"));
   /** @type {{ epoch?: string, seq?: number }} the last changes that were told */
   #cursor = {};
-  /** @type {Set<string>} paths that were told of and not looked at again */
-  #told = new Set();
+  /** @type {import("./files-model.js").Change[]} changes that were told and not taken in */
+  #told = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #toldTimer;
+  #pane = /** @type {HTMLElement} */ ($("files"));
+  /** Where the files go that are chosen next. */
+  #into = "";
+  /** Folders in which files arrived. */
+  #arrivals = new Set();
 
   /** @param {import("./socket.js").SessionSocket} socket @param {string} session */
   constructor(socket, session) {
     this.socket = socket;
     this.session = session;
-    this.editor = new Editor((body) => this.op(body), {
-      href: (path) => this.download(path),
-      changed: () => this.refresh(),
-      rename: (path) => this.rename(path),
-      remove: (path) => this.remove(path, "file"),
-      opened: () => this.#draw(),
+    sheet("css/files.css").catch(() => {}).finally(() => this.#tree.update()); // the rows' height is the sheet's
+    this.editor = new Editor(session, (body) => this.op(body), {
+      saved: (path) => this.#again([folderOf(path)]),
+      menu: (path, x, y) => this.#menu([path], x, y),
+      shown: (path) => this.#tree.setShown(path),
     });
-    this.uploads = new Uploads(session, () => this.refresh());
-    $("refresh").addEventListener("click", () => this.refresh(true));
-    $("new-file").addEventListener("click", () => this.create());
-    $("new-folder").addEventListener("click", () => this.makeFolder());
-    $("upload").addEventListener("click", () => $("upload-input").click());
-    $("upload-input").addEventListener("change", () => {
-      this.uploads.send([...$("upload-input").files], "");
-      $("upload-input").value = "";
+    this.#work = new Work(this.#model, {
+      op: (body) => this.op(body),
+      open: (path) => this.editor.open(path),
+      renamed: (from, to) => this.editor.renamed(from, to),
+      removed: (path) => this.editor.removed(path),
+      changed: (folders, select) => this.#changed(folders, select),
     });
+    this.#tree = new Tree($("tree"), this.#model, {
+      open: ({ path }) => this.editor.open(path),
+      toggle: (path) => this.#toggle(path),
+      rename: (path) => this.#work.rename(path),
+      remove: (paths) => this.#work.remove(paths),
+      cut: (paths) => this.#cut(paths),
+      paste: (folder) => this.#paste(folder),
+      move: (paths, folder) => this.#work.move(paths, folder),
+      upload: (data, folder) => this.#upload(dropped(data), folder),
+      menu: (paths, x, y) => this.#menu(paths, x, y),
+    });
+    this.#search = new Search(session, {
+      open: (path, line) => this.editor.open(path, line),
+      reveal: (path) => this.#reveal(path),
+      shown: (yes) => this.#showTree(!yes),
+      leave: () => this.#tree.focus(),
+    });
+    this.uploads = new Uploads(session, (path) => this.#arrived(path));
+    this.#buttons();
     this.#drops();
     this.#draw();
   }
+
+  /** @type {Tree} */
+  #tree;
+  /** @type {Work} */
+  #work;
+  /** @type {Search} */
+  #search;
 
   /** @param {any} body @returns {Promise<any>} */
   op(body) {
     return this.socket.ask({ type: "file", ...body });
   }
 
-  /** @param {string} path */
-  download(path) {
-    return `${filePath(this.session, path)}?download=1`;
+  #buttons() {
+    const inputs = /** @type {HTMLInputElement[]} */ ([$("upload-input"), $("upload-folder-input")]);
+    for (const input of inputs) input.addEventListener("change", () => this.#upload(Promise.resolve(chosen(input)), this.#into));
+    $("refresh").addEventListener("click", () => this.refresh(true));
+    $("new-file").addEventListener("click", () => this.#work.create(this.#tree.folder));
+    $("new-folder").addEventListener("click", () => this.#work.makeFolder(this.#tree.folder));
+    $("upload").addEventListener("click", () => this.#choose("upload-input", ""));
+    $("files-more").addEventListener("click", () => {
+      const { left, bottom } = $("files-more").getBoundingClientRect();
+      this.#menu(this.#tree.selected, left, bottom);
+    });
+    this.#pane.addEventListener("keydown", (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || event.defaultPrevented) return;
+      const kind = event.key.toLowerCase() === "p" && !event.shiftKey ? "names" : event.key.toLowerCase() === "f" && event.shiftKey ? "content" : undefined;
+      if (!kind || $("find").disabled) return;
+      event.preventDefault();
+      this.#search.focus(kind);
+    });
+  }
+
+  /** @param {string} input @param {string} folder */
+  #choose(input, folder) {
+    this.#into = folder;
+    $(input).click();
   }
 
   /** After each hello. @param {boolean} writable */
   joined(writable) {
     this.#writable = writable;
     this.editor.setWritable(writable);
-    for (const button of document.querySelectorAll("#files [data-edit]")) /** @type {HTMLButtonElement} */ (button).disabled = !writable;
+    this.#tree.setWritable(writable);
+    this.#pane.toggleAttribute("data-viewer", !writable);
+    for (const button of this.#pane.querySelectorAll("[data-edit]")) /** @type {HTMLButtonElement} */ (button).disabled = !writable;
+    this.editor.mark();
     if (this.#ready) this.changed();
     // Once everything that waits has been sent: on a new connection the watch begins anew, where it was.
     queueMicrotask(() => this.socket.ask({ type: "watch", ...this.#cursor }).catch(() => {}));
@@ -83,27 +130,28 @@ export class Files {
   told(frame) {
     this.#cursor = { epoch: frame.epoch, seq: frame.seq };
     if (frame.resync) return this.changed();
-    for (const { path, from = path } of frame.changes) this.#told.add(path).add(from);
-    if (!this.#toldTimer && this.#told.size) this.#toldTimer = setTimeout(() => this.#look(), TOLD_WAIT);
+    this.#told.push(...frame.changes);
+    if (!this.#toldTimer && this.#told.length) this.#toldTimer = setTimeout(() => this.#look(), TOLD_WAIT);
   }
 
-  /** Looks again at what was told of, as far as it is shown. */
+  /** Takes in what was told, and looks again where that was not all. */
   async #look() {
     this.#toldTimer = undefined;
-    const told = [...this.#told];
-    this.#told.clear();
+    const told = this.#told.splice(0);
     if (!this.#ready) return;
-    const folders = new Set([...told, ...told.map(folderOf)].filter((path) => this.#open.has(path)));
-    await Promise.all([...folders].map((path) => this.#load(path, false)));
-    if (folders.size) this.#draw();
-    const { path: edited } = this.editor;
-    if (told.some((path) => edited === path || edited.startsWith(`${path}/`))) await this.editor.check();
+    const again = new Set(told.flatMap((change) => this.#model.apply(change)));
+    this.#draw();
+    await this.#again([...again]);
+    const moves = told.flatMap(({ op, path, from }) => (op === "rename" && from ? [/** @type {[string, string]} */ ([from, path])] : []));
+    const touched = this.editor.paths.filter((open) => told.some(({ path, from = path }) => within(open, path) || within(open, from)));
+    await this.editor.check(touched, (path) => moves.reduce((now, [from, to]) => moved(now, from, to), path));
   }
 
   /** @param {boolean} ready @param {boolean} woke */
   setReady(ready, woke) {
     const before = this.#ready;
     this.#ready = ready;
+    for (const input of ["find", "find-kind"]) $(input).disabled = !ready;
     if (ready && (woke || !before)) this.refresh();
     else if (!ready && before) this.#draw();
   }
@@ -123,157 +171,167 @@ export class Files {
   async refresh(loud = false) {
     clearTimeout(this.#timer);
     if (!this.#ready) return;
-    await Promise.all([...this.#open].map((path) => this.#load(path, loud)));
+    await this.#again([...this.#model.open], loud);
+    if (loud) announce(t("files.refreshed"));
+    await this.editor.check(this.editor.paths);
+  }
+
+  /** @param {string[]} folders @param {boolean} [loud] */
+  async #again(folders, loud = false) {
+    const known = folders.filter((path) => this.#model.open.has(path) || this.#model.folders.has(path));
+    await Promise.all(known.map((path) => this.#load(path, loud)));
     this.#draw();
-    await this.editor.check();
   }
 
   /** @param {string} path @param {boolean} loud */
   async #load(path, loud) {
     try {
       const { entries = [], truncated = false } = await this.op({ op: "list", path });
-      const rank = (/** @type {Entry} */ e) => (e.type === "dir" ? 0 : 1);
-      const own = entries.filter((/** @type {Entry} */ e) => e.path !== path && folderOf(e.path) === path);
-      own.sort((/** @type {Entry} */ a, /** @type {Entry} */ b) => rank(a) - rank(b) || a.path.localeCompare(b.path));
-      this.#folders.set(path, { entries: own, truncated });
+      this.#model.set(path, entries, truncated);
     } catch (error) {
-      if (path && error instanceof Refused && (error.code === "NOT_FOUND" || error.code === "NOT_DIRECTORY")) {
-        this.#open.delete(path);
-        this.#folders.delete(path);
-      } else if (loud) complain(error);
+      if (path && error instanceof Refused && (error.code === "NOT_FOUND" || error.code === "NOT_DIRECTORY")) this.#model.forget(path);
+      else if (loud) complain(error);
     }
+  }
+
+  /** @param {string[]} folders @param {string[]} select */
+  async #changed(folders, select) {
+    await this.#again(folders);
+    if (select.length) this.#tree.select(select);
+    if ($("tree").hidden || document.activeElement === document.body) this.#tree.focus();
   }
 
   #draw() {
-    const focused = this.#tree.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement).dataset.key : undefined;
-    const top = this.#folders.get("");
-    $("files-empty").hidden = !(top && top.entries.length === 0) || !this.#ready;
-    this.#tree.hidden = !$("files-empty").hidden;
-    const scrolled = this.#tree.scrollTop;
-    this.#tree.replaceChildren(top ? this.#list("") : h("p", { className: "note" }, t(this.#ready ? "files.loading" : "files.waiting")));
-    this.#tree.scrollTop = scrolled;
-    if (focused) /** @type {HTMLElement | null} */ (this.#tree.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
+    const top = this.#model.folders.get("");
+    const none = this.#ready && top !== undefined && top.entries.size === 0;
+    const waiting = !top || !this.#ready;
+    $("files-empty").hidden = !(none || waiting) || !$("found").hidden;
+    setText($("files-empty"), t(!this.#ready ? "files.waiting" : waiting ? "files.loading" : this.#writable ? "files.empty" : "files.empty_viewer"));
+    $("tree").hidden = !$("files-empty").hidden || !$("found").hidden;
+    if (!$("tree").hidden) this.#tree.update();
   }
 
-  /** @param {string} path @returns {HTMLUListElement} */
-  #list(path) {
-    const folder = this.#folders.get(path);
-    const rows = (folder?.entries ?? []).map((entry) => this.#row(entry));
-    if (folder?.truncated) rows.push(h("li", { className: "note" }, t("files.more")));
-    if (!folder) rows.push(h("li", { className: "note" }, t("files.loading")));
-    else if (path && !rows.length) rows.push(h("li", { className: "note" }, t("files.empty_folder")));
-    return h("ul", {}, ...rows);
-  }
-
-  /** @param {Entry} entry @returns {HTMLLIElement} */
-  #row(entry) {
-    const { path, type, size } = entry;
-    const isDir = type === "dir";
-    const name = nameOf(path);
-    const opened = isDir && this.#open.has(path);
-    const button = h("button", { type: "button", className: "open", title: path, data: { key: path, path }, on: { click: () => (isDir ? this.#toggle(path) : this.editor.open(path, size)) } },
-      h("span", { className: "icon", "aria-hidden": "true" }, isDir ? (opened ? "▾" : "▸") : type === "symlink" ? "↪" : "·"),
-      h("span", { className: "label" }, isDir ? `${name}/` : name));
-    if (isDir) button.setAttribute("aria-expanded", String(opened));
-    const row = h("div", { className: `node${this.editor.path === path ? " current" : ""}` }, button);
-    if (!isDir) row.append(h("span", { className: "size" }, bytes(size)), h("a", { className: "tool", href: this.download(path), download: name, "aria-label": `${t("files.download")}: ${name}`, title: t("files.download"), data: { key: `${path}\n↓` } }, "↓"));
-    if (this.#writable) {
-      row.append(this.#tool("✎", t("files.rename"), path, () => this.rename(path)), this.#tool("✕", t("action.delete"), path, () => this.remove(path, type)));
-    }
-    return h("li", {}, row, opened ? this.#list(path) : null);
-  }
-
-  /** @param {string} sign @param {string} label @param {string} path @param {() => void} click */
-  #tool(sign, label, path, click) {
-    return h("button", { type: "button", className: "tool", title: label, "aria-label": `${label}: ${nameOf(path)}`, data: { key: `${path}\n${sign}` }, on: { click } }, sign);
+  /** @param {boolean} yes */
+  #showTree(yes) {
+    $("tree").hidden = !yes;
+    this.#draw();
   }
 
   /** @param {string} path */
   async #toggle(path) {
-    if (this.#open.delete(path)) {
-      for (const other of this.#open) if (other.startsWith(`${path}/`)) this.#open.delete(other);
-      this.#draw();
-      return;
-    }
-    this.#open.add(path);
+    if (this.#model.open.delete(path)) return this.#draw();
+    this.#model.open.add(path);
     this.#draw();
-    await this.#load(path, true);
-    this.#draw();
+    await this.#again([path, ...[...this.#model.open].filter((open) => open !== path && within(open, path) && !this.#model.folders.has(open))], true);
   }
 
-  /** @param {() => Promise<unknown>} work */
-  async #change(work) {
+  /** Opens what is above a path, and selects it. @param {string} path */
+  async #reveal(path) {
+    this.#search.close();
+    const above = path.split("/").map((_, at, parts) => parts.slice(0, at).join("/"));
+    for (const folder of above) this.#model.open.add(folder);
+    await this.#again(above, true);
+    this.#tree.select([path]);
+    this.#tree.focus();
+  }
+
+  /** @param {string} path */
+  #arrived(path) {
+    const known = path.split("/").map((_, at, parts) => parts.slice(0, at).join("/")).filter((folder) => this.#model.folders.has(folder));
+    if (this.#arrivals.size === 0) {
+      setTimeout(() => {
+        const folders = [...this.#arrivals];
+        this.#arrivals.clear();
+        this.#again(folders);
+      }, REFRESH_WAIT);
+    }
+    this.#arrivals.add(known.at(-1) ?? "");
+  }
+
+  /** @param {string[]} paths */
+  #cut(paths) {
+    this.#tree.setCut(paths);
+    announce(t("files.cut_done", { count: paths.length }));
+  }
+
+  /** @param {string} folder */
+  #paste(folder) {
+    const { cut } = this.#tree;
+    if (cut.length === 0) return false;
+    this.#tree.setCut([]);
+    this.#work.move(cut, folder);
+    return true;
+  }
+
+  /** @param {Promise<import("./files-drop.js").Drop>} drop @param {string} folder */
+  async #upload(drop, folder) {
     try {
-      await work();
-      await this.refresh();
+      const { files, folders } = await drop;
+      if (files.length === 0 && folders.length === 0) return;
+      const empty = folders.filter((path) => !files.some((file) => within(file.path, path)));
+      for (const path of empty) await this.op({ op: "mkdir", path: join(folder, path), parents: true });
+      this.uploads.send(files, folder);
+      if (empty.length) await this.#again([folder]);
     } catch (error) {
       complain(error);
     }
   }
 
-  async create() {
-    const path = await ask(t("files.new_file"), t("files.name"), "");
-    if (!path) return;
-    await this.#change(async () => {
-      await this.op({ op: "create", path, content: "", create_parents: true });
-      await this.editor.open(path, 0);
-    });
+  /** What can be done with these, or with the workspace where there are none. @param {string[]} paths @param {number} x @param {number} y */
+  #menu(paths, x, y) {
+    const [first = ""] = paths;
+    const one = paths.length === 1;
+    const folder = this.#model.target(first);
+    const isDir = this.#model.isDir(first);
+    const items = [
+      one && !isDir && { label: t("files.open"), keys: "Enter", act: () => this.editor.open(first) },
+      ...(this.#writable ? this.#writing(paths, first, folder) : []),
+      !isDir && { label: t("files.download"), act: () => paths.forEach((path) => this.#download(path)) },
+      isDir && paths.length < 2 && { label: t(first ? "files.download_zip" : "files.download_all"), act: () => this.#download(first) },
+      one && navigator.clipboard && { label: t("files.copy_path"), act: () => navigator.clipboard.writeText(first).then(() => notice(t("files.copied")), complain) },
+      ...(this.#writable && first ? [null, { label: t("action.delete"), keys: "Del", danger: true, act: () => this.#work.remove(paths) }] : []),
+    ];
+    openMenu(/** @type {import("./files-menu.js").Item[]} */ (items.filter((item) => item !== false && item !== undefined)), x, y, one ? nameOf(first) : t("files.actions"));
   }
 
-  async makeFolder() {
-    const path = await ask(t("files.new_folder"), t("files.name"), "");
-    if (path) await this.#change(() => this.op({ op: "mkdir", path, parents: true }));
+  /** @param {string[]} paths @param {string} first @param {string} folder @returns {(import("./files-menu.js").Item | false)[]} */
+  #writing(paths, first, folder) {
+    return [
+      { label: t("files.new_file_here"), act: () => this.#work.create(folder) },
+      { label: t("files.new_folder_here"), act: () => this.#work.makeFolder(folder) },
+      { label: t("files.upload_here"), act: () => this.#choose("upload-input", folder) },
+      { label: t("files.upload_folder"), act: () => this.#choose("upload-folder-input", folder) },
+      null,
+      paths.length === 1 && { label: t("files.rename"), keys: "F2", act: () => this.#work.rename(first) },
+      first !== "" && { label: t("files.move"), act: () => this.#work.moveTo(paths) },
+      first !== "" && { label: t("files.cut"), keys: "Ctrl+X", act: () => this.#cut(paths) },
+      this.#tree.cut.length > 0 && { label: t("files.paste"), keys: "Ctrl+V", act: () => this.#paste(folder) },
+    ];
   }
 
-  /** @param {string} path */
-  async rename(path) {
-    const to = await ask(t("files.rename"), t("files.name"), path);
-    if (!to || to === path) return;
-    await this.#change(async () => {
-      await this.op({ op: "rename", path, to });
-      this.editor.renamed(path, to);
-    });
+  /** A file as it is, a folder as an archive. @param {string} path */
+  #download(path) {
+    const isDir = this.#model.isDir(path);
+    const parts = path.split("/").map(encodeURIComponent).join("/");
+    const href = isDir ? `${sessionPath(this.session)}/archive${path && "/"}${parts}?format=zip` : `${filePath(this.session, path)}?download=1`;
+    h("a", { href, download: isDir ? `${nameOf(path) || "workspace"}.zip` : nameOf(path) }).click();
   }
 
-  /** @param {string} path @param {string} type */
-  async remove(path, type) {
-    const text = t(type === "dir" ? "confirm.folder_text" : "confirm.file_text");
-    if (!(await confirmLoss(t("confirm.file_title", { name: path }), [text], t("action.delete")))) return;
-    await this.#change(async () => {
-      await this.op({ op: "delete", path, ...(type === "dir" ? { recursive: true } : { force: true }) });
-      this.editor.removed(path);
-    });
-  }
-
+  /** Beside the tree, too, files can be dropped: they go to the top. */
   #drops() {
-    const pane = /** @type {HTMLElement} */ ($("files"));
-    const folderAt = (/** @type {DragEvent} */ event) => {
-      const path = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest?.(".node"))?.querySelector("button")?.dataset.path;
-      if (path === undefined) return "";
-      return this.#folders.has(path) || this.#open.has(path) || this.#isDir(path) ? path : folderOf(path);
-    };
+    const pane = this.#pane;
     pane.addEventListener("dragover", (event) => {
-      if (!this.#writable || !event.dataTransfer?.types.includes("Files")) return;
+      if (!this.#writable || !event.dataTransfer?.types.includes("Files") || event.dataTransfer.types.includes(DRAGGED)) return;
       event.preventDefault();
       event.dataTransfer.dropEffect = "copy";
       pane.classList.add("drop");
     });
-    pane.addEventListener("dragleave", (event) => {
-      if (!pane.contains(/** @type {Node | null} */ (event.relatedTarget))) pane.classList.remove("drop");
-    });
+    pane.addEventListener("dragleave", (event) => pane.contains(/** @type {Node | null} */ (event.relatedTarget)) || pane.classList.remove("drop"));
     pane.addEventListener("drop", (event) => {
-      if (!this.#writable || !event.dataTransfer) return;
-      event.preventDefault();
       pane.classList.remove("drop");
-      const items = [...event.dataTransfer.items].filter((item) => !item.webkitGetAsEntry?.()?.isDirectory);
-      const given = items.map((item) => item.getAsFile()).filter((file) => file !== null);
-      if (given.length) this.uploads.send(/** @type {File[]} */ (given), folderAt(event));
-      else notice(t("files.empty"));
+      if (event.defaultPrevented || !this.#writable || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      this.#upload(dropped(event.dataTransfer), "");
     });
-  }
-
-  /** @param {string} path */
-  #isDir(path) {
-    return this.#folders.get(folderOf(path))?.entries.some((e) => e.path === path && e.type === "dir") ?? false;
   }
 }

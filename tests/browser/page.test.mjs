@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { SLOW, assertClean, assertEachOnce, card, makeSession, openPage, run, scratch, shoot, signIn, startBrowser, startServer, type, watch } from "./helper.mjs";
+import { area, inTree, shows } from "./edited.mjs";
 
 const data = scratch();
 /** @type {Awaited<ReturnType<typeof startServer>>} */
@@ -51,14 +52,13 @@ test("from the printed link to a saved file, with output as it comes", { timeout
   assert.equal((await counting.locator(".out").textContent())?.match(/^line \d/gm)?.length, 3, "the final output replaces what was streamed");
 
   assert.match(await run(page, "printf 'one\\ntwo\\n' > notes.txt; echo made"), /made/);
-  const files = page.locator("#tree");
-  await files.getByRole("button", { name: "notes.txt", exact: false }).first().click();
-  await page.waitForFunction(() => /** @type {HTMLTextAreaElement} */ (document.querySelector("#text")).value === "one\ntwo\n");
-  await page.locator("#text").press("Control+End");
-  await page.locator("#text").pressSequentially("three\tand\n");
-  await page.locator("#text").press("Tab");
+  await inTree(page, "notes.txt").click();
+  await shows(page, "one\ntwo\n");
+  await area(page).press("Control+End");
+  await area(page).pressSequentially("three\tand\n");
+  await area(page).press("Tab");
   await page.locator("#dirty").waitFor();
-  await page.locator("#text").press("Control+s");
+  await area(page).press("Control+s");
   await page.locator("#dirty").waitFor({ state: "hidden" });
   assert.match(await run(page, "cat -A notes.txt"), /one\$\n.*two\$\n.*three\^Iand\$\n.*\^I/);
 
@@ -72,10 +72,10 @@ test("a file that somebody else changed is not overwritten unasked", { timeout: 
   const page = await signedIn();
   await makeSession(page, "Conflict");
   await run(page, "echo base > shared.txt");
-  await page.locator("#tree").getByRole("button", { name: "shared.txt" }).first().click();
-  await page.waitForFunction(() => /** @type {HTMLTextAreaElement} */ (document.querySelector("#text")).value === "base\n");
-  await page.locator("#text").press("Control+Home");
-  await page.locator("#text").pressSequentially("mine ");
+  await inTree(page, "shared.txt").click();
+  await shows(page, "base\n");
+  await area(page).press("Control+Home");
+  await area(page).pressSequentially("mine ");
   await run(page, "echo theirs > shared.txt; echo written");
   await page.locator("#conflict").waitFor();
   assert.equal(await run(page, "cat shared.txt # before").then((t) => t.trim()), "theirs");
@@ -91,7 +91,7 @@ test("a file goes up, is listed, and comes down again", { timeout: 3 * SLOW }, a
   await makeSession(page, "Upload");
   const content = Buffer.from([0, 1, 2, 255, 254, 10, 0]);
   await page.locator("#upload-input").setInputFiles({ name: "blob data.bin", mimeType: "application/octet-stream", buffer: content });
-  await page.locator("#tree").getByRole("button", { name: "blob data.bin" }).first().click();
+  await inTree(page, "blob data.bin").click();
   await page.locator("#binary").waitFor();
   const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#editor-download").click()]);
   const chunks = [];

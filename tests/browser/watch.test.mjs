@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { SLOW, assertClean, makeSession, openPage, run, scratch, signIn, startBrowser, startServer, type } from "./helper.mjs";
+import { area, inTree, shows, textOf } from "./edited.mjs";
 
 const data = scratch();
 /** @type {Awaited<ReturnType<typeof startServer>>} */
@@ -23,26 +24,20 @@ after(async () => {
   data.end();
 });
 
-/** @param {import("playwright-core").Page} page @param {string} name */
-const inTree = (page, name) => page.locator("#tree").getByRole("button", { name, exact: false }).first();
-
-/** @param {import("playwright-core").Page} page @param {string} text */
-const shows = (page, text) => page.waitForFunction((wanted) => /** @type {HTMLTextAreaElement} */ (document.querySelector("#text")).value === wanted, text, { timeout: SLOW });
-
 test("what a command in the background does appears while nothing else happens", { timeout: 3 * SLOW }, async () => {
   const page = await openPage(browser);
   await signIn(page, server);
   await makeSession(page, "Live tree");
   await run(page, "mkdir folder; echo 1 > folder/first.txt; echo 1 > watched.txt");
-  await inTree(page, "folder/").click();
+  await inTree(page, "folder").click();
   await inTree(page, "first.txt").waitFor();
   await inTree(page, "watched.txt").click();
   await shows(page, "1\n");
   await run(page, "(sleep 2; echo 2 > folder/second.txt; echo 2 > watched.txt; sleep 2; mv folder moved; rm watched.txt) > /dev/null 2>&1 &");
   await inTree(page, "second.txt").waitFor({ timeout: SLOW });
   await shows(page, "2\n");
-  await inTree(page, "moved/").waitFor({ timeout: SLOW });
-  await inTree(page, "folder/").waitFor({ state: "hidden" });
+  await inTree(page, "moved").waitFor({ timeout: SLOW });
+  await inTree(page, "folder").waitFor({ state: "hidden" });
   await page.locator("#conflict").waitFor();
   assertClean(page);
 });
@@ -58,14 +53,14 @@ test("two tabs that edit one file see each other", { timeout: 3 * SLOW }, async 
     await inTree(page, "shared.txt").click();
     await shows(page, "base\n");
   }
-  await two.locator("#text").press("Control+Home");
-  await two.locator("#text").pressSequentially("two ");
-  await one.locator("#text").press("Control+Home");
-  await one.locator("#text").pressSequentially("one ");
-  await one.locator("#text").press("Control+s");
+  await area(two).press("Control+Home");
+  await area(two).pressSequentially("two ");
+  await area(one).press("Control+Home");
+  await area(one).pressSequentially("one ");
+  await area(one).press("Control+s");
   await one.locator("#dirty").waitFor({ state: "hidden" });
   await two.locator("#conflict").waitFor({ timeout: SLOW });
-  assert.equal(await two.locator("#text").inputValue(), "two base\n", "nothing is taken away");
+  assert.equal(await textOf(two), "two base\n", "nothing is taken away");
   assert.ok(await two.locator("#save").isDisabled(), "nothing is overwritten unasked");
   await two.locator("#keep-mine").click();
   await two.locator("#conflict").waitFor({ state: "hidden" });
