@@ -43,12 +43,12 @@ export function gathered(seats, you, driving) {
     each.set(key, {
       key, name, role,
       you: own || (known?.you ?? false),
-      since: known && known.since < since ? known.since : since,
+      since: known && parseTime(known.since) < parseTime(since) ? known.since : since,
       windows: (known?.windows ?? 0) + 1,
       drives: [...new Set([...(known?.drives ?? []), ...drives.map(String), ...told])],
     });
   }
-  return [...each.values()].sort((a, b) => Number(b.you) - Number(a.you) || a.since.localeCompare(b.since));
+  return [...each.values()].sort((a, b) => Number(b.you) - Number(a.you) || parseTime(a.since).getTime() - parseTime(b.since).getTime());
 }
 
 export class Presence {

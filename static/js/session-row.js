@@ -14,6 +14,8 @@ import { renameSession } from "./rename.js";
 /** What a person is waited for in, what goes on by itself, and what rests. */
 export const GROUPS = /** @type {const} */ (["attention", "running", "idle"]);
 const ASKS = ["awaiting_user_confirmation", "awaiting_user_input", "error"];
+/** An agent that has done nothing yet. */
+const UNTOLD = ["loading", "init"];
 /** Costs are asked for this often at most, and for what is in sight. */
 const AGAIN = 20_000;
 
@@ -73,6 +75,7 @@ export class Row {
     this.link.title = title;
     showPhase(this.phase, session);
     showAgent(this.agent, session.agent_state);
+    this.agent.hidden = UNTOLD.includes(session.agent_state);
     showAgo(this.created, session.created_at, "sessions.created");
     showAgo(this.updated, session.updated_at, "sessions.updated");
     setText(this.clients, session.clients ? t("sessions.clients", { count: session.clients }) : "");
@@ -107,7 +110,7 @@ export class Row {
   /** What the agent has cost, where prices are known. */
   async #askCost() {
     const { id, head, agent_state: agent } = this.session;
-    const worked = !["loading", "init"].includes(agent);
+    const worked = !UNTOLD.includes(agent);
     if (!this.#sight || !worked || this.#costed.head === head || Date.now() - this.#costed.at < AGAIN) return;
     this.#costed = { head, at: Date.now() };
     try {

@@ -125,7 +125,7 @@ function offer() {
     register({ id: "models-keys", group: page, title: t("models.open"), run: showModels });
   }
   register({ id: "settings-open", group: page, title: t("settings.title"), keys: "Ctrl+,", run: openSettings });
-  register({ id: "palette-help", group: page, title: t("palette.all"), keys: "?", run: openPalette });
+  register({ id: "palette-help", group: page, title: t("palette.all"), keys: "?", when: () => !document.querySelector("[aria-keyshortcuts='?']"), run: openPalette });
   for (const theme of THEMES) {
     const name = theme || "system";
     register({ id: `theme-${name}`, group: page, title: t("palette.theme", { name: t(`settings.theme_${name}`) }), when: () => pref("theme") !== theme, run: () => setTheme(theme) });

@@ -29,7 +29,7 @@ function item(session) {
 async function items(current, create) {
   /** @type {{ sessions: SessionBody[] }} */
   const { sessions } = await get(`/api/sessions?limit=${MOST}`);
-  const others = sessions.filter(({ id }) => id !== current).sort((a, b) => b.updated_at.localeCompare(a.updated_at));
+  const others = sessions.filter(({ id }) => id !== current).sort((a, b) => parseTime(b.updated_at).getTime() - parseTime(a.updated_at).getTime());
   const ends = [{ id: "all-sessions", title: t("switcher.all"), fixed: true, run: () => location.assign("/") }];
   if (create) ends.unshift({ id: "new-session", title: t("sessions.new"), fixed: true, run: () => location.assign("/#new") });
   return [...others.map(item), ...ends];
