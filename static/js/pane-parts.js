@@ -93,6 +93,8 @@ export function sandboxFrame(src, title, loaded, more = "") {
 export class Turns {
   #busy = false;
   #again = false;
+  /** How long it took last: what takes long is not done without a pause. */
+  #took = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -102,7 +104,7 @@ export class Turns {
     this.wait = wait;
   }
 
-  want(wait = this.wait) {
+  want(wait = Math.max(this.wait, this.#took)) {
     this.#timer ??= setTimeout(() => this.#run(), wait);
   }
 
@@ -113,10 +115,12 @@ export class Turns {
       return;
     }
     this.#busy = true;
+    const began = performance.now();
     try {
       await this.work();
     } finally {
       this.#busy = false;
+      this.#took = performance.now() - began;
       if (this.#again) {
         this.#again = false;
         this.want();

@@ -9,6 +9,7 @@ import { codeLine, empty, resting } from "../pane-parts.js";
 
 const CONFIG = 'sandbox.plugins = ["jupyter"]';
 const PLUGIN = "jupyter";
+const EXAMPLE = "print(1 + 1)";
 /** Cells that are kept in the page. */
 const MOST = 300;
 const MOST_HISTORY = 200;
@@ -31,7 +32,7 @@ class Cells {
   #restart = h("button", { type: "button", on: { click: () => this.#again() } }, t("cells.restart"));
   #list = h("ol", { className: "cells", "aria-label": t("cells.list") });
   #note = h("div", { className: "cells-note" });
-  #box = h("textarea", { id: "cell-code", className: "code", rows: 3, spellcheck: false, autocapitalize: "none", autocomplete: "off", placeholder: t("cells.placeholder"), "aria-describedby": "cell-hint" });
+  #box = h("textarea", { id: "cell-code", className: "code", rows: 3, spellcheck: false, autocapitalize: "none", autocomplete: "off", placeholder: EXAMPLE, "aria-describedby": "cell-hint" });
   #run = h("button", { type: "submit", className: "primary" }, t("session.run"));
   #form = h("form", { className: "cell-form" }, h("label", { className: "sr", htmlFor: "cell-code" }, t("cells.box")), this.#box,
     h("div", { className: "row" }, h("span", { id: "cell-hint", className: "help grow" }, t("cells.hint")), this.#run));

@@ -33,7 +33,7 @@ class Changes {
   #sum = h("span", { className: "counts row small" });
   #unfold = h("button", { type: "button", on: { click: () => this.#foldAll() } });
   #notes = h("div", { className: "stack" });
-  #title = h("h2", { role: "status" });
+  #title = h("h2", { "aria-live": "polite" });
   #list = h("ul", { className: "change-list", "aria-label": t("changes.files") });
   #commits = h("ol", { className: "commit-list" });
   #moreCommits = h("button", { type: "button", hidden: true, on: { click: () => this.#older() } }, t("changes.older"));
@@ -242,7 +242,7 @@ class Changes {
   #instead(element) {
     const now = this.#body.firstElementChild;
     this.#bar(false);
-    if (this.#body.contains(document.activeElement) && now?.textContent === element.textContent) return;
+    if (now !== this.#content && now?.textContent === element.textContent) return; // the focus stays where it is
     this.#body.replaceChildren(element);
   }
 

@@ -97,7 +97,7 @@ class Code {
         return;
       } catch (error) {
         if (mine !== this.#attempt) return;
-        if (/** @type {any} */ (error).code !== "plugin.not_ready") return this.#show("failed", this.#failed(error));
+        if (!(/** @type {any} */ (error).code?.endsWith(".not_ready"))) return this.#show("failed", this.#failed(error));
         await new Promise((resolve) => setTimeout(resolve, AGAIN));
       }
     }
