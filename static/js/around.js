@@ -114,9 +114,12 @@ export class Around {
     const session = t("palette.session");
     const agent = t("palette.agent");
     const tabs = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#pane-tabs [data-show]")]).filter((tab) => tab.offsetParent);
-    register(() => tabs().map((tab, index) => ({
-      id: `pane-${tab.dataset.show}`, group: pane, title: t("palette.show", { name: tab.textContent ?? "" }), ...(index < 9 && { keys: String(index + 1) }), run: () => tab.click(),
-    })));
+    /** The conversation is a tab only where there is little room: the others keep their digits. @param {string} name */
+    const digit = (name) => (name === "talk" ? 0 : tabs().filter((tab) => tab.dataset.show !== "talk").findIndex((tab) => tab.dataset.show === name) + 1);
+    register(() => tabs().map((tab) => {
+      const name = tab.dataset.show ?? "";
+      return { id: `pane-${name}`, group: pane, title: t("palette.show", { name: tab.textContent ?? "" }), ...(digit(name) < 10 && { keys: String(digit(name)) }), run: () => tab.click() };
+    }));
     register({ id: "composer-focus", group: session, title: t("palette.composer"), keys: "/", when: page.canWrite, run: () => {
       page.show("talk");
       $("box").focus();

@@ -37,6 +37,8 @@ function wanted() {
 export class NewSession {
   #key = uuid(); // a second click or a retry makes no second session
   #fold = /** @type {HTMLDetailsElement} */ ($("new-fold"));
+  /** Folded by the page, not by the person. */
+  #forNow = false;
   #submit = /** @type {HTMLButtonElement} */ ($("new-submit"));
 
   constructor() {
@@ -48,7 +50,10 @@ export class NewSession {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#create();
     });
     if (pref("new") === "folded") this.#fold.open = false;
-    this.#fold.addEventListener("toggle", () => setPref("new", this.#fold.open ? "" : "folded"));
+    this.#fold.addEventListener("toggle", () => {
+      if (!this.#forNow) setPref("new", this.#fold.open ? "" : "folded");
+      this.#forNow = false;
+    });
     document.addEventListener("staithe-settings", () => this.#begin());
     this.#begin();
   }
@@ -71,6 +76,13 @@ export class NewSession {
     this.#fold.open = true;
     $("new-title").focus();
     $("new-title").scrollIntoView({ block: "nearest" });
+  }
+
+  /** Makes room for the list, unless somebody is in the form already. */
+  makeRoom() {
+    if (!this.#fold.open || this.#fold.contains(document.activeElement) || $("new-title").value) return;
+    this.#forNow = true;
+    this.#fold.open = false;
   }
 
   /** The models may be others, or have keys by now. */

@@ -10,6 +10,7 @@ import { pref, setPref } from "./prefs.js";
  * @property {string} title
  * @property {string} [group] the heading that it stands under
  * @property {string} [keys] what is pressed for it: "n", "Ctrl+,"
+ * @property {boolean} [everywhere] on each page alike: it stands after what the page has of its own
  * @property {boolean} [elsewhere] the keys are only shown: another part of the page hears them
  * @property {() => boolean} [when] whether it can be done now
  * @property {() => unknown} run
@@ -34,7 +35,8 @@ export function register(what) {
 
 /** What can be done now. */
 function commands() {
-  return all.flatMap((one) => (typeof one === "function" ? one() : [one])).filter(({ when }) => !when || when());
+  const now = all.flatMap((one) => (typeof one === "function" ? one() : [one])).filter(({ when }) => !when || when());
+  return now.sort((a, b) => Number(a.everywhere ?? false) - Number(b.everywhere ?? false));
 }
 
 /** As the keyboard before the person has it. @param {string} keys */

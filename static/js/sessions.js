@@ -18,7 +18,7 @@ const LIMIT = 100;
 const ALL = 500;
 const MOST_PAGES = 20;
 const EVERY = 5000;
-/** Elsewhere the first field is below what a new person reads first. */
+/** Elsewhere the form and what one came to read don't fit beside each other. */
 const WIDE = matchMedia("(min-width: 56rem)");
 const list = /** @type {HTMLElement} */ ($("sessions"));
 const search = /** @type {HTMLInputElement} */ ($("search"));
@@ -89,6 +89,7 @@ function show(answer) {
     path.pop();
     return void refresh();
   }
+  if (total < 0 && answer.total > 0 && !WIDE.matches) form.makeRoom();
   total = answer.total;
   const words = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
   const found = sessions.filter((session) => words.every((one) => wordsOf(session).includes(one)));

@@ -116,24 +116,24 @@ function offer() {
   const go = t("palette.go");
   const page = t("palette.page");
   if (signedIn) {
-    register({ id: "go-sessions", group: go, title: t("palette.sessions"), when: () => location.pathname !== "/", run: () => location.assign("/") });
-    register({ id: "switch-session", group: go, title: t("palette.switch"), run: () => switchSession({ create: mayCreate }) });
-    if (root.dataset.operator === "yes") register({ id: "go-admin", group: go, title: t("palette.admin"), when: () => location.pathname !== "/admin", run: () => location.assign("/admin") });
+    register({ id: "go-sessions", group: go, everywhere: true, title: t("palette.sessions"), when: () => location.pathname !== "/", run: () => location.assign("/") });
+    register({ id: "switch-session", group: go, everywhere: true, title: t("palette.switch"), run: () => switchSession({ create: mayCreate }) });
+    if (root.dataset.operator === "yes") register({ id: "go-admin", group: go, everywhere: true, title: t("palette.admin"), when: () => location.pathname !== "/admin", run: () => location.assign("/admin") });
   }
   if (mayCreate) {
-    register({ id: "new-session", group: go, title: t("sessions.new"), when: () => !$("new-session"), run: () => location.assign("/#new") });
-    register({ id: "models-keys", group: page, title: t("models.open"), run: showModels });
+    register({ id: "new-session", group: go, everywhere: true, title: t("sessions.new"), when: () => !$("new-session"), run: () => location.assign("/#new") });
+    register({ id: "models-keys", group: page, everywhere: true, title: t("models.open"), run: showModels });
   }
-  register({ id: "settings-open", group: page, title: t("settings.title"), keys: "Ctrl+,", run: openSettings });
-  register({ id: "palette-help", group: page, title: t("palette.all"), keys: "?", when: () => !document.querySelector("[aria-keyshortcuts='?']"), run: openPalette });
+  register({ id: "settings-open", group: page, everywhere: true, title: t("settings.title"), keys: "Ctrl+,", run: openSettings });
+  register({ id: "palette-help", group: page, everywhere: true, title: t("palette.all"), keys: "?", when: () => !document.querySelector("[aria-keyshortcuts='?']"), run: openPalette });
   for (const theme of THEMES) {
     const name = theme || "system";
-    register({ id: `theme-${name}`, group: page, title: t("palette.theme", { name: t(`settings.theme_${name}`) }), when: () => pref("theme") !== theme, run: () => setTheme(theme) });
+    register({ id: `theme-${name}`, group: page, everywhere: true, title: t("palette.theme", { name: t(`settings.theme_${name}`) }), when: () => pref("theme") !== theme, run: () => setTheme(theme) });
   }
   for (const [code, name] of LANGUAGES) {
-    register({ id: `language-${code}`, group: page, title: t("palette.language", { name }), when: () => lang !== code, run: () => setLanguage(code) });
+    register({ id: `language-${code}`, group: page, everywhere: true, title: t("palette.language", { name }), when: () => lang !== code, run: () => setLanguage(code) });
   }
-  if (signedIn) register({ id: "sign-out", group: page, title: t("nav.sign_out"), run: () => /** @type {HTMLFormElement | null} */ (document.querySelector("form[action='/logout']"))?.submit() });
+  if (signedIn) register({ id: "sign-out", group: page, everywhere: true, title: t("nav.sign_out"), run: () => /** @type {HTMLFormElement | null} */ (document.querySelector("form[action='/logout']"))?.submit() });
 }
 
 $("settings-open")?.addEventListener("click", openSettings);

@@ -1,9 +1,12 @@
 // Around the sessions: the list, settings, palette, switcher, shared links, who is here, and what a new person reads.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
 import { SLOW, assertClean, makeSession, openPage, scratch, shoot, signIn, startBrowser, startFakeModel, startServer, watch } from "./helper.mjs";
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const data = scratch();
 const bare = scratch();
 /** @type {Awaited<ReturnType<typeof startFakeModel>>} */
@@ -61,6 +64,16 @@ async function assertFits(page, where) {
   assert.ok(over <= 0, `${where} is ${over} px too wide`);
   const left = (await page.locator("body").innerText()).match(/\b(?:settings|palette|pick|switcher|share|presence|first|sessions)\.[a-z_]+\b/g);
   assert.equal(left, null, `${where} shows keys`);
+}
+
+/** Axe finds nothing there that keeps people out. @param {import("playwright-core").Page} page @param {string} where @param {string} part a selector */
+async function assertOpenToAll(page, where, part) {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+  const found = await page.evaluate(async (selector) => {
+    const { violations } = await /** @type {any} */ (window).axe.run(selector, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] });
+    return violations.map((/** @type {any} */ one) => `${one.id}: ${one.nodes.map((/** @type {any} */ node) => `${node.html.slice(0, 120)} ${node.failureSummary ?? ""}`).join(" | ")}`);
+  }, part);
+  assert.deepEqual(found, [], where);
 }
 
 /** Chooses in the palette by typing. @param {import("playwright-core").Page} page @param {string} query @param {string} id */
@@ -251,6 +264,11 @@ test("the palette finds what can be done here, by parts and letters, and runs it
   await command(page, "show files", "pane-files");
   assert.equal(await page.locator("#session").getAttribute("data-pane"), "files");
   await page.locator("#switch").focus();
+  const second = await page.locator("#pane-tabs [data-show]:not([data-show=talk])").nth(1).getAttribute("data-show");
+  await page.keyboard.press("2");
+  assert.equal(await page.locator("#session").getAttribute("data-pane"), second);
+  await page.keyboard.press("1");
+  assert.equal(await page.locator("#session").getAttribute("data-pane"), "files");
   await page.keyboard.press("/");
   assert.equal(await focused(page), "box");
   await page.keyboard.press("Control+k");
@@ -503,4 +521,36 @@ test("a session's page in Chinese, dark and narrow: everything fits, nothing is 
   await assertFits(page, "the settings");
   await shoot(page, "around-settings-narrow");
   assertClean(page);
+});
+
+test("everybody can use the dialogs, in light and dark", { timeout: 3 * SLOW }, async () => {
+  const { id } = await api("POST", "", { title: "For everybody", labels: { team: "all" } });
+  await api("POST", `/${id}/links`, { role: "editor", expires_in: 3600, name: "Ada" });
+  for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+    const page = await open("/", { colorScheme });
+    await page.locator(`[data-session="${id}"]`).waitFor();
+    await assertOpenToAll(page, `the list, ${colorScheme}`, "body");
+    await page.keyboard.press("Control+,");
+    await page.locator('#set-model option[value="openai"]').waitFor({ state: "attached" });
+    await assertOpenToAll(page, `the settings, ${colorScheme}`, "#settings");
+    await page.keyboard.press("Escape");
+    await page.goto(`${server.url}/sessions/${id}`);
+    await page.locator("#examples button").first().waitFor();
+    await page.locator("#presence").click();
+    await page.locator("#presence-list li").first().waitFor();
+    await assertOpenToAll(page, `who is here, ${colorScheme}`, ".ws-head");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await page.locator('[data-pick="share-session"]').waitFor();
+    await assertOpenToAll(page, `the palette, ${colorScheme}`, "dialog.picker");
+    await page.keyboard.press("Escape");
+    await page.locator("#switch").click();
+    await page.locator('[data-pick="all-sessions"]').waitFor();
+    await assertOpenToAll(page, `the switcher, ${colorScheme}`, "dialog.picker");
+    await page.keyboard.press("Escape");
+    await page.locator("#share").click();
+    await page.locator("#share-links [data-link]").first().waitFor();
+    await assertOpenToAll(page, `the links, ${colorScheme}`, "#share-dialog");
+    assertClean(page);
+  }
 });
