@@ -6,7 +6,8 @@ import { agentReason } from "./agent-words.js";
 import { h, setText } from "./dom.js";
 import { clock, dateTime, parseTime, t, word } from "./i18n.js";
 import { markdown } from "./markdown.js";
-import { errorBody, riskBadge, spoken, taskList, workOf } from "./talk.js";
+import { openInTimeline, pretty } from "./places.js";
+import { errorBody, isMinor, riskBadge, spoken, taskList, workOf } from "./talk.js";
 import { TermText, showOutput } from "./term.js";
 
 const encoder = new TextEncoder();
@@ -21,7 +22,9 @@ function time(event) {
 function raw(event) {
   const details = h("details", { className: "raw" }, h("summary", { "aria-label": t("event.raw") }, `#${event.id}`));
   details.addEventListener("toggle", () => {
-    if (details.open && details.children.length === 1) details.append(h("pre", { tabIndex: 0 }, JSON.stringify(event, null, 2)));
+    if (!details.open || details.children.length > 1) return;
+    const link = h("button", { type: "button", className: "quiet", on: { click: () => openInTimeline(event.id) } }, t("event.in_timeline"));
+    details.append(h("pre", { tabIndex: 0 }, pretty(event)), link);
   });
   return details;
 }
@@ -34,16 +37,23 @@ function item(event, className, ...children) {
   return h("li", { className, data: { eventId: String(event.id) } }, ...children);
 }
 
-/** A line for what needs no card. @param {any} event @param {string | (Node | string)[]} text @param {boolean} [minor] @param {boolean} [fail] */
-export function slim(event, text, minor = false, fail = false) {
+/** A line for what needs no card. @param {any} event @param {string | (Node | string)[]} text @param {boolean} [fail] */
+function slim(event, text, fail = false) {
   const parts = typeof text === "string" ? [text] : text;
-  return item(event, `slim${minor ? " minor" : ""}${fail ? " fail" : ""}`, time(event), h("span", { className: "what" }, ...parts), raw(event));
+  return item(event, `slim${isMinor(event) ? " minor" : ""}${fail ? " fail" : ""}`, time(event), h("span", { className: "what" }, ...parts), raw(event));
+}
+
+/** What a person did can be done again, as it was or changed; the sheet shows it to those who may. @param {any} event */
+function again({ source, action, args = {} }) {
+  if (source !== "user" || !["message", "run"].includes(action) || args.is_input) return null;
+  const button = (/** @type {string} */ act) => h("button", { type: "button", className: "quiet", data: { again: act } }, t(`event.${act}`));
+  return h("span", { className: "again" }, button("again"), button("edit_again"));
 }
 
 /** @param {any} event @param {string} kind @param {(Node | string)[]} body @param {string} [title] */
 function message(event, kind, body, title) {
   const name = kind === "error" ? t("event.error") : who(event);
-  const line = h("div", { className: "line" }, h("strong", {}, name), title ? h("span", {}, title) : null, time(event), h("span", { className: "grow" }), raw(event));
+  const line = h("div", { className: "line" }, h("strong", {}, name), title ? h("span", {}, title) : null, time(event), h("span", { className: "grow" }), again(event), raw(event));
   return item(event, `msg ${kind}`, line, h("div", { className: "body" }, ...body));
 }
 
@@ -53,50 +63,32 @@ export function plain(event, fresh) {
   if (observation === "agent_state_changed") {
     const line = t("event.agent_state", { state: word("agent", extras.agent_state) });
     const reason = agentReason(extras.reason ?? "");
-    return slim(event, reason ? `${line} · ${reason}` : line, !reason && ["running", "user_confirmed", "user_rejected"].includes(extras.agent_state), extras.agent_state === "error");
+    return slim(event, reason ? `${line} · ${reason}` : line, extras.agent_state === "error");
   }
-  if (observation === "phase_changed") return slim(event, phaseLine(extras), Boolean(extras.step && !extras.reason), extras.phase === "failed");
+  if (observation === "phase_changed") return slim(event, phaseLine(extras), extras.phase === "failed");
   if (observation === "plugin_changed") {
     const line = t("event.plugin", { name: extras.name ?? "", state: word("plugin_state", extras.state) });
-    return slim(event, extras.detail && extras.state === "failed" ? `${line} ${extras.detail}` : line, extras.state !== "failed", extras.state === "failed");
+    return slim(event, extras.detail && extras.state === "failed" ? `${line} ${extras.detail}` : line, extras.state === "failed");
   }
   const said = spoken(event, fresh);
-  if (said?.kind === "slim" || said?.kind === "minor") return slim(event, said.body, said.kind === "minor", observation === "repository" && extras.state === "failed");
+  if (said?.kind === "slim") return slim(event, said.body, observation === "repository" && extras.state === "failed");
   if (said) return message(event, said.kind, said.body, said.title);
   const name = action ?? observation ?? "?";
   const text = content || event.message || "";
-  return slim(event, text ? `${name}: ${text.slice(0, 300)}` : name, true);
+  return slim(event, text ? `${name}: ${text.slice(0, 300)}` : name);
 }
 
 /** @param {any} extras */
 const phaseLine = (extras) => [t("event.phase", { phase: phaseText(extras) }), extras.fault?.cause, reasonText(extras)].filter(Boolean).join(" · ");
 
-/** A long step tells every few seconds how far it is: one line says it, for these events. */
-export class ProgressLine {
-  /** @param {any} event @param {HTMLLIElement} element what `plain` made of it */
-  constructor(event, element) {
-    this.event = event;
-    this.element = element;
-    element.dataset.eventFrom = String(event.id);
-  }
-
-  /** Whether the very next event only tells more of this line's step. @param {any} event */
-  goesOn({ observation, extras = {} }) {
-    const before = this.event.extras;
-    const same = extras.phase === before.phase && extras.step === before.step && extras.reason === before.reason;
-    return observation === "phase_changed" && Boolean(extras.progress) && same;
-  }
-
-  /** @param {any} event */
-  take(event) {
-    this.event = event;
-    this.element.dataset.eventId = String(event.id);
-    setText(/** @type {HTMLElement} */ (this.element.querySelector(".what")), phaseLine(event.extras));
-    this.element.querySelector("time")?.replaceWith(time(event));
-    const old = /** @type {HTMLDetailsElement} */ (this.element.querySelector(".raw"));
-    const looking = old.open || old.contains(document.activeElement); // nothing is taken from under a reader
-    if (!looking) old.replaceWith(raw(event));
-  }
+/** Makes the line of a step that goes on say its newest event. @param {HTMLElement} element @param {any} event */
+export function retell(element, event) {
+  element.dataset.eventId = String(event.id);
+  setText(/** @type {HTMLElement} */ (element.querySelector(".what")), phaseLine(event.extras));
+  element.querySelector("time")?.replaceWith(time(event));
+  const old = /** @type {HTMLDetailsElement} */ (element.querySelector(".raw"));
+  const looking = old.open || old.contains(document.activeElement); // nothing is taken from under a reader
+  if (!looking) old.replaceWith(raw(event));
 }
 
 /** Actions with a card of their own, apart from `run`. @type {Record<string, (args: any) => string>} */
@@ -111,6 +103,12 @@ export const TITLES = {
   delegate: (args) => t("talk.delegates", { agent: args.agent ?? "" }),
   task_tracking: (args) => t(args.command === "plan" ? "talk.plans" : "talk.looks_at_plan"),
 };
+
+/** Cards that are open from the beginning. */
+const OPEN = ["run", "task_tracking", "delegate"];
+
+/** What an action with a card is called: a command, or words. @param {any} event @returns {string} */
+export const titleOf = ({ action, args = {} }) => (action === "run" ? (args.command ?? "") : (TITLES[action]?.(args) ?? action));
 
 /** The exit code of a run observation, in both of its forms. @param {any} event @returns {number | null} */
 export function exitCode({ extras = {} }) {
@@ -133,15 +131,15 @@ export class Card {
     const args = event.args ?? {};
     this.isRun = event.action === "run";
     this.isInput = this.isRun && Boolean(args.is_input);
-    this.command = this.isRun ? (args.command ?? "") : (TITLES[event.action]?.(args) ?? event.action);
+    this.command = titleOf(event);
     this.badge = h("span", { className: "badge busy", data: { exit: "" } }, t("event.running"));
     this.out = h("pre", { className: "out", tabIndex: 0, "aria-label": t("event.output", { command: this.command.slice(0, 80) }) });
     this.term = new TermText(this.out);
-    this.foot = h("div", { className: "tail" }, h("span", { className: "by" }, who(event)), time(event), raw(event));
+    this.foot = h("div", { className: "tail" }, h("span", { className: "by" }, who(event)), time(event), raw(event), again(event));
     const summary = h("summary", {}, h("span", { className: "cmd" }, this.isInput ? `${t("event.input")} ⌨ ${this.command || "⏎"}` : this.command), this.badge);
     const risk = riskBadge(args);
     if (risk) summary.insertBefore(risk, this.badge);
-    this.details = h("details", { open: this.isRun || ["task_tracking", "delegate"].includes(event.action) }, summary);
+    this.details = h("details", { open: OPEN.includes(event.action) }, summary);
     const work = workOf(event);
     if (event.source === "agent" && work.length > 0 && this.asks) this.details.open = true;
     this.work = h("div", { className: "works" }, ...work);
@@ -210,6 +208,7 @@ export class Card {
     const line = h("span", { className: "result", data: { eventId: String(event.id) } });
     if (this.isRun && event.observation === "run") {
       const state = code === 0 ? "ok" : code === -1 ? "busy" : "fail";
+      if (code === -1) this.#goesOn();
       this.badge.className = `badge ${state}`;
       this.badge.textContent = code === -1 ? t("event.still_running") : t("event.exit", { code: String(code) });
       this.badge.dataset.exit = String(code);
@@ -231,6 +230,13 @@ export class Card {
     line.append(time(event), raw(event));
     this.foot.append(line);
     this.element.dataset.state = "done";
+  }
+
+  /** What it prints from now on comes after what was observed. */
+  #goesOn() {
+    const more = h("span");
+    this.term = new TermText(more);
+    this.out.append(more);
   }
 
   /** The list stands in the place of its words. @param {any[]} tasks */

@@ -1,8 +1,11 @@
 // The box at the bottom: commands, input for the one that runs, messages to the agent.
 
+import { Attachments } from "./attachments.js";
 import { $, h, setText } from "./dom.js";
 import { said as spoken, t } from "./i18n.js";
 import { complain, notice } from "./dialog.js";
+import { Draft, History } from "./drafts.js";
+import { places } from "./places.js";
 
 /** @typedef {import("./socket.js").SessionSocket} SessionSocket */
 /** @typedef {import("./socket.js").Command} Command */
@@ -14,15 +17,15 @@ export class Composer {
   #agent = "";
   /** Whether the person said where the box writes to. */
   #chosen = false;
-  /** @type {string[]} */
-  #history = [];
-  #at = 0;
-  #draft = "";
+  #commands = new History();
+  #messages = new History();
+  #draft = new Draft($("session").dataset.session ?? "");
   /** @type {Map<string, HTMLLIElement>} */
   #waiting = new Map();
   #box = /** @type {HTMLTextAreaElement} */ ($("box"));
   #toAgent = /** @type {HTMLInputElement} */ ($("to-agent"));
   #interrupt = /** @type {HTMLButtonElement} */ ($("interrupt"));
+  #images = new Attachments($("composer"), () => this.#writable && this.#up, () => this.#mode(true));
 
   /** @param {SessionSocket} socket @param {() => void} sent */
   constructor(socket, sent) {
@@ -33,15 +36,37 @@ export class Composer {
       this.#send();
     });
     this.#box.addEventListener("keydown", (event) => this.#key(event));
-    this.#box.addEventListener("input", () => this.#fit());
+    this.#box.addEventListener("input", () => this.#changed());
     this.#toAgent.addEventListener("change", () => {
-      this.#chosen = true;
-      this.#show();
+      this.#mode(this.#toAgent.checked);
       this.#box.focus();
     });
     this.#interrupt.addEventListener("click", () => this.#doInterrupt());
     for (const command of socket.pending.all()) this.#showPending(command);
+    places.again = ({ action, args }) => this.#put(actionOf(action, args));
+    places.edit = ({ action, args }) => this.#edit(actionOf(action, args));
+    this.#restore();
+  }
+
+  /** What was written before the page was loaded again. */
+  #restore() {
+    const { text, toAgent } = this.#draft.get();
+    if (!text) return this.#show();
+    this.#set(text);
+    this.#mode(toAgent);
+  }
+
+  /** The person said where the box writes to. @param {boolean} toAgent */
+  #mode(toAgent) {
+    this.#chosen = true;
+    this.#toAgent.checked = toAgent;
+    this.#changed();
     this.#show();
+  }
+
+  #changed() {
+    this.#draft.set(this.#box.value, this.#toAgent.checked);
+    this.#fit();
   }
 
   /** @param {boolean} running */
@@ -75,13 +100,11 @@ export class Composer {
     this.#box.focus();
   }
 
-  /** A command that this or another page ran becomes history. @param {any} event */
-  note(event) {
-    if (event.action !== "run" || event.source !== "user" || event.args?.is_input) return;
-    const command = event.args?.command ?? "";
-    if (command && this.#history.at(-1) !== command) this.#history.push(command);
-    if (this.#history.length > 500) this.#history.shift();
-    this.#at = this.#history.length;
+  /** What a person ran or said, here or on another page, becomes history. @param {any} event */
+  note({ action, source, args }) {
+    if (source !== "user") return;
+    if (action === "run" && !args?.is_input) this.#commands.add(args?.command ?? "");
+    else if (action === "message") this.#messages.add(args?.content ?? "");
   }
 
   /** The server's answer to a command of ours. @param {Command} command @param {any} answer */
@@ -106,8 +129,7 @@ export class Composer {
     const refused = h("li", { className: "msg error", role: "alert" }, h("div", { className: "body" }, said), h("div", { className: "row" }, h("span", { className: "small" }, text), again, drop));
     again.addEventListener("click", () => {
       refused.remove();
-      this.#set(said);
-      this.#box.focus();
+      this.#edit(frame.action);
     });
     drop.addEventListener("click", () => refused.remove());
     $("pending").append(refused);
@@ -139,14 +161,30 @@ export class Composer {
   #send() {
     const text = this.#box.value;
     const usable = this.#writable && this.#up;
-    if (!usable || (!text.trim() && !this.#isInput())) return;
-    const action = this.#toAgent.checked
-      ? { action: "message", args: { content: text } }
-      : { action: "run", args: this.#running ? { command: text, is_input: true } : { command: text, blocking: true } };
-    this.#showPending(this.socket.command({ type: "do", action }));
+    const toAgent = this.#toAgent.checked;
+    if (!usable || (!text.trim() && !this.#isInput() && !(toAgent && this.#images.any))) return;
+    const run = { command: text, ...(this.#running ? { is_input: true } : { blocking: true }) };
+    const images = toAgent ? this.#images.take() : [];
+    this.#put(toAgent ? actionOf("message", { content: text, image_urls: images }) : { action: "run", args: run });
     this.#set("");
-    this.#at = this.#history.length;
+    for (const history of [this.#commands, this.#messages]) history.toEnd();
+  }
+
+  /** @param {any} action */
+  #put(action) {
+    if (!this.#writable || !this.#up) return;
+    this.#showPending(this.socket.command({ type: "do", action }));
     this.sent();
+  }
+
+  /** Puts an action into the box; what is in it stays in the history. @param {any} action */
+  #edit({ action, args }) {
+    const toAgent = action === "message";
+    if (this.#box.value.trim()) (this.#toAgent.checked ? this.#messages : this.#commands).add(this.#box.value);
+    this.#set(args.command ?? args.content ?? "");
+    if (toAgent) this.#images.put(args.image_urls ?? []);
+    if (!args.is_input) this.#mode(toAgent);
+    this.#box.focus();
   }
 
   #isInput() {
@@ -182,19 +220,17 @@ export class Composer {
 
   /** @param {Event} event @param {number} step */
   #recall(event, step) {
-    const to = this.#at + step;
-    if (to < 0 || to > this.#history.length || this.#box.readOnly) return;
+    const found = this.#box.readOnly ? undefined : (this.#toAgent.checked ? this.#messages : this.#commands).step(step, this.#box.value);
+    if (found === undefined) return;
     event.preventDefault();
-    if (this.#at === this.#history.length) this.#draft = this.#box.value;
-    this.#at = to;
-    this.#set(this.#history[to] ?? this.#draft);
+    this.#set(found);
   }
 
   /** @param {string} text */
   #set(text) {
     this.#box.value = text;
     this.#box.setSelectionRange(text.length, text.length);
-    this.#fit();
+    this.#changed();
   }
 
   /** Where the sheet's `field-sizing` isn't known. */
@@ -208,6 +244,8 @@ export class Composer {
     const usable = this.#writable && this.#up;
     const mode = this.#toAgent.checked ? "message" : this.#running ? "input" : "command";
     this.#box.readOnly = !usable;
+    this.#images.show(usable && mode === "message");
+    $("events").classList.toggle("writable", usable);
     this.#box.placeholder = t(!this.#writable && this.socket.live ? "session.box_viewer" : this.#up ? `session.box_${mode}` : "session.box_down");
     $("composer").classList.toggle("message", mode === "message");
     $("send").disabled = !usable;
@@ -220,7 +258,14 @@ export class Composer {
   }
 }
 
+/** What a person may do again: without what only held then. @param {string} action @param {any} args */
+function actionOf(action, { command = "", content = "", image_urls: images }) {
+  if (action === "run") return { action, args: { command, blocking: true } };
+  return { action, args: { content, ...(images?.length > 0 && { image_urls: images }) } };
+}
+
 /** What a person wrote in a command. @param {any} frame @returns {string} */
-function textOf(frame) {
-  return frame.action?.args?.command ?? frame.action?.args?.content ?? "";
+function textOf({ action }) {
+  const { command, content, image_urls: images = [] } = action?.args ?? {};
+  return command ?? (content || (images.length > 0 ? t("attach.count", { count: images.length }) : ""));
 }

@@ -1,6 +1,8 @@
 // A little Markdown as elements: what models write most. Text only ever becomes text, never markup.
 
 import { h } from "./dom.js";
+import { t } from "./i18n.js";
+import { copyText } from "./pane-parts.js";
 
 /** More than this is shown as it is: nobody reads it, and it would only cost time. */
 const MOST = 200_000;
@@ -67,7 +69,9 @@ class Blocks {
       lines.push(line);
     }
     this.#at += 1;
-    this.made.push(h("pre", { className: "md-code", tabIndex: 0 }, lines.join("\n")));
+    const text = lines.join("\n");
+    const copy = h("button", { type: "button", className: "copy", on: { click: () => copyText(text) } }, t("event.copy"));
+    this.made.push(h("div", { className: "md-block" }, h("pre", { className: "md-code", tabIndex: 0 }, text), copy));
   }
 
   /** Nested items are shown further in; that is enough of a tree. */

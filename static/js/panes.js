@@ -4,7 +4,7 @@ import { $, h } from "./dom.js";
 import { t } from "./i18n.js";
 
 /** In the order of their tabs; each but the files is `panes/NAME.js`. */
-export const PANES = ["files", "terminal", "changes", "preview", "code", "cells", "browser", "log"];
+export const PANES = ["files", "terminal", "changes", "preview", "code", "cells", "browser", "timeline", "log"];
 /** Where the conversation is one pane of many: as in app.css. */
 const NARROW = matchMedia("(max-width: 56rem)");
 const LEAST = 25;

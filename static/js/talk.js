@@ -1,8 +1,25 @@
 // What the agent says and does that needs no output of its own: words, plans, errors, retries, what it forgets.
 
+import { agentReason } from "./agent-words.js";
 import { h, setText } from "./dom.js";
 import { has, number, t, word } from "./i18n.js";
 import { markdown } from "./markdown.js";
+
+/** States of the agent that need no line where no reason is told. */
+const EXPECTED = ["running", "user_confirmed", "user_rejected"];
+const TOLD = ["error", "model_retry", "repository", "loop_detection", "user_rejected"];
+const DONE = ["think", "finish", "reject", "condensation", "loop_recovery"];
+
+/** Whether an event without a card is shown only to those who want to see all. @param {any} event */
+export function isMinor({ action, observation, source, extras = {} }) {
+  if (action === "message") return source === "environment";
+  if (action) return !DONE.includes(action);
+  if (observation === "agent_state_changed") return !agentReason(extras.reason ?? "") && EXPECTED.includes(extras.agent_state);
+  if (observation === "phase_changed") return Boolean(extras.step && !extras.reason);
+  if (observation === "plugin_changed") return extras.state !== "failed";
+  if (observation === "recall") return !extras.repo_instructions && !extras.microagent_knowledge?.length;
+  return !TOLD.includes(observation);
+}
 
 /** Errors whose cause a person can do something about, by what follows the `$` of their id. @param {string} id */
 const nameOf = (id) => id.split("$").at(-1) ?? "";
@@ -81,9 +98,9 @@ function forgotten({ forgotten_event_ids, forgotten_events_start_id: from, forgo
 }
 
 /**
- * What an event of the agent's looks like, if it isn't a card: what stands in its line, and how much it matters.
+ * What an event of the agent's looks like, if it isn't a card: what stands in its line.
  * @param {any} event @param {boolean} fresh whether it happened just now
- * @returns {{ kind: "agent" | "user" | "error" | "slim" | "minor" | "thought", body: (Node | string)[], title?: string } | undefined}
+ * @returns {{ kind: "agent" | "user" | "error" | "slim" | "thought", body: (Node | string)[], title?: string } | undefined}
  */
 export function spoken(event, fresh) {
   const { action, observation, source, args = {}, extras = {}, content = "", message = "" } = event;
@@ -93,10 +110,10 @@ export function spoken(event, fresh) {
   if (observation === "error") return { kind: "error", body: errorBody(event) };
   if (observation === "model_retry") return { kind: "slim", body: [retry(event, fresh)] };
   if (observation === "repository") return { kind: "slim", body: [repository(extras)] };
-  if (observation === "recall") return { kind: extras.repo_instructions || extras.microagent_knowledge?.length ? "slim" : "minor", body: [recalled(extras, content)] };
+  if (observation === "recall") return { kind: "slim", body: [recalled(extras, content)] };
   if (observation === "loop_detection") return { kind: "slim", body: [content] };
   if (observation === "user_rejected") return { kind: "slim", body: [t("talk.rejected")] };
-  if (observation === "think" || observation === "condense") return { kind: "minor", body: [content] };
+  if (observation === "think" || observation === "condense") return { kind: "slim", body: [content] };
   return undefined;
 }
 
@@ -104,7 +121,7 @@ export function spoken(event, fresh) {
 function acted(action, source, args, message) {
   if (action === "message") {
     const text = args.content ?? message;
-    if (source === "environment") return { kind: "minor", body: [text] };
+    if (source === "environment") return { kind: "slim", body: [text] };
     return { kind: source === "user" ? "user" : "agent", body: [source === "user" ? text : markdown(text), ...pictures(args.image_urls)] };
   }
   if (action === "think") return { kind: "thought", title: t("talk.thinks"), body: [markdown(args.thought ?? "")] };
@@ -113,13 +130,13 @@ function acted(action, source, args, message) {
     return { kind: "agent", title: t(action === "finish" ? "talk.finished" : "talk.gave_up"), body: [markdown(String(args.outputs?.reason ?? said))] };
   }
   if (action === "condensation") return { kind: "slim", body: [forgotten(args)] };
-  if (action === "condensation_request") return { kind: "minor", body: [t("talk.condense_asked")] };
-  if (action === "recall") return { kind: "minor", body: [t("talk.recalls", { query: String(args.query ?? "").slice(0, 80) })] };
-  if (action === "system") return { kind: "minor", body: [fold(t("talk.system", { count: args.tools?.length ?? 0 }), args.content ?? "")] };
+  if (action === "condensation_request") return { kind: "slim", body: [t("talk.condense_asked")] };
+  if (action === "recall") return { kind: "slim", body: [t("talk.recalls", { query: String(args.query ?? "").slice(0, 80) })] };
+  if (action === "system") return { kind: "slim", body: [fold(t("talk.system", { count: args.tools?.length ?? 0 }), args.content ?? "")] };
   if (action === "loop_recovery") return { kind: "slim", body: [t("talk.loop_recovery", { way: word("loop", String(args.option ?? 1)) })] };
   if (action === "change_agent_state") {
     const reason = args.thought ? ` ${t("talk.reason", { reason: args.thought })}` : "";
-    return { kind: "minor", body: [`${t("talk.wants", { state: word("agent", args.agent_state ?? "") })}${reason}`] };
+    return { kind: "slim", body: [`${t("talk.wants", { state: word("agent", args.agent_state ?? "") })}${reason}`] };
   }
   return undefined;
 }
