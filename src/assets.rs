@@ -32,11 +32,15 @@ struct Pages;
 /// The languages of the interface; the first is the default.
 pub const LANGUAGES: [&str; 2] = ["en", "zh-CN"];
 
+/// The first modules of pages.
+const ENTRIES: [&str; 4] = ["admin", "session", "sessions", "settings"];
+
 /// Templates, catalogues and the hash that names this build's static files.
 pub struct Assets {
     pub templates: Tera,
     catalogues: BTreeMap<&'static str, Value>,
     hash: String,
+    modules: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// What is wrong with the compiled-in files; a test meets it before a user can.
@@ -86,7 +90,8 @@ impl Assets {
             hasher.update(hash.as_bytes());
         }
         let hash = hex(&hasher.finalize()[..8]);
-        Ok(Self { templates, catalogues, hash })
+        let modules = ENTRIES.into_iter().map(|entry| (entry, imported(entry))).collect();
+        Ok(Self { templates, catalogues, hash, modules })
     }
 
     /// Where this build's static files are.
@@ -99,10 +104,36 @@ impl Assets {
         made::MISSING
     }
 
+    /// By the name of a page's first module: all that it imports at once, by their names below `js/`.
+    pub fn modules(&self) -> &BTreeMap<&'static str, Vec<String>> {
+        &self.modules
+    }
+
     /// The messages of a language.
     pub fn catalogue(&self, language: &str) -> &Value {
         self.catalogues.get(language).unwrap_or(&self.catalogues[LANGUAGES[0]])
     }
+}
+
+/// What a module imports by `import … from "./NAME.js"`, and what that imports.
+fn imported(entry: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut open = vec![format!("{entry}.js")];
+    while let Some(name) = open.pop() {
+        let Some(file) = Static::get(&format!("js/{name}")) else { continue };
+        let text = String::from_utf8_lossy(&file.data).into_owned();
+        for line in text.lines() {
+            let import = line.strip_prefix("import ").or_else(|| line.strip_prefix("} from "));
+            let from = import.and_then(|rest| rest.split_once("\"./")?.1.split_once('"'));
+            let Some((other, _)) = from else { continue };
+            if !found.iter().any(|known| known == other) {
+                found.push(other.to_owned());
+                open.push(other.to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// A static file with the hash of its bytes.

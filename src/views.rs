@@ -1,5 +1,7 @@
 //! What pages are given: templates get these and nothing else.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -15,6 +17,10 @@ pub struct Page<'a> {
     pub operator: bool,
     /// Empty when nobody is signed in.
     pub user_name: String,
+    /// `viewer`, `editor`, `user`, `operator`; empty when nobody is signed in.
+    pub role: &'static str,
+    /// By page: the modules that its own need, so that they are fetched at once and not one after the other.
+    pub modules: &'a BTreeMap<&'static str, Vec<String>>,
 }
 
 /// The sign-in page.

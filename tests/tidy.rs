@@ -390,6 +390,8 @@ fn page<'a>(assets: &'a Assets, lang: &'a str) -> Page<'a> {
         signed_in: true,
         operator: true,
         user_name: "<ann>".into(),
+        role: "operator",
+        modules: assets.modules(),
     }
 }
 

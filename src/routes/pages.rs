@@ -155,6 +155,8 @@ fn page<'a>(front: &'a Front, request: &HttpRequest, identity: Option<&Identity>
         signed_in: identity.is_some(),
         operator: identity.is_some_and(|identity| identity.role == Role::Operator),
         user_name: identity.map(|identity| identity.subject.clone()).unwrap_or_default(),
+        role: identity.map_or("", |identity| identity.role.as_str()),
+        modules: front.assets.modules(),
     }
 }
 

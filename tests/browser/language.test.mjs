@@ -25,12 +25,42 @@ test("both catalogues have the same keys and the same places to fill in", () => 
   for (const [key, text] of en) assert.deepEqual(places(zh.get(key) ?? ""), places(text), key);
 });
 
+/** What is the same in both languages: names, units and signs. */
+const SAME = /^(?:[^A-Za-z]|VS Code|Jupyter|Staithe|Enter|Ctrl|Shift|Alt|Esc|Tab|Ollama|OpenAI|Anthropic|Google|Gemini|MCP|ID|JSON|CPU|Git|HTTP|URL|CRLF|LF|UTF|In|Out|EN|p50|p95|KiB|MiB|GiB|\{\w+\})*$/;
+
+test("nothing is left in English in the Chinese catalogue", () => {
+  const en = new Map(leaves(catalogue("en")));
+  const same = leaves(catalogue("zh-CN")).filter(([key, text]) => en.get(key) === text && !SAME.test(text));
+  assert.deepEqual(same, []);
+});
+
+test("no text of a script or template goes around the catalogues", async () => {
+  const { readdirSync } = await import("node:fs");
+  const root = new URL("../../", import.meta.url);
+  const texts = (/** @type {string} */ folder, /** @type {string} */ ending) => readdirSync(new URL(folder, root), { recursive: true }).map(String)
+    .filter((name) => name.endsWith(ending)).map((name) => ({ name, text: readFileSync(new URL(`${folder}${name}`, root), "utf8") }));
+  const found = [];
+  for (const { name, text } of texts("static/js/", ".js")) {
+    // Children of h(), and what is set as text, a title or a label: words in quotation marks.
+    for (const [whole] of text.matchAll(/(?:\}, |setText\([^,]+, |(?:title|placeholder|textContent|"aria-label"): )"[A-Z][a-z]+(?: [a-z]+)*[.!?…]?"/g)) {
+      if (!SAME.test(whole.slice(whole.indexOf('"')))) found.push(`${name}: ${whole}`);
+    }
+  }
+  for (const { name, text } of texts("templates/pages/", ".html")) {
+    for (const [, words] of text.replace(/<style>.*?<\/style>/gs, "").matchAll(/>([^<>{}%]*[A-Za-z]{3}[^<>{}%]*)</g)) {
+      if (!SAME.test(words.trim())) found.push(`${name}: ${words.trim()}`);
+    }
+  }
+  assert.deepEqual(found, []);
+});
+
 test("every key that a script or template asks for is there", async () => {
   const { readdirSync } = await import("node:fs");
   const en = catalogue("en");
   const has = (/** @type {string} */ key) => key.split(".").reduce((at, part) => at?.[part], en) !== undefined;
   const root = new URL("../../", import.meta.url);
-  for (const file of readdirSync(new URL("static/js/", root))) {
+  const scripts = readdirSync(new URL("static/js/", root), { recursive: true }).map(String).filter((name) => name.endsWith(".js"));
+  for (const file of scripts) {
     for (const [, key] of readFileSync(new URL(`static/js/${file}`, root), "utf8").matchAll(/"((?:[a-z_]+\.)+[a-z_]+)"/g)) {
       if (en[key.split(".")[0]]) assert.ok(has(key), `${file}: ${key}`);
     }
