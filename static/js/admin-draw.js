@@ -31,8 +31,11 @@ function times(seconds) {
   const close = (seconds[1] ?? Infinity) - (seconds[0] ?? 0) < 60;
   return seconds.map((at) => (close ? clock : shortTime)(new Date(at * 1000)));
 }
-/** @param {HTMLElement} element */
-const colourOf = (element) => getComputedStyle(element).color;
+/** What a canvas can't take from the style sheet itself. @param {HTMLElement} host @param {HTMLElement[]} swatches */
+function coloursOf(host, swatches) {
+  const { color: ink, borderTopColor: rule } = getComputedStyle(host);
+  return { ink, rule, lines: swatches.map((swatch) => getComputedStyle(swatch).color) };
+}
 
 /** The top of the scale: above the largest value, and never nothing. @param {Columns} columns @returns {number} */
 export function topOf([, ...lines]) {
@@ -43,11 +46,11 @@ export function topOf([, ...lines]) {
 
 /** @param {any} uPlot @param {HTMLElement} host @param {Look} look @returns {Drawing} */
 export function drawWith(uPlot, host, { swatches, joined, steps, format, pointed }) {
-  const ink = () => colourOf(host);
-  const line = () => getComputedStyle(host).borderTopColor;
+  // Read once: to ask for them at each drawing would have the whole page laid out.
+  let colours = coloursOf(host, swatches);
   /** @type {Columns} */
   let columns = [[], ...swatches.map(() => [])];
-  const axis = { stroke: ink, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1, size: 4 } };
+  const axis = { stroke: () => colours.ink, font: "11px system-ui, sans-serif", grid: { stroke: () => colours.rule, width: 1 }, ticks: { stroke: () => colours.rule, width: 1, size: 4 } };
   const plot = new uPlot({
     width: Math.max(host.clientWidth, 100),
     height: HEIGHT,
@@ -58,7 +61,7 @@ export function drawWith(uPlot, host, { swatches, joined, steps, format, pointed
       { ...axis, size: 24, gap: 3, space: 84, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => times(ticks) },
       { ...axis, size: 62, gap: 4, space: 34, ...(steps ? { incrs: steps } : {}), values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map(format) },
     ],
-    series: [{}, ...swatches.map((swatch, index) => ({ stroke: () => colourOf(swatch), width: 1.75, dash: DASHES[index], spanGaps: joined, points: { show: joined, size: 4 } }))],
+    series: [{}, ...swatches.map((_, index) => ({ stroke: () => colours.lines[index], width: 1.75, dash: DASHES[index], spanGaps: joined, points: { show: joined, size: 4 } }))],
     hooks: { setCursor: [(/** @type {any} */ of) => pointed(of.cursor.left >= 0 ? of.cursor.idx ?? null : null)] },
   }, columns, host);
   new ResizeObserver(() => host.clientWidth && plot.setSize({ width: host.clientWidth, height: HEIGHT })).observe(host);
@@ -71,7 +74,10 @@ export function drawWith(uPlot, host, { swatches, joined, steps, format, pointed
       const at = index === null ? undefined : columns[0][index];
       plot.setCursor(at === undefined ? { left: -10, top: -10 } : { left: plot.valToPos(at, "x"), top: 0 });
     },
-    redraw: () => plot.redraw(false),
+    redraw: () => {
+      colours = coloursOf(host, swatches);
+      plot.redraw(false);
+    },
   };
 }
 

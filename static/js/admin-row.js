@@ -2,7 +2,7 @@
 
 import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { h, setText } from "./dom.js";
-import { number, t, word } from "./i18n.js";
+import { ago, number, parseTime, t, word } from "./i18n.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 /** @typedef {"open" | "start" | "stop" | "delete" | "owner"} Deed */
@@ -12,6 +12,12 @@ export const startable = (phase) => phase === "stopped" || phase === "failed" ||
 
 /** A cell; its label stands before it where rows are cards. @param {string} label @param {string} className @param {...import("./dom.js").Child} children */
 const cell = (label, className, ...children) => h("td", { className, role: "gridcell", data: { label: t(`admin.col_${label}`) } }, ...children);
+
+/** Only the words change as time goes by. @param {HTMLTimeElement} element @param {string} text */
+function showTime(element, text) {
+  if (element.dateTime === text) setText(element, ago(parseTime(text)));
+  else showAgo(element, text);
+}
 
 export class Row {
   /** @param {SessionBody} session @param {(deed: Deed, row: Row) => void} act */
@@ -41,33 +47,37 @@ export class Row {
       this.clients, this.events, h("td", { role: "gridcell" }, h("div", { className: "does" }, this.open, this.start, this.stop, this.remove)));
     this.title = "";
     this.told = "";
+    setText(this.owner, session.owner);
+    this.owner.title = t("admin.owner_only", { owner: session.owner });
+    this.owner.href = `/admin?owner=${encodeURIComponent(session.owner)}`;
     this.show(session);
   }
 
   /** @param {SessionBody} session */
   show(session) {
     this.session = session;
-    showAgo(this.created, session.created_at);
-    showAgo(this.updated, session.updated_at);
+    showTime(this.created, session.created_at);
+    showTime(this.updated, session.updated_at);
     const told = JSON.stringify(session);
     if (told === this.told) return;
     this.told = told;
-    this.title = titleOf(session.title);
-    const { title } = this;
-    setText(this.name, title);
-    this.name.title = t("admin.details", { title });
+    if (this.title !== titleOf(session.title)) this.#name(titleOf(session.title));
     showPhase(this.phase, session);
     this.phase.title = session.fault?.cause ?? reasonText(session);
     showAgent(this.agent, session.agent_state);
     setText(this.agent, word("agent", session.agent_state));
-    setText(this.owner, session.owner);
-    this.owner.title = t("admin.owner_only", { owner: session.owner });
-    this.owner.href = `/admin?owner=${encodeURIComponent(session.owner)}`;
     setText(this.clients, number(session.clients));
     setText(this.events, number(session.head + 1));
     this.start.hidden = !startable(session.phase) || stoppable(session.phase);
     this.stop.hidden = !this.start.hidden;
     this.stop.disabled = !stoppable(session.phase);
+  }
+
+  /** What changes only with the title, and isn't made at each refresh. @param {string} title */
+  #name(title) {
+    this.title = title;
+    setText(this.name, title);
+    this.name.title = t("admin.details", { title });
     for (const [button, key] of /** @type {const} */ ([[this.start, "admin.start_named"], [this.stop, "sessions.stop_named"], [this.remove, "sessions.delete_named"], [this.check, "admin.choose_named"], [this.open, "admin.open_named"]])) {
       button.setAttribute("aria-label", t(key, { title }));
     }
