@@ -208,10 +208,11 @@ fn session_token(
     id: SessionId,
     role: Role,
 ) -> Result<String, ApiError> {
-    let subject = identity.subject.clone();
-    let bearer =
-        Identity { subject, role, session: Some(id), until: None, link: identity.link.clone() };
-    front.keys.sign(&bearer, front.settings.session_token_ttl)
+    let (subject, link) = (identity.subject.clone(), identity.link.clone());
+    let usual = front.settings.session_token_ttl;
+    let lifetime = if link.is_some() { identity.at_most(usual) } else { usual };
+    let bearer = Identity { subject, role, session: Some(id), until: None, link };
+    front.keys.sign(&bearer, lifetime)
 }
 
 /// `GET /api/sessions`: those of the caller, newest first.
