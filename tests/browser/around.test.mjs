@@ -304,6 +304,9 @@ test("a viewer is not offered what writes", { timeout: 2 * SLOW }, async () => {
   await page.locator("#switch").click();
   await page.getByText("There is no other session.").waitFor();
   assert.equal(await page.locator('[data-pick="new-session"]').count(), 0, "nor a new session");
+  await page.goto(server.url);
+  await page.locator(`[data-session="${id}"]`).waitFor();
+  for (const one of ["#new-session", "#models"]) assert.equal(await page.locator(one).isVisible(), false, one);
   assertClean(page);
 });
 
