@@ -71,7 +71,8 @@ function difference(before, after) {
   return { from, to: before.length - end, insert: after.slice(from, after.length - end) };
 }
 
-/** @implements {import("./editor-plain.js").Surface} */
+/** @typedef {import("./editor-plain.js").Surface} Surface */
+/** @implements {Surface} */
 class CodeSurface {
   language = "";
   #saved;
@@ -109,7 +110,7 @@ class CodeSurface {
 
   /** @param {boolean} writable */
   #may(writable) {
-    return [this.lib.EditorState.readOnly.of(!writable), this.lib.EditorView.contentAttributes.of({ "aria-readonly": String(!writable) })];
+    return [this.lib.EditorState.readOnly.of(!writable), this.lib.EditorView.contentAttributes.of({ "aria-readonly": String(!writable), tabindex: "0" })];
   }
 
   text() {
@@ -178,7 +179,7 @@ const tab = (unit) => (/** @type {any} */ { state, dispatch }) => {
   return true;
 };
 
-/** @param {import("./editor-plain.js").Options} options @returns {Promise<import("./editor-plain.js").Surface>} */
+/** @param {import("./editor-plain.js").Options} options @returns {Promise<Surface>} */
 export async function makeSurface(options) {
   const lib = await codeLibrary();
   if (!lib) return new PlainSurface(options);

@@ -81,7 +81,7 @@ export class Doc {
     const name = nameOf(this.path);
     if (kind === "text") {
       this.endings = endingsOf(text);
-      this.surface = await makeSurface({ text, name, label: t("edit.content_of", { name }), writable: this.writable, exact: this.endings === "mixed", edited: () => this.#edited(), moved: () => this.place.changed() });
+      this.surface = await makeSurface({ text, name, label: t("edit.content_of", { name }), writable: this.writable, exact: this.endings === "mixed", edited: () => this.place.changed(), moved: () => this.place.changed() });
       this.surface.setWritable(this.writable);
       this.element.append(this.surface.element);
     } else if (kind === "large") {
@@ -98,10 +98,6 @@ export class Doc {
     for (const part of [this.surface, this.view, this.merge, this.preview]) part?.destroy();
     this.surface = this.view = this.merge = this.preview = null;
     this.element.replaceChildren();
-  }
-
-  #edited() {
-    this.place.changed();
   }
 
   close() {

@@ -83,6 +83,7 @@ export async function load(session, path) {
 
 /** How a text's lines end: one way, or several. @param {string} text @returns {"lf" | "crlf" | "mixed"} */
 export function endingsOf(text) {
+  /** @type {string[]} */
   const all = text.match(/\r\n?|\n/g) ?? [];
   const both = all.filter((end) => end === "\r\n").length;
   return both === 0 && !all.includes("\r") ? "lf" : both === all.length ? "crlf" : "mixed";

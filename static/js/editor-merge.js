@@ -25,7 +25,7 @@ export async function makeMerge({ mine, theirs, name, width }) {
 /** @param {any} lib @param {any} support @param {string} label @param {boolean} writable */
 function extensions(lib, support, label, writable) {
   return [
-    common(lib), support ?? [], lib.EditorState.readOnly.of(!writable), lib.EditorView.contentAttributes.of({ "aria-label": label }),
+    common(lib), support ?? [], lib.EditorState.readOnly.of(!writable), lib.EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
     writable ? [lib.history(), lib.keymap.of(lib.historyKeymap)] : [],
   ];
 }

@@ -318,7 +318,7 @@ export class Editor {
     setText($("conflict-text"), text);
     $("take-theirs").hidden = merge !== null;
     setText($("take-theirs"), t(theirs?.gone ? "edit.close_gone" : "files.take_theirs"));
-    $("keep-mine").hidden = merge !== null || !this.#writable;
+    $("keep-mine").hidden = merge !== null || !this.#writable || doc.surface === null;
     setText($("keep-mine"), t(theirs?.gone ? "edit.save_gone" : "files.keep_mine"));
     $("merge").hidden = merge !== null || !theirs || theirs.text === null || !this.#writable;
     $("merge-save").hidden = $("merge-back").hidden = merge === null;

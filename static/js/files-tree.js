@@ -199,8 +199,6 @@ export class Tree {
     const [icon, , size] = element.children;
     /** @type {HTMLElement} */ (icon).textContent = isDir ? (row.open ? "▾" : "▸") : entry.type === "symlink" ? "↪" : "·";
     /** @type {HTMLElement} */ (size).textContent = isDir ? "" : bytes(entry.size);
-    const name = nameOf(entry.path);
-    element.setAttribute("aria-label", isDir ? name : `${name}, ${bytes(entry.size)}`);
     element.setAttribute("aria-level", String(row.level));
     element.setAttribute("aria-posinset", String(row.position));
     element.setAttribute("aria-setsize", String(row.of));

@@ -104,6 +104,7 @@ export class Work {
 
   /** @param {[string, string][]} moves */
   async #moveAll(moves) {
+    /** @type {string[]} */
     const done = [];
     for (const [path, to] of moves) {
       await this.#do(async () => {
@@ -116,7 +117,7 @@ export class Work {
     if (done.length === 0) return;
     const folders = new Set(moves.flatMap(([path, to]) => [folderOf(path), folderOf(to)]));
     for (const [, to] of moves) if (this.model.open.has(to)) folders.add(to);
-    const target = folderOf(/** @type {string} */ (done[0]));
+    const target = folderOf(done[0] ?? "");
     this.model.open.add(target);
     await this.around.changed([...folders], done);
     announce(t("files.moved", { count: done.length, folder: target || t("files.top") }));

@@ -3,7 +3,7 @@
 import { SLOW } from "./helper.mjs";
 
 /** A row of the tree, by the beginning of its name. @param {import("playwright-core").Page} page @param {string} name */
-export const inTree = (page, name) => page.locator("#tree").getByRole("treeitem", { name: new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(,|$)`) });
+export const inTree = (page, name) => page.locator("#tree").getByRole("treeitem", { name: new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}([ /]|$)`) });
 
 /** What is typed into, of the file that is looked at. @param {import("playwright-core").Page} page */
 export const area = (page) => page.locator(".doc:not([hidden]) > .plain-code, .doc:not([hidden]) > .code-host .cm-content");

@@ -1,0 +1,594 @@
+// The files' pane and the editor: by keyboard, by dragging, with others at work, and without the library.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import { inflateRawSync } from "node:zlib";
+import { area, inTree, shows, textOf } from "./edited.mjs";
+import { SLOW, assertClean, openPage, scratch, signIn, startBrowser, startServer } from "./helper.mjs";
+
+const data = scratch();
+/** @type {Awaited<ReturnType<typeof startServer>>} */
+let server;
+/** @type {import("playwright-core").Browser} */
+let browser;
+let session = "";
+/** @type {any} */
+let cookies;
+
+before(async () => {
+  server = await startServer({ dataDir: data.folder });
+  browser = await startBrowser();
+  const made = await rest("POST", "/api/sessions", JSON.stringify({ title: "Files" }), { "content-type": "application/json" });
+  session = (await made.json()).id;
+  const page = await openPage(browser);
+  await signIn(page, server);
+  cookies = await page.context().storageState();
+});
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+});
+after(async () => {
+  await browser?.close();
+  await server?.kill();
+  data.end();
+});
+
+/** @param {string} method @param {string} address @param {any} [body] @param {Record<string, string>} [headers] */
+const rest = (method, address, body, headers = {}) => fetch(`${server.url}${address}`, { method, body, headers: { authorization: `Bearer ${server.token}`, ...headers } });
+/** @param {string} file @param {string | Uint8Array} body */
+async function put(file, body) {
+  const answer = await rest("PUT", `/api/sessions/${session}/files/${file}?create_parents=1`, body, { "x-force": "true" });
+  assert.ok(answer.ok, `${file}: ${answer.status} ${answer.ok || (await answer.text())}`);
+}
+/** @param {string} file @returns {Promise<string | null>} */
+async function content(file) {
+  const answer = await rest("GET", `/api/sessions/${session}/files/${file}`);
+  return answer.ok ? answer.text() : null;
+}
+/** @param {string} folder @returns {Promise<string[]>} */
+async function list(folder) {
+  const answer = await (await rest("GET", `/api/sessions/${session}/files/${folder}?depth=9`)).json();
+  return answer.entries.map((/** @type {any} */ entry) => entry.path).sort();
+}
+
+/** @param {import("playwright-core").BrowserContextOptions} [options] @param {(page: import("playwright-core").Page) => Promise<void>} [prepare] */
+async function pane(options = {}, prepare) {
+  const page = await openPage(browser, { storageState: cookies, ...options });
+  await prepare?.(page);
+  await page.goto(`${server.url}/sessions/${session}?pane=files`);
+  await page.locator('#phase[data-phase="ready"]').waitFor({ timeout: SLOW });
+  await page.locator('#connection[data-state="live"]').waitFor();
+  return page;
+}
+
+/** A page as a build without the library makes it. @param {import("playwright-core").Page} page */
+const withoutLibrary = (page) => page.addInitScript(() => {
+  new MutationObserver((_, observer) => {
+    if (!document.documentElement) return;
+    document.documentElement.dataset.libraries = "no";
+    observer.disconnect();
+  }).observe(document, { childList: true });
+});
+
+/** @param {import("playwright-core").Page} page */
+const active = (page) => page.evaluate(() => document.getElementById(document.querySelector("#tree")?.getAttribute("aria-activedescendant") ?? "")?.dataset.path);
+/** @param {import("playwright-core").Page} page */
+const selected = (page) => page.locator("#tree [aria-selected=true]").evaluateAll((all) => all.map((one) => /** @type {HTMLElement} */ (one).dataset.path).sort());
+/** Asks until it is so. @template T @param {() => Promise<T>} ask @param {(value: T) => boolean} is @param {string} what */
+async function until(ask, is, what) {
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const value = await ask();
+    if (is(value)) return value;
+    assert.ok(Date.now() < end, `${what}: ${JSON.stringify(value)}`);
+  }
+}
+/** Answers the dialog that asks for a path. @param {import("playwright-core").Page} page @param {string} value */
+async function answer(page, value) {
+  await page.locator("#dialog-input").waitFor();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type(value);
+  await page.keyboard.press("Enter");
+  await page.locator("dialog").waitFor({ state: "detached" });
+}
+
+test("files are made, renamed, moved and deleted with the keyboard alone", { timeout: SLOW }, async () => {
+  await put("keys/a/one.txt", "1\n");
+  await put("keys/b/two.txt", "2\n");
+  const page = await pane();
+  await inTree(page, "keys").waitFor();
+  await page.locator("#new-file").focus();
+  await page.keyboard.press("Enter");
+  await answer(page, "keys/fresh.txt");
+  await shows(page, "");
+  await page.keyboard.type("typed at once");
+  await page.keyboard.press("Control+s");
+  await until(() => content("keys/fresh.txt"), (text) => text === "typed at once", "saved");
+
+  await page.locator("#tree").focus();
+  assert.equal(await active(page), "keys/fresh.txt");
+  await page.keyboard.press("F2");
+  await answer(page, "keys/renamed.txt");
+  await until(() => list("keys"), (all) => all.includes("keys/renamed.txt") && !all.includes("keys/fresh.txt"), "renamed");
+  assert.equal(await page.locator("#editor-path").textContent(), "keys/renamed.txt", "the open file follows");
+
+  await page.locator("#tree").focus();
+  await page.keyboard.press("Control+x");
+  await page.locator("#tree .node.cut").waitFor();
+  await page.keyboard.press("ArrowLeft"); // to the folder above
+  assert.equal(await active(page), "keys");
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await active(page), "keys/a");
+  await page.keyboard.press("Control+v");
+  await until(() => list("keys/a"), (all) => all.includes("keys/a/renamed.txt"), "moved");
+  await inTree(page, "renamed.txt").waitFor();
+
+  await page.locator("#tree").focus();
+  await page.keyboard.press("Shift+F10");
+  await page.getByRole("menuitem", { name: "Move…" }).waitFor();
+  await page.keyboard.press("m");
+  await page.keyboard.press("Enter");
+  await page.locator("#move-to").waitFor();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("keys/made/deep");
+  await page.keyboard.press("Enter");
+  await until(() => list("keys"), (all) => all.includes("keys/made/deep/renamed.txt"), "moved into a new folder");
+
+  await until(() => active(page), (at) => at === "keys/made/deep/renamed.txt", "it is selected where it went");
+  await page.locator("#tree").focus();
+  await page.keyboard.press("Delete");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await until(() => list("keys"), (all) => !all.includes("keys/made/deep/renamed.txt"), "deleted");
+  await page.locator("#editor").waitFor({ state: "hidden" });
+  assertClean(page);
+});
+
+test("the tree walks, types ahead and selects as trees do", { timeout: SLOW }, async () => {
+  for (const name of ["alpha.txt", "beta.txt", "gamma.txt", "sub/inner.txt"]) await put(`walk/${name}`, name);
+  const page = await pane();
+  const tree = page.locator("#tree");
+  await inTree(page, "walk").click();
+  await inTree(page, "beta.txt").waitFor();
+  await tree.focus();
+  await page.keyboard.type("gam");
+  assert.equal(await active(page), "walk/gamma.txt");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Shift+ArrowUp");
+  assert.deepEqual(await selected(page), ["walk/alpha.txt", "walk/beta.txt"]);
+  await page.keyboard.press("Control+ArrowDown");
+  await page.keyboard.press("Control+ArrowDown");
+  await page.keyboard.press("Control+Space");
+  assert.deepEqual(await selected(page), ["walk/alpha.txt", "walk/beta.txt", "walk/gamma.txt"]);
+  await inTree(page, "beta.txt").click({ modifiers: ["Control"] });
+  assert.deepEqual(await selected(page), ["walk/alpha.txt", "walk/gamma.txt"]);
+  await page.keyboard.press("Delete");
+  await page.getByRole("dialog").getByText("walk/gamma.txt").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await until(() => list("walk"), (all) => !all.some((one) => /alpha|gamma/.test(one)), "both are gone");
+  await tree.focus();
+  await page.keyboard.press("Home");
+  const first = await page.locator("#tree [role=treeitem]").evaluateAll((all) => all.map((one) => /** @type {HTMLElement} */ (one)).sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top))[0]?.dataset.path);
+  assert.equal(await active(page), first);
+  await inTree(page, "sub").click();
+  const sub = inTree(page, "sub");
+  assert.equal(await sub.getAttribute("aria-expanded"), "true");
+  assert.equal(await sub.getAttribute("aria-level"), "2");
+  await inTree(page, "inner.txt").waitFor();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await active(page), "walk/sub/inner.txt");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await sub.getAttribute("aria-expanded"), "false");
+  assertClean(page);
+});
+
+test("files are moved by dragging, and folders of the machine are dropped with progress", { timeout: SLOW }, async () => {
+  await put("drag/from.txt", "dragged");
+  await put("drag/into/there.txt", "x");
+  const page = await pane();
+  await inTree(page, "drag").click();
+  await inTree(page, "from.txt").waitFor();
+  await inTree(page, "from.txt").dragTo(inTree(page, "into"));
+  await until(() => list("drag"), (all) => all.includes("drag/into/from.txt"), "moved");
+  await inTree(page, "from.txt").waitFor();
+  assert.equal(await inTree(page, "from.txt").getAttribute("aria-level"), "3");
+
+  const folder = path.join(data.folder, "dropped");
+  mkdirSync(path.join(folder, "deep", "empty"), { recursive: true });
+  const large = Buffer.alloc(3 * 1024 * 1024, "0123456789abcdef");
+  writeFileSync(path.join(folder, "large.bin"), large);
+  for (let n = 0; n < 120; n += 1) writeFileSync(path.join(folder, "deep", `${n}.txt`), `file ${n}`);
+  // The first piece arrives, the line breaks, and the upload goes on from there.
+  let broke = 0;
+  const resumed = /** @type {string[]} */ ([]);
+  await page.route("**/uploads/*", async (route) => {
+    const request = route.request();
+    if (request.method() !== "PATCH") return route.continue();
+    broke += 1;
+    if (broke > 1) {
+      resumed.push(request.headers()["upload-offset"] ?? "");
+      await page.locator("#uploads progress").waitFor();
+      return route.continue();
+    }
+    await rest("PATCH", new URL(request.url()).pathname, large.subarray(0, 1024 * 1024), { "tus-resumable": "1.0.0", "upload-offset": "0", "content-type": "application/offset+octet-stream" });
+    await route.abort("internetdisconnected");
+  });
+  const box = await inTree(page, "into").boundingBox();
+  assert.ok(box);
+  const line = await page.context().newCDPSession(page);
+  const seen = page.evaluate(() => new Promise((resolve) => {
+    const values = /** @type {string[]} */ ([]);
+    new MutationObserver(() => {
+      const says = document.querySelector("#uploads .says")?.textContent;
+      if (says) values.push(says);
+      else if (values.length) resolve(values);
+    }).observe(/** @type {Node} */ (document.querySelector("#uploads")), { childList: true, subtree: true, characterData: true });
+  }));
+  for (const type of /** @type {const} */ (["dragEnter", "dragOver", "drop"])) {
+    await line.send("Input.dispatchDragEvent", { type, x: box.x + 30, y: box.y + 8, data: { items: [], files: [folder], dragOperationsMask: 1 } });
+  }
+  const says = /** @type {string[]} */ (await seen);
+  assert.ok(says.some((one) => /^\d+ of 121 files · .+ of 3 MiB$/.test(one)), says.slice(0, 5).join(" | "));
+  assert.ok(new Set(says).size > 10, "it tells how far it is");
+  assert.deepEqual(resumed, [String(1024 * 1024)], "it goes on where it was cut");
+  const all = await list("drag/into");
+  assert.equal(all.filter((one) => one.startsWith("drag/into/dropped/deep/")).length, 121, "every file, and the empty folder");
+  const back = await rest("GET", `/api/sessions/${session}/files/drag/into/dropped/large.bin`);
+  assert.ok(Buffer.from(await back.arrayBuffer()).equals(large));
+  await inTree(page, "dropped").waitFor();
+  assertClean(page);
+});
+
+test("an upload is given up, fails with its reason, is tried again, and asks before it replaces", { timeout: SLOW }, async () => {
+  const page = await pane();
+  let hold = true;
+  await page.route("**/uploads", async (route) => (hold ? undefined : route.continue()));
+  const file = (/** @type {string} */ text) => ({ name: "up.txt", mimeType: "text/plain", buffer: Buffer.from(text) });
+  await page.locator("#upload-input").setInputFiles(file("first"));
+  await page.locator("#uploads li").waitFor();
+  await page.getByRole("button", { name: "Cancel: up.txt" }).click();
+  await page.locator("#uploads li").waitFor({ state: "detached" });
+  assert.equal(await content("up.txt"), null);
+
+  hold = false;
+  let refused = true;
+  await page.unroute("**/uploads");
+  await page.route("**/uploads", (route) => (refused ? route.fulfill({ status: 507, contentType: "application/problem+json", body: JSON.stringify({ code: "NO_SPACE", detail: "No space is left." }) }) : route.continue()));
+  await page.locator("#upload-input").setInputFiles(file("second"));
+  await page.locator("#uploads .failures").getByText("No space is left.").waitFor();
+  refused = false;
+  await page.locator("#uploads").getByRole("button", { name: "Try again" }).click();
+  await until(() => content("up.txt"), (text) => text === "second", "tried again");
+  await page.locator("#uploads li").waitFor({ state: "detached" });
+
+  await page.locator("#upload-input").setInputFiles(file("third"));
+  await page.getByRole("dialog").getByRole("button", { name: "Replace" }).click();
+  await until(() => content("up.txt"), (text) => text === "third", "replaced");
+  assertClean(page);
+});
+
+/** What a zip holds, by its directory at the end. @param {Buffer} zip */
+function unzip(zip) {
+  const end = zip.lastIndexOf(Buffer.from("PK\x05\x06"));
+  const files = new Map();
+  for (let at = zip.readUInt32LE(end + 16), left = zip.readUInt16LE(end + 10); left > 0; left -= 1) {
+    const [method, packed, nameLength, extra, comment, local] = [zip.readUInt16LE(at + 10), zip.readUInt32LE(at + 20), zip.readUInt16LE(at + 28), zip.readUInt16LE(at + 30), zip.readUInt16LE(at + 32), zip.readUInt32LE(at + 42)];
+    const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
+    const bytes = zip.subarray(start, start + packed);
+    files.set(zip.toString("utf8", at + 46, at + 46 + nameLength), (method === 8 ? inflateRawSync(bytes) : bytes).toString());
+    at += 46 + nameLength + extra + comment;
+  }
+  return files;
+}
+
+test("a folder comes down as a zip that holds what is in it", { timeout: SLOW }, async () => {
+  await put("zipped/one.txt", "one\n".repeat(1000));
+  await put("zipped/in/two ü.txt", "two");
+  const page = await pane();
+  await inTree(page, "zipped").click({ button: "right" });
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name: "Download as zip" }).click()]);
+  assert.equal(download.suggestedFilename(), "zipped.zip");
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  const files = unzip(Buffer.concat(chunks));
+  const at = (/** @type {string} */ name) => [...files].find(([one]) => one.endsWith(name))?.[1];
+  assert.equal(at("one.txt"), "one\n".repeat(1000));
+  assert.equal(at("in/two ü.txt"), "two");
+  assertClean(page);
+});
+
+test("what is searched for opens at its line, and Escape ends the search", { timeout: SLOW }, async () => {
+  await put("sought/long.txt", `${"filler\n".repeat(400)}a Needle here\n${"filler\n".repeat(50)}`);
+  const page = await pane();
+  await inTree(page, "sought").click();
+  await page.locator("#tree").focus();
+  await page.keyboard.press("Control+Shift+f");
+  await page.keyboard.type("needle here");
+  await page.locator("#found-says", { hasText: "1 line" }).waitFor();
+  assert.equal(await page.locator("#found mark").textContent(), "Needle here");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.locator("#editor-status", { hasText: "Line 401, column 1" }).waitFor();
+  await page.locator(".cm-line", { hasText: "a Needle here" }).waitFor();
+  await page.locator("#find-case").click();
+  await page.locator("#found-says", { hasText: "Nothing" }).waitFor();
+  await page.locator("#find").focus();
+  await page.keyboard.press("Escape");
+  await page.locator("#found").waitFor({ state: "hidden" });
+  await page.locator("#tree:focus").waitFor();
+
+  await page.keyboard.press("Control+p");
+  await page.keyboard.type("sghtlng");
+  await page.locator("#found-list").getByRole("button", { name: "sought/long.txt" }).waitFor();
+  await page.keyboard.press("Escape");
+  // A search that goes on is ended, too.
+  await page.route("**/search", () => {});
+  await page.evaluate(() => {
+    const { fetch } = window;
+    window.fetch = (address, options) => {
+      options?.signal?.addEventListener("abort", () => { document.body.dataset.ended = String(address); });
+      return fetch(address, options);
+    };
+  });
+  await page.keyboard.press("Control+p");
+  await Promise.all([page.waitForRequest("**/search"), page.keyboard.type("x")]);
+  assert.equal(await page.evaluate(() => document.body.dataset.ended), undefined);
+  await page.keyboard.press("Escape");
+  await page.locator("body[data-ended$='/search']").waitFor();
+  assertClean(page);
+});
+
+test("texts are edited under tabs, saved as their lines end, and not left unsaved unasked", { timeout: SLOW }, async () => {
+  await put("edit/unix.py", "def f():\n    return 1\n");
+  await put("edit/windows.txt", "one\r\ntwo\r\n");
+  await put("edit/mixed.txt", "one\r\ntwo\nthree\r\n");
+  const page = await pane();
+  await inTree(page, "edit").click();
+  await inTree(page, "unix.py").click();
+  await shows(page, "def f():\n    return 1\n");
+  await page.locator("#editor-status", { hasText: "Line 1, column 1 · Python · LF" }).waitFor();
+  const colour = await page.locator(".cm-line span", { hasText: /^def$/ }).evaluate((span) => getComputedStyle(span).color);
+  assert.notEqual(colour, await page.locator(".cm-content").evaluate((span) => getComputedStyle(span).color), "keywords have a colour");
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("x = (2");
+  await shows(page, "def f():\n    return 1\nx = (2)"); // brackets come in pairs
+  await page.keyboard.press("Control+z");
+  await page.keyboard.type("y = 3\n");
+  await page.locator('.editor-tab[data-state="unsaved"]').waitFor();
+
+  await inTree(page, "windows.txt").click();
+  await shows(page, "one\ntwo\n");
+  await page.locator("#editor-status", { hasText: "CRLF" }).waitFor();
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("three\n");
+  await page.keyboard.press("Control+s");
+  await until(() => content("edit/windows.txt"), (text) => text === "one\r\ntwo\r\nthree\r\n", "CRLF is kept");
+  await inTree(page, "mixed.txt").click();
+  await page.locator("#editor-status", { hasText: "Mixed line endings" }).waitFor();
+  await page.keyboard.type("zero ");
+  await page.keyboard.press("Control+s");
+  await until(() => content("edit/mixed.txt"), (text) => text === "zero one\r\ntwo\nthree\r\n", "so are mixed ones");
+
+  assert.equal(await page.locator("#editor-tabs [role=tab]").count(), 3);
+  await page.locator("#editor-tabs [role=tab][aria-selected=true]").focus();
+  await page.keyboard.press("Home");
+  await page.locator("#dirty").waitFor();
+  const asked = page.waitForEvent("dialog");
+  const reload = page.reload().catch(() => {});
+  const question = await asked;
+  assert.equal(question.type(), "beforeunload");
+  await question.dismiss();
+  await page.locator("#editor-tabs [role=tab][aria-selected=true]").focus();
+  await page.keyboard.press("Delete");
+  await page.getByRole("dialog").getByText("edit/unix.py").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await until(() => content("edit/unix.py"), (text) => Boolean(text?.includes("y = 3\n")), "saved on closing");
+  await page.locator("#editor-tabs [role=tab]").nth(1).waitFor();
+  assert.equal(await page.locator("#editor-tabs [role=tab]").count(), 2);
+  await reload;
+  assertClean(page);
+});
+
+test("what somebody else wrote meanwhile is overwritten, taken or merged, as is chosen", { timeout: SLOW }, async () => {
+  const base = "first\nmiddle\nlast\n";
+  const page = await pane();
+  /** @param {string} name */
+  const conflict = async (name) => {
+    await put(`both/${name}`, base);
+    await page.evaluate(() => {}); // the tree may have it or not: it is opened by the page's own way
+    await page.locator("#find").fill(name);
+    await page.locator("#found-list").getByRole("button", { name: `both/${name}` }).click();
+    await shows(page, base);
+    await page.keyboard.type("mine ");
+    await put(`both/${name}`, "first\nmiddle\nlast theirs\n");
+    await page.locator("#conflict").waitFor();
+    assert.equal(await textOf(page), `mine ${base}`, "nothing is taken away");
+  };
+  await conflict("keep.txt");
+  await page.locator("#keep-mine").click();
+  await until(() => content("both/keep.txt"), (text) => text === `mine ${base}`, "mine is kept");
+
+  await conflict("take.txt");
+  await page.locator("#take-theirs").click();
+  await shows(page, "first\nmiddle\nlast theirs\n");
+  assert.equal(await content("both/take.txt"), "first\nmiddle\nlast theirs\n");
+  await page.locator("#dirty").waitFor({ state: "hidden" });
+  await page.keyboard.press("Control+z");
+  await shows(page, `mine ${base}`); // not even mine is lost
+
+  for (const [name, width] of /** @type {const} */ ([["unified.txt", 1280], ["sides.txt", 2400]])) {
+    await page.setViewportSize({ width, height: 800 });
+    await conflict(name);
+    await page.locator("#merge").click();
+    await page.locator(".merge .cm-content").first().waitFor();
+    assert.equal(await page.locator(".merge .cm-editor").count(), width > 2000 ? 2 : 1);
+    if (width > 2000) await page.locator(".cm-merge-revert button").last().click();
+    else await page.locator(".merge").getByRole("button", { name: "Take theirs" }).last().click();
+    await page.locator("#merge-save").click();
+    await page.locator("#conflict").waitFor({ state: "hidden" });
+    await until(() => content(`both/${name}`), (text) => text === "mine first\nmiddle\nlast theirs\n", "both are in it");
+  }
+  assertClean(page);
+});
+
+test("an open file that is not edited follows what changes, with cursor and scroll", { timeout: SLOW }, async () => {
+  const lines = Array.from({ length: 300 }, (_, n) => `line ${n + 1}`);
+  await put("live/long.txt", `${lines.join("\n")}\n`);
+  const page = await pane();
+  await inTree(page, "live").click();
+  await inTree(page, "long.txt").click();
+  await area(page).focus();
+  await page.keyboard.press("Control+End");
+  for (let n = 0; n < 21; n += 1) await page.keyboard.press("ArrowUp");
+  await page.locator("#editor-status", { hasText: "Line 280, column 1" }).waitFor();
+  const scrolled = () => page.locator(".cm-scroller").evaluate((element) => element.scrollTop);
+  const before = await scrolled();
+  lines[2] = "line 3 is another";
+  lines.push("one more");
+  await put("live/long.txt", `${lines.join("\n")}\n`);
+  await page.locator("#editor-status", { hasText: "KiB" }).waitFor();
+  await until(() => page.locator(".cm-lineNumbers").textContent(), (text) => Boolean(text?.includes("280")), "the place stays");
+  await page.locator("#editor-status", { hasText: "Line 280, column 1" }).waitFor();
+  assert.ok(Math.abs((await scrolled()) - before) < 40, "the scroll stays");
+  await page.keyboard.press("Control+Home");
+  await page.locator(".cm-line", { hasText: "line 3 is another" }).waitFor();
+  assert.equal(await page.locator("#dirty").isVisible(), false);
+  assertClean(page);
+});
+
+const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==", "base64");
+
+test("images, large files and bytes are shown as what they are", { timeout: SLOW }, async () => {
+  await put("kinds/dot.png", PNG);
+  await put("kinds/drawn.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><script>parent.document.title = "taken"</script><rect width="40" height="30"/></svg>');
+  await put("kinds/bytes.dat", Buffer.from([0, 1, 2, 65, 66, 255]));
+  await put("kinds/big.log", Buffer.from("0123456789abcde\n".repeat(1024 * 1024 + 1)));
+  await put("kinds/page.md", "# A heading\n\n**strong** <img src=x onerror=alert(1)>\n");
+  const page = await pane();
+  await inTree(page, "kinds").click();
+  await inTree(page, "dot.png").click();
+  await page.locator(".shown-image img").waitFor();
+  await page.locator("#editor-status", { hasText: "3 × 2" }).waitFor();
+  await inTree(page, "drawn.svg").click();
+  await page.locator("#editor-status", { hasText: "40 × 30" }).waitFor();
+  assert.match((await page.locator(".doc:not([hidden]) .shown-image img").getAttribute("src")) ?? "", /^blob:/);
+  assert.notEqual(await page.title(), "taken");
+  await page.locator("#editor-preview").click();
+  await area(page).getByText("<script>").waitFor(); // it can be edited, too
+  await inTree(page, "bytes.dat").click();
+  await page.locator(".hex", { hasText: "00000000  00 01 02 41 42 ff" }).waitFor();
+  await page.locator(".hex", { hasText: "···AB·" }).waitFor();
+  await inTree(page, "page.md").click();
+  await page.locator("#editor-preview").click();
+  await page.locator(".preview strong", { hasText: "strong" }).waitFor();
+  assert.equal(await page.locator(".preview img").count(), 0);
+
+  await inTree(page, "big.log").click();
+  await page.locator(".large", { hasText: "Shown: 256 KiB of 16 MiB" }).waitFor();
+  await page.getByRole("button", { name: "Load more" }).click();
+  await page.locator(".large", { hasText: "Shown: 1.3 MiB of 16 MiB" }).waitFor();
+  assert.equal(await page.locator("#save").isVisible(), false);
+  await page.locator(".large .cm-content").focus();
+  await page.keyboard.type("nothing");
+  assert.equal(await page.locator("#dirty").isVisible(), false);
+  assertClean(page);
+});
+
+test("who may only watch is not offered what writes", { timeout: SLOW }, async () => {
+  await put("seen.txt", "look\n");
+  const { token } = await (await rest("POST", `/api/sessions/${session}/tokens`, JSON.stringify({ role: "viewer" }), { "content-type": "application/json" })).json();
+  const page = await openPage(browser);
+  await page.goto(`${server.url}/login`);
+  await page.locator("#token").fill(token);
+  await page.locator("#token").press("Enter");
+  await page.waitForURL((url) => !url.pathname.startsWith("/login"));
+  await page.goto(`${server.url}/sessions/${session}?pane=files`);
+  await inTree(page, "seen.txt").click();
+  await shows(page, "look\n");
+  await page.keyboard.type("no");
+  await shows(page, "look\n");
+  await page.locator("#editor-status", { hasText: "read only" }).waitFor();
+  for (const id of ["#save", "#new-file", "#new-folder", "#upload"]) assert.equal(await page.locator(id).isVisible(), false, id);
+  await inTree(page, "seen.txt").click({ button: "right" });
+  const offered = await page.getByRole("menuitem").allTextContents();
+  assert.ok(offered.some((one) => one.startsWith("Download")) && !offered.some((one) => /Delete|Rename|Move|Upload|New|Cut/.test(one)), offered.join());
+  await page.keyboard.press("Escape");
+  await page.locator("#tree").focus();
+  for (const key of ["Delete", "F2", "Control+x"]) await page.keyboard.press(key);
+  assert.equal(await page.locator("dialog").count(), 0);
+  assert.equal(await inTree(page, "seen.txt").getAttribute("draggable"), "false");
+  assertClean(page);
+});
+
+test("a folder of five thousand entries scrolls, and finds its way by keys", { timeout: SLOW }, async () => {
+  const run = await rest("POST", `/api/sessions/${session}/actions`, JSON.stringify({ action: "run", args: { command: "mkdir -p many && cd many && seq -f 'f%05g.txt' 5000 | xargs touch" } }), { "content-type": "application/json" });
+  assert.equal(run.status, 202);
+  await until(async () => (await list("many").catch(() => [])).length, (count) => count === 5000, "they are made");
+  const page = await pane();
+  await inTree(page, "many").click();
+  await inTree(page, "f00001.txt").waitFor();
+  const count = () => page.locator("#tree [role=treeitem]").count();
+  assert.ok((await count()) < 80, "only what is in sight is drawn");
+  assert.equal(await inTree(page, "f00001.txt").getAttribute("aria-setsize"), "5000");
+  await page.locator("#tree").focus();
+  await page.keyboard.type("f04321");
+  assert.equal(await active(page), "many/f04321.txt");
+  await inTree(page, "f04321.txt").waitFor();
+  const worst = await page.evaluate(async () => {
+    const tree = /** @type {HTMLElement} */ (document.querySelector("#tree"));
+    let most = 0;
+    for (let n = 0; n < 40; n += 1) {
+      const begun = performance.now();
+      tree.scrollTop = (tree.scrollHeight * n) / 40;
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      most = Math.max(most, performance.now() - begun);
+    }
+    return most;
+  });
+  assert.ok(worst < 500, `a step takes ${worst} ms at most`);
+  assert.ok((await count()) < 80);
+  assertClean(page);
+});
+
+test("in Chinese the pane and the editor's own search speak Chinese", { timeout: SLOW }, async () => {
+  await put("zh/程序.py", "print('你好')\n");
+  const page = await pane({ locale: "zh-CN" });
+  await inTree(page, "zh").click();
+  await inTree(page, "程序.py").click();
+  await page.locator("#editor-status", { hasText: "第 1 行，第 1 列" }).waitFor();
+  await area(page).focus();
+  await page.keyboard.press("Control+f");
+  await page.locator(".cm-search").getByRole("button", { name: "下一个" }).waitFor();
+  assert.equal(await page.locator(".cm-search input[name=search]").getAttribute("placeholder"), "查找");
+  assert.ok(!/[A-Za-z]{3}/.test((await page.locator(".cm-search").textContent()) ?? ""), "no English is left");
+  assertClean(page);
+});
+
+test("without the library a text field does the work, conflicts too", { timeout: SLOW }, async () => {
+  await put("plain/note.txt", "one\r\ntwo\r\n");
+  const page = await pane({}, withoutLibrary);
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.libraries), "no");
+  await inTree(page, "plain").click();
+  await inTree(page, "note.txt").click();
+  await shows(page, "one\ntwo\n");
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("three\tfour");
+  await page.locator('.editor-tab[data-state="unsaved"]').waitFor();
+  await page.locator("#editor-status", { hasText: "Line 3, column 11" }).waitFor();
+  await page.keyboard.press("Control+s");
+  await until(() => content("plain/note.txt"), (text) => text === "one\r\ntwo\r\nthree\tfour", "saved");
+  await page.keyboard.type(" mine");
+  await put("plain/note.txt", "theirs\n");
+  await page.locator("#conflict").waitFor();
+  await page.locator("#merge").click();
+  const [theirs, mine] = [page.locator(".merge textarea").first(), page.locator(".merge textarea").last()];
+  assert.equal(await theirs.inputValue(), "theirs\n");
+  await mine.fill("theirs and mine\n");
+  await page.locator("#merge-save").click();
+  await until(() => content("plain/note.txt"), (text) => text === "theirs and mine\r\n", "merged by hand");
+  assertClean(page);
+});
