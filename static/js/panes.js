@@ -166,6 +166,8 @@ export class Panes {
 
   #fit() {
     if (!NARROW.matches && this.#shown === "talk") this.show(remember("staithe.pane") ?? "files");
+    // Both were in sight: the conversation stays, unless somebody is at work in the pane.
+    else if (NARROW.matches && !$("panes").contains(document.activeElement)) this.show("talk");
   }
 
   /** The width of the conversation, by mouse, finger and arrow keys. */
