@@ -16,8 +16,8 @@ import { workThrough } from "./admin-work.js";
 
 /** Failures that are listed; all are tried again. */
 const LISTED = 50;
-/** What counts as done, since what was wanted is so. @type {Record<Deed, string[]>} */
-const SO_ALREADY = { start: [], stop: ["session.already_stopped"], delete: ["session.not_found"] };
+/** The codes that count as done, since what was wanted is so. @type {Partial<Record<Deed, RegExp>>} */
+const SO_ALREADY = { stop: /^session\.already_stopped$/, delete: /^session\.not_found$/ };
 /** @type {Record<Deed, (session: SessionBody) => boolean>} */
 const CAN = { start: ({ phase }) => startable(phase), stop: ({ phase }) => stoppable(phase), delete: () => true };
 
@@ -26,7 +26,7 @@ async function treat(deed, { id }) {
   try {
     await (deed === "delete" ? call("DELETE", sessionPath(id)) : post(`${sessionPath(id)}/${deed}`));
   } catch (error) {
-    if (!(error instanceof Problem && SO_ALREADY[deed].includes(error.code))) throw error;
+    if (!(error instanceof Problem && SO_ALREADY[deed]?.test(error.code))) throw error;
   }
 }
 

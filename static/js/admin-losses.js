@@ -59,12 +59,12 @@ export async function confirmMany(deed, sessions, left) {
   const ready = sessions.filter(({ phase }) => phase === "ready");
   const agents = sessions.filter((session) => session.agent_state === "running").length;
   const clients = sum(sessions, (session) => session.clients);
-  const commands = h("li", { role: "status" }, t("admin.lose_commands_looking"));
+  const commands = h("span", { role: "status" }, t("admin.lose_commands_looking"));
   const lost = deed === "delete" ? [t("admin.lose_files", { count }), t("admin.lose_events", { count: sum(sessions, ({ head }) => head + 1) })] : [];
   if (awake.length) lost.push(t("admin.lose_sandboxes", { count: awake.length }));
   if (agents) lost.push(t("admin.lose_agents", { count: agents }));
   if (clients && deed === "delete") lost.push(t("admin.lose_clients", { count: clients }));
-  const list = h("ul", { className: "losses" }, ...lost.map((line) => h("li", {}, line)), ready.length > 0 && commands);
+  const list = h("ul", { className: "losses" }, ...lost.map((line) => h("li", {}, line)), ready.length > 0 && h("li", {}, commands));
   const closed = new AbortController();
   if (ready.length) countCommands(ready, commands, closed.signal);
   const body = [titles(sessions), t(`admin.bulk_${deed}_text`), list, t(deed === "delete" ? "confirm.delete_no_undo" : "admin.bulk_kept")];

@@ -81,7 +81,7 @@ class Plot {
     const legend = h("div", { className: "legend" }, ...this.names.map((name, index) => h("span", {}, this.swatches[index], `${name} `, this.values[index])));
     this.body = h("tbody");
     this.table = h("details", { className: "plot-table" }, h("summary", {}, t("admin.plot_table")),
-      h("div", { className: "table-wrap", tabIndex: 0, role: "region", "aria-label": this.title }, h("table", { className: "table" },
+      h("div", { className: "table-wrap", tabIndex: 0, role: "region", "aria-label": `${this.title}: ${t("admin.plot_table")}` }, h("table", { className: "table" },
         h("thead", {}, h("tr", {}, ...[t("admin.plot_time"), ...this.names].map((head) => h("th", { scope: "col" }, head)))), this.body)));
     this.table.addEventListener("toggle", () => this.#fill());
     this.field = h("div", { className: "field-of-plot", role: "group", tabIndex: 0 }, this.#canvas);
