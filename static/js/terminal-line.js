@@ -12,7 +12,7 @@ const GONE = new Set(["terminal.unknown", "terminal.other_epoch"]);
 
 /**
  * @typedef {import("./terminal-screen.js").Size} Size
- * @typedef {{ id: number, epoch: string, name: string, title: string, driving: "free" | "one", driver?: string | null, followers: number, exit?: { code: number, signal?: number } | null } & Size} Info
+ * @typedef {{ id: number, epoch: string, name: string, title: string, oldest: number, offset: number, driving: "free" | "one", driver?: string | null, followers: number, exit?: { code: number, signal?: number } | null } & Size} Info
  * @typedef {"new" | "away" | "open" | "ended" | "gone"} State `away`: it isn't followed now
  * @typedef {import("./terminal-screen.js").Screen | import("./terminal-plain.js").PlainScreen} AnyScreen
  */
@@ -45,7 +45,16 @@ export class Line {
   #from;
   /** Bytes of a replay that are still to come. */
   #left = 0;
+  /** Where its output was when this page joined: what comes before is its past. */
+  #until = 0;
+  #catchingUp = false;
+  /** Whether the past was had. */
+  #past = false;
+  /** The past doesn't reach to the beginning: what it left is drawn anew once it is there. */
+  #redraw = false;
   #asking = false;
+  /** It was taken, and `opened` is to come. */
+  #coming = false;
   /** Whether the size is this page's. */
   #sized = false;
   /** @type {Size} */
@@ -82,7 +91,7 @@ export class Line {
   async open() {
     const { terminals } = await this.socket.ask({ type: "terminal.open", ...this.screen.fits() });
     this.#from = 0;
-    this.#sized = true;
+    this.#past = this.#sized = this.#coming = true;
     this.told(terminals[0]);
   }
 
@@ -93,13 +102,17 @@ export class Line {
     this.changed();
   }
 
-  /** Follows it from where this page is. */
+  /** Follows it from where this page is; at first from as far back as is kept, for what is above the screen. */
   async follow() {
-    if (this.state !== "away" || this.#asking || !this.info) return;
+    if (this.state !== "away" || this.#asking || this.#coming || !this.info) return;
     this.#asking = true;
-    const place = this.#from === undefined ? {} : { from: this.#from, epoch: this.info.epoch };
+    const { oldest, epoch } = this.info;
+    if (!this.#past) this.#redraw = oldest > 0 && this.screen.draws;
+    const from = this.#past ? this.#from : oldest;
+    const place = from === undefined ? {} : { from, epoch };
     try {
       await this.socket.ask({ type: "terminal.open", terminal: this.id, ...place });
+      this.#coming = this.state === "away";
     } catch (error) {
       this.#refused(error);
     } finally {
@@ -119,6 +132,7 @@ export class Line {
 
   /** The connection is another one: the server knows of no follower. */
   cut() {
+    this.#coming = false;
     if (this.state !== "open") return;
     this.state = "away";
     if (this.driver === "me") this.wanted = true;
@@ -151,21 +165,49 @@ export class Line {
   #opened(frame) {
     const { you, event: _, terminal: __, type: ___, ref: ____, ...info } = frame;
     this.#you = you;
+    this.#coming = false;
     this.state = "open";
     this.reason = "";
     this.unsent = false;
     this.#left = 0;
+    const from = this.#past ? this.#from : this.info?.oldest;
+    this.#from = from;
+    this.#past = true;
+    this.#until = info.offset;
+    this.#catchingUp = from !== undefined && from < info.offset;
+    this.screen.hush(this.#catchingUp);
     this.told({ ...info, id: frame.terminal });
     this.screen.resize(info);
-    if (info.followers <= 1) this.#sized = true;
     this.#drivenBy(info.driver ?? null);
+    if (!this.#catchingUp) this.#caughtUp();
+  }
+
+  /** All that was printed before this page joined is here. */
+  #caughtUp() {
+    this.#catchingUp = false;
+    this.screen.hush(false);
+    if ((this.info?.followers ?? 0) <= 1) this.#sized = true;
     this.fit();
+    if (this.#redraw) this.#drawAnew();
+  }
+
+  async #drawAnew() {
+    this.#redraw = false;
+    try {
+      await this.socket.ask({ type: "terminal.detach", terminal: this.id });
+    } catch {
+      return; // it has ended: nothing draws any more
+    }
+    this.#from = undefined;
+    this.state = "away";
+    await this.follow();
   }
 
   /** @param {any} frame */
   #replay({ bytes, cols, rows }) {
     this.#left = bytes;
     this.#from = undefined;
+    this.#redraw = false;
     this.screen.replay();
     this.screen.resize({ cols, rows });
   }
@@ -173,7 +215,7 @@ export class Line {
   /** @param {Size} size */
   #resized({ cols, rows }) {
     Object.assign(/** @type {Info} */ (this.info), { cols, rows });
-    this.#sized = cols === this.#asked.cols && rows === this.#asked.rows;
+    if (!this.#catchingUp) this.#sized = cols === this.#asked.cols && rows === this.#asked.rows;
     this.screen.resize({ cols, rows });
   }
 
@@ -186,6 +228,7 @@ export class Line {
 
   /** @param {any} frame */
   #gone({ code, reason }) {
+    this.#coming = false;
     this.reason = inWords(code, reason);
     this.state = GONE.has(code) ? "gone" : "away";
   }
@@ -197,18 +240,19 @@ export class Line {
     this.screen.write(bytes);
     if (!(place & REPLAY)) {
       this.#from = Number(place) + bytes.length;
+      if (this.#catchingUp && this.#from >= this.#until) this.#caughtUp();
       return;
     }
     this.#left -= bytes.length;
     if (this.#left > 0) return;
     this.#from = Number(place & ~REPLAY);
-    this.screen.replayed();
+    this.#caughtUp();
   }
 
   /** @param {Uint8Array} bytes */
   type(bytes) {
     if (!this.mayType) return;
-    this.fit(true);
+    if (!this.#sized) this.fit(true);
     for (let at = 0; at < bytes.length; at += PIECE) {
       const piece = bytes.subarray(at, at + PIECE);
       const message = new Uint8Array(4 + piece.length);

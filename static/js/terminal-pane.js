@@ -39,6 +39,8 @@ export class TerminalPane {
   #closing = new Set();
   /** Who waits for the sandbox. @type {{ resolve: () => void, reject: (why: Error) => void }[]} */
   #waiting = [];
+  /** How this page stood before it was loaded again. @type {{ shown?: number[], active?: number, closing?: string[] }} */
+  #remembered = {};
   #listed = false;
   #listing = false;
   #failure = "";
@@ -49,7 +51,8 @@ export class TerminalPane {
   /** @param {HTMLElement} host @param {import("./panes.js").Context} context @param {any} emulator xterm.js, or null */
   constructor(host, context, emulator) {
     this.context = context;
-    this.host = host;
+    this.#remembered = JSON.parse(remember(this.#storageKey, undefined, sessionStorage) ?? "{}");
+    this.#closing = new Set(this.#remembered.closing);
     this.emulator = emulator;
     this.find = new FindBar();
     this.tools = new Tools((act) => this.#act(act), (on) => this.#setReader(on), () => this.#active, this.#reader);
@@ -57,11 +60,12 @@ export class TerminalPane {
     this.list.addEventListener("keydown", (event) => this.#key(event));
     this.fresh = h("button", { type: "button", title: t("terminal.new_title"), on: { click: () => this.open() } }, t("terminal.new"));
     this.split = h("button", { type: "button", title: t("terminal.split_title"), on: { click: () => this.open(true) } }, t("terminal.split"));
+    this.alone = h("button", { type: "button", title: t("terminal.alone_title"), on: { click: () => this.#alone() } }, t("terminal.alone"));
     this.asleep = h("div", { className: "banner term-asleep", hidden: true });
     this.panels = h("div", { className: "term-panels" });
     this.empty = h("div", { className: "empty" });
     this.hint = h("p", { id: "term-hint", className: "help term-hint" }, t(emulator ? "terminal.hint" : "terminal.hint_plain"));
-    host.append(h("div", { className: "pane-bar term-top" }, this.list, this.fresh, this.split), this.tools.element, this.find.element, this.asleep, this.empty, this.panels, this.tools.keys, this.hint);
+    host.append(h("div", { className: "pane-bar term-top" }, this.list, this.fresh, this.split, this.alone), this.tools.element, this.find.element, this.asleep, this.empty, this.panels, this.tools.keys, this.hint);
     new ResizeObserver(() => this.#resized()).observe(this.panels);
     whenRecoloured(() => this.#tabs.forEach((tab) => tab.screen.recolour()));
     addEventListener("focus", () => this.#look()); // others may have opened some
@@ -102,8 +106,7 @@ export class TerminalPane {
     if (frame.type !== "terminal") return;
     const tab = this.#of(frame.terminal);
     tab?.line.hear(frame);
-    if (frame.event === "exit" && tab) this.#ended(tab);
-    if (frame.event === "exit" && !tab) this.#forget(frame.terminal);
+    if (frame.event === "exit" && !tab) this.#forget(frame.terminal); // this page has closed it
   }
 
   /** @param {ArrayBuffer} bytes */
@@ -116,7 +119,7 @@ export class TerminalPane {
 
   /** @param {number} id */
   #of(id) {
-    return this.#tabs.find(({ line }) => line.id === id && line.state !== "gone");
+    return this.#tabs.find(({ line }) => line.id === id && !line.over);
   }
 
   /** Asks which terminals there are, and follows those that are seen. */
@@ -141,10 +144,8 @@ export class TerminalPane {
     for (const tab of [...this.#tabs]) {
       const info = list.find((one) => same(tab, one));
       if (info) tab.line.told(info);
-      else if (tab.line.info && !tab.line.over) {
-        tab.line.lost();
-        if (!this.#shown.includes(tab)) this.#remove(tab);
-      }
+      else if (tab.line.info && !tab.line.over) tab.line.lost();
+      if (!info && tab.line.over && !this.#shown.includes(tab)) this.#remove(tab);
     }
     for (const info of list) {
       if (this.#closing.has(`${info.epoch} ${info.id}`)) {
@@ -157,11 +158,16 @@ export class TerminalPane {
     for (const tab of this.#shown) tab.line.follow();
   }
 
+  /** Those of another epoch are gone; their numbers come again. @param {string} epoch */
+  #outlive(epoch) {
+    for (const { line } of this.#tabs) if (line.info && line.info.epoch !== epoch && !line.over) line.lost();
+  }
+
   /** As they stood before a reload. */
   #restore() {
-    const { shown = [], active = 0 } = JSON.parse(remember(`staithe.terminals.${this.context.id}`, undefined, sessionStorage) ?? "{}");
+    const { shown = [], active = 0 } = this.#remembered;
     const find = (/** @type {number} */ id) => this.#tabs.find(({ line }) => line.id === id);
-    this.#shown = shown.map(find).filter(Boolean);
+    this.#shown = shown.flatMap((id) => find(id) ?? []);
     this.#active = find(active) ?? this.#shown[0] ?? null;
     this.#place();
   }
@@ -228,6 +234,12 @@ export class TerminalPane {
     this.#place();
   }
 
+  #alone() {
+    this.#shown = this.#shown.filter((tab) => tab === this.#active);
+    this.#place();
+    this.#active?.screen.focus();
+  }
+
   #place() {
     this.#tabs.forEach((tab) => tab.place(this.#shown.includes(tab), tab === this.#active, this.#shown.indexOf(tab)));
     for (const { button } of this.#tabs) button.tabIndex = -1;
@@ -240,9 +252,17 @@ export class TerminalPane {
       tab.line.fit();
     }
     if (this.#active?.screen instanceof Screen) this.find.follow(this.#active.screen);
-    const ids = (/** @type {Tab[]} */ tabs) => tabs.map(({ line }) => line.id).filter(Boolean);
-    if (this.#listed) remember(`staithe.terminals.${this.context.id}`, JSON.stringify({ shown: ids(this.#shown), active: this.#active?.line.id ?? 0 }), sessionStorage);
+    if (this.#listed) this.#keep();
     this.#render();
+  }
+
+  get #storageKey() {
+    return `staithe.terminals.${this.context.id}`;
+  }
+
+  #keep() {
+    const shown = this.#shown.map(({ line }) => line.id).filter(Boolean);
+    remember(this.#storageKey, JSON.stringify({ shown, active: this.#active?.line.id ?? 0, closing: [...this.#closing] }), sessionStorage);
   }
 
   #resized() {
@@ -268,6 +288,7 @@ export class TerminalPane {
     else this.#choose(tab);
     try {
       await tab.line.open();
+      this.#outlive(tab.line.info?.epoch ?? "");
       this.#place();
       tab.screen.focus();
     } catch (error) {
@@ -311,17 +332,13 @@ export class TerminalPane {
     (this.#active?.screen ?? this.fresh).focus();
     if (!info || !write || state === "gone") return;
     if (state !== "ended") this.#closing.add(`${info.epoch} ${info.id}`);
+    this.#keep();
     this.#forget(info.id);
   }
 
   /** Ends one; one that has ended is forgotten by this. @param {number} id */
   #forget(id) {
-    this.context.socket.ask({ type: "terminal.close", terminal: id }).catch(() => {}); // it may be forgotten already
-  }
-
-  /** @param {Tab} tab */
-  #ended(tab) {
-    if (this.#closing.has(`${tab.line.info?.epoch} ${tab.line.id}`)) this.#forget(tab.line.id);
+    if (this.context.canWrite()) this.context.socket.ask({ type: "terminal.close", terminal: id }).catch(() => {}); // it may be forgotten already
   }
 
   /** @param {Tab} tab */
@@ -354,10 +371,7 @@ export class TerminalPane {
     } else if (act === "paste") navigator.clipboard.readText().then((text) => tab.screen.paste(text), () => notice(t("terminal.paste_forbidden"), true));
     else if (act === "rename") this.#rename(tab);
     else if (act === "drive") tab.wish.tell(tab.line.drive(true));
-    else if (act === "alone") {
-      this.#shown = [tab];
-      this.#place();
-    } else if (act === "close") this.close(tab);
+    else if (act === "close") this.close(tab);
   }
 
   /** @param {KeyboardEvent} event */
@@ -389,7 +403,8 @@ export class TerminalPane {
     this.fresh.disabled = this.#waiting.length > 0 || phase === "stopping";
     this.hint.hidden = none || !write;
     this.panels.hidden = none;
-    this.tools.show(this.#active, this.#shown.length, write);
+    this.alone.hidden = this.#shown.length < 2;
+    this.tools.show(this.#active, write);
     this.#renderEmpty(none, write, phase);
     const words = none || phase === "ready" || phase === "" ? "" : this.#rests(phase, write);
     this.asleep.hidden = !words;

@@ -8,6 +8,8 @@ import { copyChosen } from "./terminal-screen.js";
 /** It can be used wherever a Screen can. */
 export class PlainScreen {
   #decoder = new TextDecoder();
+  /** Nothing is drawn on it. */
+  draws = false;
 
   /** @param {import("./terminal-screen.js").Wants} wants */
   constructor(wants) {
@@ -48,6 +50,7 @@ export class PlainScreen {
   hide() {}
   recolour() {}
   setReader() {}
+  hush() {}
   /** What doesn't draw has no size. */
   resize() {}
 
@@ -71,10 +74,6 @@ export class PlainScreen {
   replay() {
     this.#decoder = new TextDecoder();
     this.text = new TermText(this.output);
-  }
-
-  replayed() {
-    this.#toEnd();
   }
 
   /** @param {boolean} no */

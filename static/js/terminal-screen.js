@@ -7,6 +7,8 @@ import { coloursOf } from "./terminal-colours.js";
 
 /** Lines above the screen. */
 const SCROLLBACK = 10_000;
+/** As a full reset, but what is above the screen stays: out of the other screen, modes, mouse, colours, and nothing on the screen. */
+const RESET = "\x1b[?1049l\x1b[!p\x1b[?1000;1002;1003;1004;1006l\x1b]104\x07\x1b]110\x07\x1b]111\x07\x1b]112\x07\x1b[H\x1b[2J";
 
 /**
  * @typedef {{ cols: number, rows: number }} Size
@@ -19,7 +21,11 @@ const SCROLLBACK = 10_000;
 
 /** Whether drawing by the graphics card is worth it: not where the processor plays the card. */
 function hasGraphics() {
-  return document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true }) !== null;
+  const graphics = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  const name = graphics?.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL;
+  const played = name !== undefined && /swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(graphics?.getParameter(name)));
+  graphics?.getExtension("WEBGL_lose_context")?.loseContext(); // a browser has few of them
+  return graphics !== null && !played;
 }
 
 /** @param {string} text what is chosen */
@@ -44,6 +50,9 @@ async function askToFollow(address) {
   if (await choose({ title: t("terminal.link_title"), body: [h("code", { className: "term-address" }, address)], choices })) follow(address);
 }
 
+/** @type {boolean | undefined} */
+let graphics;
+
 export class Screen {
   /** Bytes that no program waits for an answer to: a replay, or what others answer. */
   quiet = false;
@@ -52,6 +61,10 @@ export class Screen {
   /** @type {any} */
   #graphics = null;
   #open = false;
+  /** The full reset that a replay begins with is still to come. */
+  #redrawing = false;
+  /** Programs draw on it. */
+  draws = true;
 
   /** @param {any} library @param {Wants} wants @param {{ reader: boolean, used: boolean }} how `reader`: for those who listen */
   constructor(library, wants, { reader, used }) {
@@ -73,7 +86,15 @@ export class Screen {
     term.onData((/** @type {string} */ text) => this.#typed(new TextEncoder().encode(text)));
     term.onBinary((/** @type {string} */ text) => this.#typed(Uint8Array.from(text, (c) => c.charCodeAt(0))));
     term.attachCustomKeyEventHandler((/** @type {KeyboardEvent} */ event) => this.#key(event));
+    term.parser.registerEscHandler({ final: "c" }, () => this.#reset());
     this.#answering();
+  }
+
+  /** Whether the reset was none: a replay's is done already. */
+  #reset() {
+    const replays = this.#redrawing;
+    this.#redrawing = false;
+    return replays;
   }
 
   /** @param {Uint8Array} bytes */
@@ -128,17 +149,18 @@ export class Screen {
   }
 
   async #draw() {
-    if (this.#graphics || !hasGraphics()) return;
+    graphics ??= hasGraphics();
+    if (this.#graphics || !graphics) return;
     const { WebglAddon } = await this.library.webgl();
     if (this.#graphics || !this.element.offsetParent) return;
-    const graphics = new WebglAddon();
+    const addon = new WebglAddon();
     try {
-      this.term.loadAddon(graphics);
+      this.term.loadAddon(addon);
     } catch {
       return; // elements do as well
     }
-    graphics.onContextLoss(() => this.hide());
-    this.#graphics = graphics;
+    addon.onContextLoss(() => this.hide());
+    this.#graphics = addon;
   }
 
   recolour() {
@@ -168,13 +190,16 @@ export class Screen {
     this.then(() => this.term.resize(cols, rows));
   }
 
-  /** What comes next is a replay: it draws everything anew. */
-  replay() {
-    this.then(() => (this.quiet = true));
+  /** Whether what comes next is past: nothing that it asks is answered. @param {boolean} yes */
+  hush(yes) {
+    this.then(() => (this.quiet = yes));
   }
 
-  replayed() {
-    this.then(() => (this.quiet = false));
+  /** What comes next draws the screen anew. */
+  replay() {
+    this.hush(true);
+    this.then(() => (this.#redrawing = true));
+    this.term.write(RESET);
   }
 
   /** A key of the screen's own keys, for those who have no such key. @param {string} name */

@@ -9,7 +9,7 @@ const KEYS = ["escape", "tab", "ctrl-c", "ctrl-d", "left", "up", "down", "right"
 
 /**
  * @typedef {import("./terminal-tab.js").Tab} Tab
- * @typedef {"find" | "copy" | "paste" | "rename" | "drive" | "alone" | "close"} Act
+ * @typedef {"find" | "copy" | "paste" | "rename" | "drive" | "close"} Act
  */
 export class Tools {
   /** @type {Record<string, HTMLButtonElement>} */
@@ -31,7 +31,7 @@ export class Tools {
     });
     this.title = h("span", { className: "term-title muted small" });
     this.element = h("div", { className: "pane-bar term-tools", role: "toolbar", "aria-label": t("terminal.tools") }, button("find", "Ctrl+Shift+F"), button("copy", "Ctrl+Shift+C"), button("paste", "Ctrl+Shift+V"),
-      button("rename", "F2"), button("drive", ""), button("alone", ""), this.reader, this.title, button("close", ""));
+      button("rename", "F2"), button("drive", ""), this.reader, this.title, button("close", ""));
     const keys = KEYS.map((name) => h("button", { type: "button", on: { click: () => this.#press(active(), name) } }, t(`terminal.key.${name}`)));
     this.keys = h("div", { className: "pane-bar term-keys", role: "toolbar", "aria-label": t("terminal.keys") }, ...keys);
     // A click leaves the focus, and what is chosen, in the terminal.
@@ -43,14 +43,14 @@ export class Tools {
     if (tab?.screen instanceof Screen) tab.screen.press(name);
   }
 
-  /** @param {Tab | null} tab @param {number} shown how many are seen @param {boolean} canWrite */
-  show(tab, shown, canWrite) {
+  /** @param {Tab | null} tab @param {boolean} canWrite */
+  show(tab, canWrite) {
     this.element.hidden = !tab;
     const drawn = tab?.screen instanceof Screen;
     const open = tab?.line.state === "open";
     const allowed = {
       find: drawn, copy: true, paste: canWrite && Boolean(navigator.clipboard?.readText), rename: canWrite, drive: canWrite && open && tab.line.driver === "nobody",
-      alone: shown > 1, close: canWrite || Boolean(tab?.line.over),
+      close: canWrite || Boolean(tab?.line.over),
     };
     for (const [name, yes] of Object.entries(allowed)) /** @type {HTMLButtonElement} */ (this.#buttons[name]).hidden = !yes;
     /** @type {HTMLButtonElement} */ (this.#buttons.paste).disabled = /** @type {HTMLButtonElement} */ (this.#buttons.rename).disabled = !open;
