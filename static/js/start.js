@@ -116,7 +116,7 @@ export class StartPanel {
     steps.forEach((one, index) => {
       const done = index < steps.length - 1;
       const line = list.children[index] ?? list.appendChild(h("li", {}, h("span", { className: "sr" }), h("span"), h("span", { className: "muted" })));
-      const [state, name, time] = /** @type {HTMLElement[]} */ ([...line.children]);
+      const [state, name, time] = /** @type {[HTMLElement, HTMLElement, HTMLElement]} */ (/** @type {unknown} */ ([...line.children]));
       /** @type {HTMLElement} */ (line).dataset.state = done ? "done" : "running";
       if (done) line.removeAttribute("aria-current");
       else line.setAttribute("aria-current", "step");

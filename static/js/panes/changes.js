@@ -26,6 +26,7 @@ class Changes {
   #base = null;
   #commitsWanted = COMMITS;
   #visible = false;
+  /** @type {Turns} */
   #turns = new Turns(() => this.#load());
   #pick = h("select", { "aria-label": t("changes.repository"), on: { change: () => this.#choose(this.#pick.value) } });
   #branch = h("span", { className: "git-branch" });
@@ -91,6 +92,7 @@ class Changes {
     return get(`${sessionPath(this.context.id)}/git/${question}?${new URLSearchParams(query)}`);
   }
 
+  /** @returns {Promise<void>} */
   async #load() {
     if (!this.#visible) return; // `shown` asks again
     const rest = resting(this.context);
@@ -170,6 +172,7 @@ class Changes {
       let row = this.#rows.get(file.path);
       if (row) row.show(place, file, tag);
       else this.#rows.set(file.path, row = new ChangeRow(place, file, tag));
+      /** @type {Element | null} */
       const next = before ? before.nextElementSibling : this.#list.firstElementChild;
       if (next !== row.element) this.#list.insertBefore(row.element, next);
       before = row.element;

@@ -13,7 +13,7 @@ class Code {
   #visible = false;
   #attempt = 0;
   /** @type {"none" | "starting" | "open" | "failed" | "absent"} */
-  #stage = "none";
+  #stage = /** @type {string} */ ("none");
   #began = 0;
   #clock = new Ticker(() => this.#tick(), 1000);
   /** What the sandbox told last of the plugin. */
@@ -117,7 +117,7 @@ class Code {
     return empty(t("code.failed"), failure(error, () => this.#begin()), h("p", { className: "help" }, t("code.failed_how")));
   }
 
-  /** @param {Code["#stage"]} stage @param {HTMLElement} element */
+  /** @param {string} stage @param {HTMLElement} element */
   #show(stage, element) {
     const same = this.#stage === stage && !this.#body.querySelector("iframe") && this.#body.textContent === element.textContent;
     this.#stage = stage;
