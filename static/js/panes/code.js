@@ -9,11 +9,13 @@ import { Ticker, codeLine, empty, failure, openTab, resting, sandboxFrame, signB
 const AGAIN = 2000;
 const CONFIG = 'sandbox.plugins = ["vscode"]';
 
+/** @typedef {"none" | "starting" | "open" | "failed" | "absent"} Stage */
+
 class Code {
   #visible = false;
   #attempt = 0;
-  /** @type {"none" | "starting" | "open" | "failed" | "absent"} */
-  #stage = /** @type {string} */ ("none");
+  /** @type {Stage} */
+  #stage = "none";
   #began = 0;
   #clock = new Ticker(() => this.#tick(), 1000);
   /** What the sandbox told last of the plugin. */
@@ -117,7 +119,7 @@ class Code {
     return empty(t("code.failed"), failure(error, () => this.#begin()), h("p", { className: "help" }, t("code.failed_how")));
   }
 
-  /** @param {string} stage @param {HTMLElement} element */
+  /** @param {Stage} stage @param {HTMLElement} element */
   #show(stage, element) {
     const same = this.#stage === stage && !this.#body.querySelector("iframe") && this.#body.textContent === element.textContent;
     this.#stage = stage;
