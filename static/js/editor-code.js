@@ -121,7 +121,7 @@ class CodeSurface {
   setText(text) {
     this.#setting = true;
     const wanted = this.view.state.toText(text).toString();
-    this.view.dispatch({ changes: difference(this.text(), wanted) });
+    this.view.dispatch({ changes: difference(this.text(), wanted), userEvent: "reload" }); // undone by itself, apart from what was typed before
     this.#setting = false;
   }
 

@@ -2,7 +2,7 @@
 
 import { filePath, sessionPath } from "./api.js";
 import { complain, notice } from "./dialog.js";
-import { $, announce, h, setText, sheet } from "./dom.js";
+import { $, announce, h, setText } from "./dom.js";
 import { Editor } from "./editor.js";
 import { chosen, dropped } from "./files-drop.js";
 import { openMenu } from "./files-menu.js";
@@ -39,7 +39,6 @@ export class Files {
   constructor(socket, session) {
     this.socket = socket;
     this.session = session;
-    sheet("css/files.css").catch(() => {}).finally(() => this.#tree.update()); // the rows' height is the sheet's
     this.editor = new Editor(session, (body) => this.op(body), {
       saved: (path) => this.#again([folderOf(path)]),
       menu: (path, x, y) => this.#menu([path], x, y),
@@ -119,8 +118,7 @@ export class Files {
     this.editor.setWritable(writable);
     this.#tree.setWritable(writable);
     this.#pane.toggleAttribute("data-viewer", !writable);
-    for (const button of this.#pane.querySelectorAll("[data-edit]")) /** @type {HTMLButtonElement} */ (button).disabled = !writable;
-    this.editor.mark();
+    this.#enable();
     if (this.#ready) this.changed();
     // Once everything that waits has been sent: on a new connection the watch begins anew, where it was.
     queueMicrotask(() => this.socket.ask({ type: "watch", ...this.#cursor }).catch(() => {}));
@@ -151,9 +149,15 @@ export class Files {
   setReady(ready, woke) {
     const before = this.#ready;
     this.#ready = ready;
-    for (const input of ["find", "find-kind"]) $(input).disabled = !ready;
+    this.#enable();
     if (ready && (woke || !before)) this.refresh();
     else if (!ready && before) this.#draw();
+  }
+
+  /** What can be asked for now. */
+  #enable() {
+    for (const id of ["find", "find-kind", "refresh", "files-more"]) $(id).disabled = !this.#ready;
+    for (const id of ["new-file", "new-folder", "upload"]) $(id).disabled = !this.#ready || !this.#writable;
   }
 
   /** Something may have changed; looked at once things are quiet. */
@@ -327,11 +331,13 @@ export class Files {
       pane.classList.add("drop");
     });
     pane.addEventListener("dragleave", (event) => pane.contains(/** @type {Node | null} */ (event.relatedTarget)) || pane.classList.remove("drop"));
+    // Before the editor, which would take a file's text in.
     pane.addEventListener("drop", (event) => {
       pane.classList.remove("drop");
-      if (event.defaultPrevented || !this.#writable || !event.dataTransfer?.types.includes("Files")) return;
+      if ($("tree").contains(event.target) || !this.#writable || !event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
+      event.stopPropagation();
       this.#upload(dropped(event.dataTransfer), "");
-    });
+    }, true);
   }
 }
