@@ -19,6 +19,8 @@ pub struct Page<'a> {
     pub user_name: String,
     /// `viewer`, `editor`, `user`, `operator`; empty when nobody is signed in.
     pub role: &'static str,
+    /// Whether this build has the libraries of the terminal, the editor and the plots.
+    pub has_libraries: bool,
     /// By page: the modules that its own need, so that they are fetched at once and not one after the other.
     pub modules: &'a BTreeMap<&'static str, Vec<String>>,
 }
@@ -42,8 +44,6 @@ pub struct SessionPage<'a> {
     pub session_title: String,
     /// For style sheets that the page's libraries make; of this answer alone.
     pub nonce: String,
-    /// Whether this build has the libraries of the terminal and the editor.
-    pub has_libraries: bool,
 }
 
 /// In place of what runs in a sandbox.

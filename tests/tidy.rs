@@ -391,6 +391,7 @@ fn page<'a>(assets: &'a Assets, lang: &'a str) -> Page<'a> {
         operator: true,
         user_name: "<ann>".into(),
         role: "operator",
+        has_libraries: true,
         modules: assets.modules(),
     }
 }
@@ -404,7 +405,6 @@ fn views(assets: &Assets, lang: &str) -> BTreeMap<&'static str, Value> {
         session_id: "0".repeat(32),
         session_title: "<b>title</b>".into(),
         nonce: "0".repeat(32),
-        has_libraries: true,
     };
     let error = ErrorPage {
         page: page(assets, lang),

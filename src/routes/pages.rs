@@ -59,7 +59,6 @@ pub async fn session(
                 session_id: session.id.to_string(),
                 session_title: session.title,
                 nonce: policy.nonce.clone(),
-                has_libraries: Assets::without_libraries().is_none(),
             };
             let mut response =
                 render(&front, &request, "pages/session.html", &view, StatusCode::OK);
@@ -156,6 +155,7 @@ fn page<'a>(front: &'a Front, request: &HttpRequest, identity: Option<&Identity>
         operator: identity.is_some_and(|identity| identity.role == Role::Operator),
         user_name: identity.map(|identity| identity.subject.clone()).unwrap_or_default(),
         role: identity.map_or("", |identity| identity.role.as_str()),
+        has_libraries: Assets::without_libraries().is_none(),
         modules: front.assets.modules(),
     }
 }
