@@ -20,7 +20,7 @@ function time(event) {
 
 /** The event as it came, made into text only when somebody looks. @param {any} event */
 function raw(event) {
-  const details = h("details", { className: "raw" }, h("summary", { "aria-label": t("event.raw") }, `#${event.id}`));
+  const details = h("details", { className: "raw" }, h("summary", { "aria-label": `#${event.id} ${t("event.raw")}` }, `#${event.id}`));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
     const link = h("button", { type: "button", className: "quiet", on: { click: () => openInTimeline(event.id) } }, t("event.in_timeline"));
