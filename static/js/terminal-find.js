@@ -15,9 +15,9 @@ export class FindBar {
     this.input = h("input", { type: "search", "aria-label": t("terminal.find_what"), placeholder: t("terminal.find_what"), autocomplete: "off", spellcheck: false });
     this.cased = h("input", { type: "checkbox" });
     this.count = h("span", { className: "muted small", role: "status" });
-    const button = (/** @type {string} */ label, /** @type {() => void} */ click) => h("button", { type: "button", on: { click } }, label);
+    const button = (/** @type {string} */ sign, /** @type {string} */ label, /** @type {() => void} */ click) => h("button", { type: "button", title: label, "aria-label": label, on: { click } }, sign);
     this.element = h("div", { className: "pane-bar term-find", role: "search", "aria-label": t("terminal.find"), hidden: true }, this.input, h("label", { className: "check" }, this.cased, t("terminal.find_case")),
-      button(t("terminal.find_previous"), () => this.#find(false)), button(t("terminal.find_next"), () => this.#find(true)), this.count, h("span", { className: "grow" }), button(t("action.close"), () => this.close()));
+      button("↑", t("terminal.find_previous"), () => this.#find(false)), button("↓", t("terminal.find_next"), () => this.#find(true)), this.count, button("✕", t("terminal.find_close"), () => this.close()));
     this.input.addEventListener("input", () => this.#find(true, true));
     this.cased.addEventListener("change", () => this.#find(true, true));
     this.element.addEventListener("keydown", (event) => this.#key(event));

@@ -44,6 +44,7 @@ export class TerminalPane {
   #listed = false;
   #listing = false;
   #failure = "";
+  #sizes = new ResizeObserver(() => this.#resized());
   #reader = remember("staithe.terminal.reader") === "on";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #sizing;
@@ -66,7 +67,6 @@ export class TerminalPane {
     this.empty = h("div", { className: "empty" });
     this.hint = h("p", { id: "term-hint", className: "help term-hint" }, t(emulator ? "terminal.hint" : "terminal.hint_plain"));
     host.append(h("div", { className: "pane-bar term-top" }, this.list, this.fresh, this.split, this.alone), this.tools.element, this.find.element, this.asleep, this.empty, this.panels, this.tools.keys, this.hint);
-    new ResizeObserver(() => this.#resized()).observe(this.panels);
     whenRecoloured(() => this.#tabs.forEach((tab) => tab.screen.recolour()));
     addEventListener("focus", () => this.#look()); // others may have opened some
     this.#render();
@@ -77,8 +77,7 @@ export class TerminalPane {
   joined() {
     for (const tab of this.#tabs) tab.line.cut();
     this.#render();
-    // Not within the hello: what is asked there would be sent a second time with all that waits.
-    queueMicrotask(() => this.#look());
+    this.#look();
   }
 
   changed() {
@@ -126,6 +125,7 @@ export class TerminalPane {
   async #look() {
     if (this.#listing || this.context.phase().phase !== "ready" || !this.context.socket.live) return;
     this.#listing = true;
+    await null; // not within the hello: what is asked there is sent a second time with all that waits
     try {
       const { terminals } = await this.context.socket.ask({ type: "terminal.list" });
       this.#failure = "";
@@ -191,6 +191,7 @@ export class TerminalPane {
     this.#tabs.push(tab);
     this.list.append(tab.button);
     this.panels.append(tab.panel);
+    this.#sizes.observe(tab.screen.element);
     return tab;
   }
 
@@ -200,6 +201,7 @@ export class TerminalPane {
     const at = this.#shown.indexOf(tab);
     this.#shown = this.#shown.filter((one) => one !== tab);
     this.find.leave(tab.screen);
+    this.#sizes.unobserve(tab.screen.element);
     tab.dispose();
     if (this.#active === tab) this.#active = this.#shown[Math.max(0, at - 1)] ?? null;
     const next = this.#tabs.at(-1);

@@ -31,7 +31,7 @@ export class Tools {
     });
     this.title = h("span", { className: "term-title muted small" });
     this.element = h("div", { className: "pane-bar term-tools", role: "toolbar", "aria-label": t("terminal.tools") }, button("find", "Ctrl+Shift+F"), button("copy", "Ctrl+Shift+C"), button("paste", "Ctrl+Shift+V"),
-      button("rename", "F2"), button("drive", ""), this.reader, this.title, button("close", ""));
+      button("rename", "F2"), this.reader, button("drive", ""), this.title, button("close", ""));
     const keys = KEYS.map((name) => h("button", { type: "button", on: { click: () => this.#press(active(), name) } }, t(`terminal.key.${name}`)));
     this.keys = h("div", { className: "pane-bar term-keys", role: "toolbar", "aria-label": t("terminal.keys") }, ...keys);
     // A click leaves the focus, and what is chosen, in the terminal.
