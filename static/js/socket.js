@@ -229,9 +229,10 @@ export class SessionSocket {
     } else if (frame.type === "hello") {
       this.backoff.reset();
       this.#live = true;
+      const waiting = this.pending.all(); // what is asked from here on is sent at once
       this.on.hello(frame);
       this.on.state("live", 0);
-      for (const command of this.pending.all()) this.#send(command.frame);
+      for (const command of waiting) this.#send(command.frame);
     } else if (ANSWERS.has(frame.type)) {
       this.#answered(frame);
     } else if (frame.type !== "pong") {
