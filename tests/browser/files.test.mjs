@@ -1,90 +1,19 @@
-// The files' pane and the editor: by keyboard, by dragging, with others at work, and without the library.
+// The tree of files: by keyboard, by dragging, with search and uploads.
 
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 import { inflateRawSync } from "node:zlib";
-import { area, inTree, shows, textOf } from "./edited.mjs";
-import { SLOW, assertClean, openPage, scratch, signIn, startBrowser, startServer } from "./helper.mjs";
+import { inTree, shows, stage, until } from "./edited.mjs";
+import { SLOW, assertClean } from "./helper.mjs";
 
-const data = scratch();
-/** @type {Awaited<ReturnType<typeof startServer>>} */
-let server;
-/** @type {import("playwright-core").Browser} */
-let browser;
-let session = "";
-/** @type {any} */
-let cookies;
-
-before(async () => {
-  server = await startServer({ dataDir: data.folder });
-  browser = await startBrowser();
-  const made = await rest("POST", "/api/sessions", JSON.stringify({ title: "Files" }), { "content-type": "application/json" });
-  session = (await made.json()).id;
-  const page = await openPage(browser);
-  await signIn(page, server);
-  cookies = await page.context().storageState();
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-});
-after(async () => {
-  await browser?.close();
-  await server?.kill();
-  data.end();
-});
-
-/** @param {string} method @param {string} address @param {any} [body] @param {Record<string, string>} [headers] */
-const rest = (method, address, body, headers = {}) => fetch(`${server.url}${address}`, { method, body, headers: { authorization: `Bearer ${server.token}`, ...headers } });
-/** @param {string} file @param {string | Uint8Array} body */
-async function put(file, body) {
-  const answer = await rest("PUT", `/api/sessions/${session}/files/${file}?create_parents=1`, body, { "x-force": "true" });
-  assert.ok(answer.ok, `${file}: ${answer.status} ${answer.ok || (await answer.text())}`);
-}
-/** @param {string} file @returns {Promise<string | null>} */
-async function content(file) {
-  const answer = await rest("GET", `/api/sessions/${session}/files/${file}`);
-  return answer.ok ? answer.text() : null;
-}
-/** @param {string} folder @returns {Promise<string[]>} */
-async function list(folder) {
-  const answer = await (await rest("GET", `/api/sessions/${session}/files/${folder}?depth=9`)).json();
-  return answer.entries.map((/** @type {any} */ entry) => entry.path).sort();
-}
-
-/** @param {import("playwright-core").BrowserContextOptions} [options] @param {(page: import("playwright-core").Page) => Promise<void>} [prepare] */
-async function pane(options = {}, prepare) {
-  const page = await openPage(browser, { storageState: cookies, ...options });
-  await prepare?.(page);
-  await page.goto(`${server.url}/sessions/${session}?pane=files`);
-  await page.locator('#phase[data-phase="ready"]').waitFor({ timeout: SLOW });
-  await page.locator('#connection[data-state="live"]').waitFor();
-  return page;
-}
-
-/** A page as a build without the library makes it. @param {import("playwright-core").Page} page */
-const withoutLibrary = (page) => page.addInitScript(() => {
-  new MutationObserver((_, observer) => {
-    if (!document.documentElement) return;
-    document.documentElement.dataset.libraries = "no";
-    observer.disconnect();
-  }).observe(document, { childList: true });
-});
+const { content, folder: scratchFolder, list, pane, put, rest, server, session, stranger } = stage();
 
 /** @param {import("playwright-core").Page} page */
 const active = (page) => page.evaluate(() => document.getElementById(document.querySelector("#tree")?.getAttribute("aria-activedescendant") ?? "")?.dataset.path);
 /** @param {import("playwright-core").Page} page */
 const selected = (page) => page.locator("#tree [aria-selected=true]").evaluateAll((all) => all.map((one) => /** @type {HTMLElement} */ (one).dataset.path).sort());
-/** Asks until it is so. @template T @param {() => Promise<T>} ask @param {(value: T) => boolean} is @param {string} what */
-async function until(ask, is, what) {
-  const end = Date.now() + 20_000;
-  for (;;) {
-    const value = await ask();
-    if (is(value)) return value;
-    assert.ok(Date.now() < end, `${what}: ${JSON.stringify(value)}`);
-  }
-}
 /** Answers the dialog that asks for a path. @param {import("playwright-core").Page} page @param {string} value */
 async function answer(page, value) {
   await page.locator("#dialog-input").waitFor();
@@ -196,7 +125,7 @@ test("files are moved by dragging, and folders of the machine are dropped with p
   await until(() => list("drag"), (all) => all.includes("drag/into/from.txt"), "moved");
   await page.locator('#tree [role=treeitem][aria-level="3"]', { hasText: "from.txt" }).waitFor();
 
-  const folder = path.join(data.folder, "dropped");
+  const folder = path.join(scratchFolder, "dropped");
   mkdirSync(path.join(folder, "deep", "empty"), { recursive: true });
   const large = Buffer.alloc(3 * 1024 * 1024, "0123456789abcdef");
   writeFileSync(path.join(folder, "large.bin"), large);
@@ -236,7 +165,7 @@ test("files are moved by dragging, and folders of the machine are dropped with p
   assert.deepEqual(resumed, [String(1024 * 1024)], "it goes on where it was cut");
   const all = await list("drag/into");
   assert.equal(all.filter((one) => one.startsWith("drag/into/dropped/deep/")).length, 121, "every file, and the empty folder");
-  const back = await rest("GET", `/api/sessions/${session}/files/drag/into/dropped/large.bin`);
+  const back = await rest("GET", `/api/sessions/${session()}/files/drag/into/dropped/large.bin`);
   assert.ok(Buffer.from(await back.arrayBuffer()).equals(large));
   await inTree(page, "dropped").waitFor();
   assertClean(page);
@@ -341,176 +270,15 @@ test("what is searched for opens at its line, and Escape ends the search", { tim
   assertClean(page);
 });
 
-test("texts are edited under tabs, saved as their lines end, and not left unsaved unasked", { timeout: SLOW }, async () => {
-  await put("edit/unix.py", "def f():\n    return 1\n");
-  await put("edit/windows.txt", "one\r\ntwo\r\n");
-  await put("edit/mixed.txt", "one\r\ntwo\nthree\r\n");
-  const page = await pane();
-  await inTree(page, "edit").click();
-  await inTree(page, "unix.py").click();
-  await shows(page, "def f():\n    return 1\n");
-  await page.locator("#editor-status", { hasText: "Line 1, column 1 · Python · LF" }).waitFor();
-  const colour = await page.locator(".cm-line span", { hasText: /^def$/ }).evaluate((span) => getComputedStyle(span).color);
-  assert.notEqual(colour, await page.locator(".cm-content").evaluate((span) => getComputedStyle(span).color), "keywords have a colour");
-  await page.keyboard.press("Control+End");
-  await page.keyboard.type("x = (2");
-  await shows(page, "def f():\n    return 1\nx = (2)"); // brackets come in pairs
-  await page.keyboard.press("Control+z");
-  await page.keyboard.type("y = 3\n");
-  await page.locator('.editor-tab[data-state="unsaved"]').waitFor();
-
-  await inTree(page, "windows.txt").click();
-  await shows(page, "one\ntwo\n");
-  await page.locator("#editor-status", { hasText: "CRLF" }).waitFor();
-  await page.keyboard.press("Control+End");
-  await page.keyboard.type("three\n");
-  await page.keyboard.press("Control+s");
-  await until(() => content("edit/windows.txt"), (text) => text === "one\r\ntwo\r\nthree\r\n", "CRLF is kept");
-  await inTree(page, "mixed.txt").click();
-  await page.locator("#editor-status", { hasText: "Mixed line endings" }).waitFor();
-  await page.keyboard.type("zero ");
-  await page.keyboard.press("Control+s");
-  await until(() => content("edit/mixed.txt"), (text) => text === "zero one\r\ntwo\nthree\r\n", "so are mixed ones");
-
-  assert.equal(await page.locator("#editor-tabs [role=tab]").count(), 3);
-  await page.locator("#editor-tabs [role=tab][aria-selected=true]").focus();
-  await page.keyboard.press("Home");
-  await page.locator("#dirty").waitFor();
-  const asked = page.waitForEvent("dialog");
-  await page.evaluate(() => setTimeout(() => location.reload()));
-  const question = await asked;
-  assert.equal(question.type(), "beforeunload");
-  await question.dismiss();
-  await page.locator("#editor-tabs [role=tab][aria-selected=true]").focus();
-  await page.keyboard.press("Delete");
-  await page.getByRole("dialog").getByText("edit/unix.py").waitFor();
-  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
-  await until(() => content("edit/unix.py"), (text) => Boolean(text?.includes("y = 3\n")), "saved on closing");
-  await page.locator("#editor-tabs [role=tab]").nth(1).waitFor();
-  assert.equal(await page.locator("#editor-tabs [role=tab]").count(), 2);
-  assertClean(page);
-});
-
-test("what somebody else wrote meanwhile is overwritten, taken or merged, as is chosen", { timeout: SLOW }, async () => {
-  const base = "first\nmiddle\nlast\n";
-  const page = await pane();
-  /** @param {string} name */
-  const conflict = async (name) => {
-    await put(`both/${name}`, base);
-    await page.locator("#find").fill(name);
-    await page.locator("#found-list").getByRole("button", { name: `both/${name}` }).click();
-    await shows(page, base);
-    await page.keyboard.type("mine ");
-    await put(`both/${name}`, "first\nmiddle\nlast theirs\n");
-    await page.locator("#conflict").waitFor();
-    assert.equal(await textOf(page), `mine ${base}`, "nothing is taken away");
-  };
-  await conflict("keep.txt");
-  await page.locator("#keep-mine").click();
-  await until(() => content("both/keep.txt"), (text) => text === `mine ${base}`, "mine is kept");
-
-  await conflict("take.txt");
-  await page.locator("#take-theirs").click();
-  await shows(page, "first\nmiddle\nlast theirs\n");
-  assert.equal(await content("both/take.txt"), "first\nmiddle\nlast theirs\n");
-  await page.locator("#dirty").waitFor({ state: "hidden" });
-  await page.keyboard.press("Control+z");
-  await shows(page, `mine ${base}`); // not even mine is lost
-
-  for (const [name, width] of /** @type {const} */ ([["unified.txt", 1280], ["sides.txt", 2400]])) {
-    await page.setViewportSize({ width, height: 800 });
-    await conflict(name);
-    await page.locator("#merge").click();
-    await page.locator(".merge .cm-content").first().waitFor();
-    assert.equal(await page.locator(".merge .cm-editor").count(), width > 2000 ? 2 : 1);
-    if (width > 2000) await page.locator(".cm-merge-revert button").last().click();
-    else await page.locator(".merge").getByRole("button", { name: "Take theirs" }).last().click();
-    await page.locator("#merge-save").click();
-    await page.locator("#conflict").waitFor({ state: "hidden" });
-    await until(() => content(`both/${name}`), (text) => text === "mine first\nmiddle\nlast theirs\n", "both are in it");
-  }
-  assertClean(page);
-});
-
-test("an open file that is not edited follows what changes, with cursor and scroll", { timeout: SLOW }, async () => {
-  const lines = Array.from({ length: 300 }, (_, n) => `line ${n + 1}`);
-  await put("live/long.txt", `${lines.join("\n")}\n`);
-  const page = await pane();
-  await inTree(page, "live").click();
-  await inTree(page, "long.txt").click();
-  await area(page).focus();
-  await page.keyboard.press("Control+End");
-  for (let n = 0; n < 21; n += 1) await page.keyboard.press("ArrowUp");
-  await page.locator("#editor-status", { hasText: "Line 280, column 1" }).waitFor();
-  const scrolled = () => page.locator(".cm-scroller").evaluate((element) => element.scrollTop);
-  const before = await scrolled();
-  lines[2] = "line 3 is another";
-  lines.push("one more");
-  await put("live/long.txt", `${lines.join("\n")}\n`);
-  await page.locator("#editor-status", { hasText: "KiB" }).waitFor();
-  await until(() => page.locator(".cm-lineNumbers").textContent(), (text) => Boolean(text?.includes("280")), "the place stays");
-  await page.locator("#editor-status", { hasText: "Line 280, column 1" }).waitFor();
-  assert.ok(Math.abs((await scrolled()) - before) < 40, "the scroll stays");
-  await page.keyboard.press("Control+Home");
-  await page.locator(".cm-line", { hasText: "line 3 is another" }).waitFor();
-  assert.equal(await page.locator("#dirty").isVisible(), false);
-  assertClean(page);
-});
-
-const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==", "base64");
-
-test("images, large files and bytes are shown as what they are", { timeout: SLOW }, async () => {
-  await put("kinds/dot.png", PNG);
-  await put("kinds/drawn.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><script>parent.document.title = "taken"</script><rect width="40" height="30"/></svg>');
-  await put("kinds/bytes.dat", Buffer.from([0, 1, 2, 65, 66, 255]));
-  await put("kinds/big.log", Buffer.from("0123456789abcde\n".repeat(1024 * 1024 + 1)));
-  await put("kinds/page.md", "# A heading\n\n**strong** <img src=x onerror=alert(1)>\n");
-  const page = await pane();
-  await inTree(page, "kinds").click();
-  await inTree(page, "dot.png").click();
-  await page.locator(".shown-image img").waitFor();
-  await page.locator("#editor-status", { hasText: "3 × 2" }).waitFor();
-  await inTree(page, "drawn.svg").click();
-  await page.locator("#editor-status", { hasText: "40 × 30" }).waitFor();
-  assert.match((await page.locator(".doc:not([hidden]) .shown-image img").getAttribute("src")) ?? "", /^blob:/);
-  assert.notEqual(await page.title(), "taken");
-  await page.locator("#editor-preview").click();
-  await area(page).getByText("<script>").waitFor(); // it can be edited, too
-  await inTree(page, "bytes.dat").click();
-  await page.locator(".hex", { hasText: "00000000  00 01 02 41 42 ff" }).waitFor();
-  await page.locator(".hex", { hasText: "···AB·" }).waitFor();
-  await inTree(page, "page.md").click();
-  await page.locator("#editor-preview").click();
-  await page.locator(".preview strong", { hasText: "strong" }).waitFor();
-  assert.equal(await page.locator(".preview img").count(), 0);
-
-  await inTree(page, "big.log").click();
-  await page.locator(".large", { hasText: "Shown: 256 KiB of 16 MiB" }).waitFor();
-  await page.getByRole("button", { name: "Load more" }).click();
-  await page.locator(".large", { hasText: "Shown: 1.3 MiB of 16 MiB" }).waitFor();
-  assert.equal(await page.locator("#save").isVisible(), false);
-  await put("kinds/long.txt", "a line of a long text\n".repeat(150_000)); // more than is saved over the WebSocket
-  await inTree(page, "long.txt").click();
-  await page.locator("#editor-status", { hasText: "3.1 MiB" }).waitFor();
-  await page.keyboard.type("begun: ");
-  await page.keyboard.press("Control+s");
-  await until(() => content("kinds/long.txt"), (text) => Boolean(text?.startsWith("begun: a line")), "a long text is saved");
-  await inTree(page, "big.log").click();
-  await page.locator(".large .cm-content").focus();
-  await page.keyboard.type("nothing");
-  assert.equal(await page.locator("#dirty").isVisible(), false);
-  assertClean(page);
-});
-
 test("who may only watch is not offered what writes", { timeout: SLOW }, async () => {
   await put("seen.txt", "look\n");
-  const { token } = await (await rest("POST", `/api/sessions/${session}/tokens`, JSON.stringify({ role: "viewer" }), { "content-type": "application/json" })).json();
-  const page = await openPage(browser);
-  await page.goto(`${server.url}/login`);
+  const { token } = await (await rest("POST", `/api/sessions/${session()}/tokens`, JSON.stringify({ role: "viewer" }), { "content-type": "application/json" })).json();
+  const page = await stranger();
+  await page.goto(`${server().url}/login`);
   await page.locator("#token").fill(token);
   await page.locator("#token").press("Enter");
   await page.waitForURL((url) => !url.pathname.startsWith("/login"));
-  await page.goto(`${server.url}/sessions/${session}?pane=files`);
+  await page.goto(`${server().url}/sessions/${session()}?pane=files`);
   await inTree(page, "seen.txt").click();
   await shows(page, "look\n");
   await page.keyboard.type("no");
@@ -529,7 +297,7 @@ test("who may only watch is not offered what writes", { timeout: SLOW }, async (
 });
 
 test("a folder of five thousand entries scrolls, and finds its way by keys", { timeout: SLOW }, async () => {
-  const run = await rest("POST", `/api/sessions/${session}/actions`, JSON.stringify({ action: "run", args: { command: "mkdir -p many && cd many && seq -f 'f%05g.txt' 5000 | xargs touch" } }), { "content-type": "application/json" });
+  const run = await rest("POST", `/api/sessions/${session()}/actions`, JSON.stringify({ action: "run", args: { command: "mkdir -p many && cd many && seq -f 'f%05g.txt' 5000 | xargs touch" } }), { "content-type": "application/json" });
   assert.equal(run.status, 202);
   await until(() => content("many/f05000.txt"), (text) => text === "", "they are made");
   const page = await pane();
@@ -558,41 +326,3 @@ test("a folder of five thousand entries scrolls, and finds its way by keys", { t
   assertClean(page);
 });
 
-test("in Chinese the pane and the editor's own search speak Chinese", { timeout: SLOW }, async () => {
-  await put("zh/程序.py", "print('你好')\n");
-  const page = await pane({ locale: "zh-CN" });
-  await inTree(page, "zh").click();
-  await inTree(page, "程序.py").click();
-  await page.locator("#editor-status", { hasText: "第 1 行，第 1 列" }).waitFor();
-  await area(page).focus();
-  await page.keyboard.press("Control+f");
-  await page.locator(".cm-search").getByRole("button", { name: "下一个" }).waitFor();
-  assert.equal(await page.locator(".cm-search input[name=search]").getAttribute("placeholder"), "查找");
-  assert.ok(!/[A-Za-z]{3}/.test((await page.locator(".cm-search").textContent()) ?? ""), "no English is left");
-  assertClean(page);
-});
-
-test("without the library a text field does the work, conflicts too", { timeout: SLOW }, async () => {
-  await put("plain/note.txt", "one\r\ntwo\r\n");
-  const page = await pane({}, withoutLibrary);
-  assert.equal(await page.evaluate(() => document.documentElement.dataset.libraries), "no");
-  await inTree(page, "plain").click();
-  await inTree(page, "note.txt").click();
-  await shows(page, "one\ntwo\n");
-  await page.keyboard.press("Control+End");
-  await page.keyboard.type("three\tfour");
-  await page.locator('.editor-tab[data-state="unsaved"]').waitFor();
-  await page.locator("#editor-status", { hasText: "Line 3, column 11" }).waitFor();
-  await page.keyboard.press("Control+s");
-  await until(() => content("plain/note.txt"), (text) => text === "one\r\ntwo\r\nthree\tfour", "saved");
-  await page.keyboard.type(" mine");
-  await put("plain/note.txt", "theirs\n");
-  await page.locator("#conflict").waitFor();
-  await page.locator("#merge").click();
-  const [theirs, mine] = [page.locator(".merge textarea").first(), page.locator(".merge textarea").last()];
-  assert.equal(await theirs.inputValue(), "theirs\n");
-  await mine.fill("theirs and mine\n");
-  await page.locator("#merge-save").click();
-  await until(() => content("plain/note.txt"), (text) => text === "theirs and mine\r\n", "merged by hand");
-  assertClean(page);
-});
