@@ -3,6 +3,7 @@
 import { exitCode, titleOf } from "./cards.js";
 import { phaseText } from "./badges.js";
 import { t, word } from "./i18n.js";
+import { plainText } from "./log-lines.js";
 
 const LONGEST = 300;
 
@@ -34,5 +35,5 @@ function observed(event) {
 /** What happened, in one line. @param {any} event @returns {string} */
 export function summaryOf(event) {
   const text = String((event.action ? acted(event) : observed(event)) ?? "");
-  return text.slice(0, LONGEST * 4).replace(/\s+/g, " ").trim().slice(0, LONGEST);
+  return plainText(text.slice(0, LONGEST * 4)).replace(/\s+/g, " ").trim().slice(0, LONGEST);
 }

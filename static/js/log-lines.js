@@ -6,9 +6,12 @@ const ESCAPES = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00
 
 /** @typedef {{ time: string, text: string }} LogLine */
 
+/** Without what is meant for terminals; line ends and tabs stay. @param {string} raw */
+export const plainText = (raw) => raw.replace(ESCAPES, "");
+
 /** @param {string} raw @returns {LogLine} */
 export function logLine(raw) {
-  const clean = raw.replace(ESCAPES, "");
+  const clean = plainText(raw);
   const found = TIME.exec(clean);
   return found ? { time: found[1] ?? "", text: clean.slice(found[0].length) } : { time: "", text: clean };
 }

@@ -7,6 +7,8 @@ import { t } from "./i18n.js";
 export const PANES = ["files", "terminal", "changes", "preview", "code", "cells", "browser", "timeline", "log"];
 /** Where the conversation is one pane of many: as in app.css. */
 const NARROW = matchMedia("(max-width: 56rem)");
+/** The conversation's share of the width, in percent: as in app.css, the least and the most. */
+const USUAL = 52;
 const LEAST = 25;
 const MOST = 80;
 
@@ -183,7 +185,7 @@ export class Panes {
     const now = () => Number(line.getAttribute("aria-valuenow"));
     line.setAttribute("aria-valuemin", String(LEAST));
     line.setAttribute("aria-valuemax", String(MOST));
-    set(Number(remember("staithe.split")) || 56, false);
+    set(Number(remember("staithe.split")) || USUAL, false);
     line.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       line.focus();
@@ -196,7 +198,7 @@ export class Panes {
       set(((event.clientX - left) / width) * 100);
     });
     for (const end of ["pointerup", "pointercancel"]) line.addEventListener(end, () => line.classList.remove("moving"));
-    line.addEventListener("dblclick", () => set(56));
+    line.addEventListener("dblclick", () => set(USUAL));
     line.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 }[event.key];
       if (step === undefined) return;
