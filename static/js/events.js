@@ -161,6 +161,7 @@ export class EventList {
   #summary() {
     this.parts.quiet.hidden = this.#count > 0;
     setText(this.parts.count, this.#count ? t("session.event_count", { count: this.#count }) : "");
+    if (this.#last < this.knownHead) return; // a command of long ago, whose end is still to come, doesn't run now
     const running = this.#lingering !== null || [...this.#open.values()].some((row) => row.isRun && !row.isInput);
     if (running !== this.#running) {
       this.#running = running;

@@ -129,6 +129,8 @@ export class VirtualList {
   #pinned = new Set();
   /** Empty elements as tall as the rows that are left out. @type {Map<string, HTMLElement>} */
   #gaps = new Map();
+  /** Which rows each of them is for. @type {{ gap: HTMLElement, from: number, to: number }[]} */
+  #spans = [];
   #scheduled = 0;
   #lastTop = 0;
   /** What the rows above took or gave since the place was last set right. */
@@ -172,7 +174,7 @@ export class VirtualList {
     this.#place([]);
     const same = kept && before.find((row, index) => index >= from && rows[row.index] === row);
     if (same) this.#scrollTo(this.#top() + this.#heights.sum(same.index) + (same === kept?.row ? kept.inside : 0));
-    this.render();
+    this.#draw();
   }
 
   /** Puts a row in another's place. @param {Row} old @param {Row} row */
@@ -215,14 +217,14 @@ export class VirtualList {
       to = Math.max(0, Math.min(to, scroll.scrollHeight - view));
       if (pass > 0 && Math.abs(to - now) < 1) break;
       this.#scrollTo(to);
-      this.render();
+      this.#draw();
     }
     this.#noteEnd();
   }
 
   toEnd() {
     this.atEnd = true;
-    this.render();
+    this.#draw();
   }
 
   schedule() {
@@ -232,6 +234,11 @@ export class VirtualList {
 
   /** Puts into the page what belongs there now. */
   render() {
+    if (this.atEnd && this.#seen) this.#noteEnd(); // that somebody scrolled may still be to be told
+    this.#draw();
+  }
+
+  #draw() {
     cancelAnimationFrame(this.#scheduled);
     this.#scheduled = 0;
     for (let pass = 0; pass < PASSES; pass += 1) {
@@ -292,8 +299,8 @@ export class VirtualList {
       this.#live.delete(index);
       this.#release(row, element);
     }
-    /** @type {{ gap: HTMLElement, from: number, to: number }[]} */
-    const gaps = [];
+    const before = this.parts.scroll.scrollTop;
+    this.#spans = [];
     /** @type {HTMLElement[]} */
     const nodes = [];
     /** @type {[Row, HTMLElement][]} */
@@ -301,7 +308,7 @@ export class VirtualList {
     const leaveOut = (/** @type {number} */ from, /** @type {number} */ to) => {
       if (from >= to) return;
       const gap = this.#gap(from === 0 ? "first" : to === this.rows.length ? "last" : `after ${from}`);
-      gaps.push({ gap, from, to });
+      this.#spans.push({ gap, from, to });
       nodes.push(gap);
     };
     let next = 0;
@@ -312,10 +319,10 @@ export class VirtualList {
     }
     leaveOut(next, this.rows.length);
     this.#putIn(nodes);
-    this.#fill(gaps); // before anything is measured: a list that is too short for a moment would be scrolled
-    this.#note(this.#seen ? fresh.map(([row, element]) => [row, extent(element)]) : []);
-    this.#fill(gaps);
-    this.#carry();
+    this.#fill(); // before anything is measured: a list that is too short for a moment would be scrolled
+    this.#note(this.#seen ? fresh.map(([row, element]) => [row, extent(element)]) : [], before);
+    this.#fill();
+    this.#carry(before);
   }
 
   /** @param {HTMLElement[]} nodes */
@@ -363,9 +370,9 @@ export class VirtualList {
     return gap;
   }
 
-  /** @param {{ gap: HTMLElement, from: number, to: number }[]} gaps */
-  #fill(gaps) {
-    for (const { gap, from, to } of gaps) {
+  /** Makes the gaps as tall as what they stand for. */
+  #fill() {
+    for (const { gap, from, to } of this.#spans) {
       const height = `${(this.#heights.sum(to) - this.#heights.sum(from)).toFixed(2)}px`;
       if (gap.style.height !== height) gap.style.height = height;
     }
@@ -376,10 +383,10 @@ export class VirtualList {
     return this.parts.scroll.clientHeight > 0;
   }
 
-  /** Heights that are known now; what is above counts for the place of what is read. @param {[Row, number][]} sizes @param {boolean} [measured] */
-  #note(sizes, measured = true) {
+  /** Heights that are known now; what is above counts for the place of what is read. @param {[Row, number][]} sizes @param {number} scrolled @param {boolean} [measured] */
+  #note(sizes, scrolled, measured = true) {
     if (sizes.length === 0) return;
-    const first = this.#heights.find(Math.max(0, this.parts.scroll.scrollTop - this.#top()));
+    const first = this.#heights.find(Math.max(0, scrolled - this.#top()));
     const before = this.#heights.sum(first);
     for (const [row, height] of sizes) {
       if (this.rows[row.index] !== row) continue;
@@ -391,11 +398,11 @@ export class VirtualList {
     this.#moved += this.#heights.sum(first) - before;
   }
 
-  /** Sets the place right. */
-  #carry() {
+  /** Sets the place right. @param {number} scrolled where it was */
+  #carry(scrolled) {
     const moved = this.#moved;
     this.#moved = 0;
-    if (!this.atEnd && Math.abs(moved) >= 0.5) this.#scrollTo(this.parts.scroll.scrollTop + moved);
+    if (!this.atEnd && Math.abs(moved) >= 0.5) this.#scrollTo(scrolled + moved);
   }
 
   /** Once more rows were measured, those that weren't are guessed better. */
@@ -403,8 +410,11 @@ export class VirtualList {
     if (this.#means.count < this.#refineAt || this.rows.length <= SHORT) return;
     this.#refineAt = this.#means.count * 8;
     const unknown = this.rows.filter((row) => row.height === 0 && !this.#live.has(row.index));
-    this.#note(unknown.map((row) => [row, this.#means.of(row)]), false);
-    this.render();
+    const { scrollTop } = this.parts.scroll;
+    this.#note(unknown.map((row) => [row, this.#means.of(row)]), scrollTop, false);
+    this.#fill();
+    this.#carry(scrollTop);
+    this.schedule();
   }
 
   /** @param {ResizeObserverEntry[]} entries */
@@ -418,8 +428,9 @@ export class VirtualList {
       if (row && Math.abs(height - this.#heights.get(row.index)) >= 0.5) sizes.push([row, height]);
     }
     if (sizes.length === 0) return;
-    this.#note(sizes);
-    this.#carry();
+    const { scrollTop } = this.parts.scroll;
+    this.#note(sizes, scrollTop);
+    this.#carry(scrollTop);
     this.#stick();
     this.schedule();
   }
