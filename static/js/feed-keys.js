@@ -11,7 +11,7 @@ export function feedKeys(scroll, list, toEnd) {
     if (event.altKey || event.metaKey || event.shiftKey || event.defaultPrevented) return;
     const target = /** @type {HTMLElement} */ (event.target);
     if (/^(input|textarea|select|pre)$/i.test(target.tagName)) return; // what has these keys for itself
-    const within = list.rowOf(target);
+    const within = target.matches(":focus-visible") ? list.rowOf(target) : undefined; // a click leads nobody into an article
     if (event.key === "Home") {
       const [first] = list.rows;
       if (first) list.reveal(first, "nearest");

@@ -43,7 +43,7 @@ class EventRow {
   #make() {
     const { id, source = "environment", timestamp = "", action, observation, extras = {} } = this.event;
     const bad = observation === "error" || extras.phase === "failed";
-    return h("li", { id: this.name, role: "option", className: `tl-row${action ? " act" : ""}${bad ? " fail" : ""}`, data: { id: String(id) }, "aria-selected": "false" },
+    return h("li", { id: this.name, role: "option", className: `tl-row${action ? " acts" : ""}${bad ? " fail" : ""}`, data: { id: String(id) }, "aria-selected": "false" },
       h("span", { className: "tl-id" }, `#${id}`), h("time", { dateTime: timestamp }, clock(parseTime(timestamp))), h("span", { className: "tl-source", data: { source } }, word("event", source)),
       h("span", { className: "tl-kind", title: t(action ? "timeline.action" : "timeline.observation") }, kindOf(this.event)), h("span", { className: "tl-what" }, summaryOf(this.event)));
   }
