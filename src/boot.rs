@@ -88,13 +88,7 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     let owner = owner_of(&data_dir)?;
     let engine = engine(&config, &data_dir, &owner).await?;
     let view = engine_view(&*engine);
-    tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
-    if let Some(why) = Assets::without_libraries() {
-        tracing::warn!(
-            why,
-            "the page's terminal and editor are plainer: this build is without their libraries; build with Node 20 and npm"
-        );
-    }
+    say_what_holds(&view);
     let maker = image_maker(&config, &*engine, &data_dir, &owner)?;
     let ports = [control.local_addr()?.port(), sandbox.local_addr()?.port()];
     let reachable = config.ports_that_sandboxes_reach(engine.kind(), ports);
@@ -142,10 +136,7 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     let upkeep = actix::spawn(upkeep(front.clone()));
     let asked = tokio::select! {
         asked = asked => asked,
-        ended = &mut servers => {
-            ended?.context("an HTTP server ended by itself")?;
-            "an HTTP server"
-        }
+        ended = &mut servers => ended?.context("an HTTP server ended by itself").map(|_| "an HTTP server")?,
         () = manager_ends(&manager) => anyhow::bail!("the session manager is gone; whoever started this server starts it again"),
     };
     withdraw(&data_dir, asked);
@@ -154,6 +145,17 @@ async fn serve_until_asked(config: Config, shown: String, caller: Caller) -> any
     tokio::task::spawn_blocking(move || store.shutdown()).await?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// What people who start the server should know of this machine and this build.
+fn say_what_holds(view: &EngineView) {
+    tracing::info!(engine = view.kind, tier = view.isolation.tier, exposes = ?view.isolation.exposes, "sandboxes are isolated so far");
+    if let Some(why) = Assets::without_libraries() {
+        tracing::warn!(
+            why,
+            "the page's terminal and editor are plainer: this build is without their libraries; build with Node 20 and npm"
+        );
+    }
 }
 
 /// Where everything is kept; made when it isn't there.

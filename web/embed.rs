@@ -8,11 +8,12 @@ use std::{
     env,
     fmt::Write as _,
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use data_encoding::HEXLOWER;
@@ -53,13 +54,15 @@ pub(crate) fn embed(root: &Path, out: &Path, target: &Path) {
     for file in &web {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let hash = hash(&fs::read(file).expect("a bundle can be read"));
-        writeln!(text, "    ({name:?}, {hash:?}, include_bytes!({file:?})),").expect("into memory");
+        let file = quoted(file);
+        writeln!(text, "    ({name:?}, {hash:?}, include_bytes!({file})),").expect("into memory");
     }
     text.push_str("];\npub(super) static PACKED: &[(&str, &[u8])] = &[\n");
     let all = files(&root.join("static")).into_iter().chain(web);
     let small: BTreeMap<String, PathBuf> = all.filter_map(|file| pack(&file, &packed)).collect();
     for (hash, file) in small {
-        writeln!(text, "    ({hash:?}, include_bytes!({file:?})),").expect("into memory");
+        let file = quoted(&file);
+        writeln!(text, "    ({hash:?}, include_bytes!({file})),").expect("into memory");
     }
     writeln!(text, "];\npub(super) static MISSING: Option<&str> = {missing:?};")
         .expect("into memory");
@@ -111,28 +114,27 @@ fn run(command: &mut Command) -> Result<(), String> {
     let mut child = command.spawn().map_err(|error| {
         format!("{name} can't be run ({error}); Node 20 or newer and npm make them")
     })?;
-    let said = child.stderr.take().map(|mut pipe| {
-        thread::spawn(move || {
-            let mut text = String::new();
-            drop(std::io::Read::read_to_string(&mut pipe, &mut text));
-            text
-        })
+    let mut pipe = child.stderr.take().expect("it is piped");
+    let (ended, end) = mpsc::channel();
+    // What it says ends with it.
+    thread::spawn(move || {
+        let mut text = String::new();
+        drop(pipe.read_to_string(&mut text));
+        drop(ended.send(text));
     });
-    let end = Instant::now() + LIMIT;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(50)),
-            _ => {
-                drop(child.kill());
-                drop(child.wait());
-                return Err(format!("{name} did not end within {} s", LIMIT.as_secs()));
-            }
-        }
+    let Ok(said) = end.recv_timeout(LIMIT) else {
+        drop(child.kill());
+        drop(child.wait());
+        return Err(format!("{name} did not end within {} s", LIMIT.as_secs()));
     };
-    let said = said.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let status = child.wait().map_err(|error| format!("{name}: {error}"))?;
     let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     if status.success() { Ok(()) } else { Err(format!("{name} failed ({status}): {last}")) }
+}
+
+/// As a text of Rust.
+fn quoted(path: &Path) -> String {
+    format!("{:?}", path.to_str().expect("a path in UTF-8"))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

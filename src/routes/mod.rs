@@ -45,7 +45,6 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(sign_in::page))
                 .route(web::post().to(sign_in::submit)),
         )
-        .service(resource("/join").route(web::get().to(links::follow)))
         .service(resource("/logout").route(web::post().to(sign_in::sign_out)))
         .service(resource("/static/{hash}/{path:.*}").route(web::get().to(assets::serve)))
         .service(resource("/health").route(web::get().to(health::health)))
@@ -63,12 +62,6 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::delete().to(sessions::delete)),
         )
         .service(resource("/api/sessions/{id}/log").route(web::get().to(sessions::log)))
-        .service(
-            resource("/api/sessions/{id}/links")
-                .route(web::get().to(links::list))
-                .route(web::post().to(links::create)),
-        )
-        .service(resource("/api/sessions/{id}/links/{link}").route(web::delete().to(links::remove)))
         .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
         .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
         .service(
@@ -82,6 +75,7 @@ pub fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(events::output)),
         )
         .service(resource("/api/sessions/{id}/ws").route(web::get().to(ws::join)))
+        .configure(sharing)
         .configure(agents)
         .configure(workspace)
         .configure(services)
@@ -99,6 +93,20 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/admin/engine").route(web::get().to(admin::engine)))
         .service(resource("/api/admin/config").route(web::get().to(admin::config)))
         .default_service(web::to(guard::not_found));
+}
+
+/// Links that let others into a session.
+fn sharing(app: &mut ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
+    app.service(resource("/join").route(web::get().to(links::follow)))
+        .service(
+            resource("/api/sessions/{id}/links")
+                .route(web::get().to(links::list))
+                .route(web::post().to(links::create)),
+        )
+        .service(
+            resource("/api/sessions/{id}/links/{link}").route(web::delete().to(links::remove)),
+        );
 }
 
 /// Agents and the models that they ask.
