@@ -2,18 +2,23 @@
 //!
 //! `table` is checked by a test against the routes: each address answers, and none is missing.
 
+mod operators;
 mod table;
 
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use self::table::{OPERATIONS, Operation};
+use self::{
+    operators::OPERATORS,
+    table::{OPERATIONS, Operation},
+};
 use crate::front::Front;
 
 /// The document.
 pub fn build() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for Operation(method, path, summary, body, answer, status) in OPERATIONS {
+    for Operation(method, path, summary, body, answer, status) in OPERATIONS.iter().chain(OPERATORS)
+    {
         let item = paths.entry((*path).to_owned()).or_insert_with(|| json!({}));
         item[*method] = operation(path, summary, *body, *answer, *status);
     }

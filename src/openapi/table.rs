@@ -10,7 +10,7 @@ pub(super) struct Operation(
     pub(super) u16,
 );
 
-/// Every operation of the interface.
+/// Every operation but the operators' own.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation(
         "get",
@@ -360,39 +360,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation(
         "get",
-        "/api/admin/sessions",
-        "All sessions. Query: phase, q, owner, sort, order, page, limit.",
-        None,
-        Some("SessionList"),
-        200,
-    ),
-    Operation(
-        "get",
-        "/api/admin/sessions/{id}",
-        "One session whole.",
-        None,
-        Some("AdminSession"),
-        200,
-    ),
-    Operation("delete", "/api/admin/sessions/{id}", "Delete a session.", None, None, 204),
-    Operation(
-        "post",
-        "/api/admin/sessions/{id}/stop",
-        "Stop a session.",
-        None,
-        Some("SessionBody"),
-        202,
-    ),
-    Operation(
-        "get",
-        "/api/admin/sessions/{id}/log",
-        "The sandbox's own last lines. Query: tail.",
-        None,
-        None,
-        200,
-    ),
-    Operation(
-        "get",
         "/api/sessions/{id}/plugins",
         "The plugins of the sandbox, as it last told of them: {\"plugins\": [{name, state, detail, port, base_path}]}.",
         None,
@@ -484,46 +451,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "get",
         "/api/sessions/{id}/trajectory",
         "All events up to now in the reference's form of trajectories.",
-        None,
-        None,
-        200,
-    ),
-    Operation(
-        "post",
-        "/api/admin/drain",
-        "Take no new sessions and let running ones sleep.",
-        None,
-        None,
-        200,
-    ),
-    Operation(
-        "post",
-        "/api/admin/reconcile",
-        "Compare sessions with sandboxes now, and mend.",
-        None,
-        None,
-        200,
-    ),
-    Operation(
-        "get",
-        "/api/admin/overview",
-        "Figures of this moment and of the last day; for operators.",
-        None,
-        Some("AdminOverview"),
-        200,
-    ),
-    Operation(
-        "get",
-        "/api/admin/engine",
-        "What the engine is, what it can't do of the configuration, and how many starts wait.",
-        None,
-        Some("AdminEngine"),
-        200,
-    ),
-    Operation(
-        "get",
-        "/api/admin/config",
-        "The effective configuration, secrets masked.",
         None,
         None,
         200,
