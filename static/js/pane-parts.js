@@ -79,13 +79,14 @@ export async function openTab(address) {
 }
 
 /**
- * A page of the sandbox's origin. What it may not: lead this page elsewhere.
- * @param {string} src @param {string} title @param {() => void} loaded @param {string} [more] further rights
+ * A page of the sandbox's origin. What it may not: lead this page elsewhere; and, unless `more` are further rights of a
+ * program that we know, read what was copied elsewhere.
+ * @param {string} src @param {string} title @param {() => void} loaded @param {string} [more]
  */
 export function sandboxFrame(src, title, loaded, more = "") {
   return h("iframe", {
     sandbox: `allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads ${more}`.trim(),
-    allow: "clipboard-read; clipboard-write; fullscreen", title, src, on: { load: loaded },
+    allow: `${more ? "clipboard-read; " : ""}clipboard-write; fullscreen`, title, src, on: { load: loaded },
   });
 }
 
