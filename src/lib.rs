@@ -19,6 +19,7 @@ pub mod front;
 pub mod guard;
 pub mod images;
 pub mod in_use;
+pub mod keeping;
 pub mod links;
 pub mod models;
 pub mod openapi;

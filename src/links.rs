@@ -5,9 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
@@ -18,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use staithe_protocol::{SessionId, api::ShareLink, frames::Role};
 use tokio::sync::watch;
 
-use crate::{auth::Identity, error::ApiError};
+use crate::{auth::Identity, error::ApiError, keeping};
 
 /// The file in the data directory.
 const FILE: &str = "links.json";
@@ -218,7 +216,8 @@ impl Links {
         let written = Written { version: VERSION, links };
         let bytes = serde_json::to_vec_pretty(&written)
             .map_err(|error| ApiError::failed("link.not_kept", error))?;
-        put(&self.dir, &bytes).map_err(|error| ApiError::failed("link.not_kept", error))?;
+        keeping::put(&self.dir, FILE, &bytes)
+            .map_err(|error| ApiError::failed("link.not_kept", error))?;
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(written.links);
         Ok(())
     }
@@ -236,16 +235,6 @@ pub fn shown(id: &str, link: &Kept, used: Option<i64>) -> ShareLink {
         expires_at: time(link.expires),
         last_used_at: used.map(time),
     }
-}
-
-fn put(dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = dir.join(format!("{FILE}.new"));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, dir.join(FILE))?;
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

@@ -46,6 +46,16 @@ pub struct SessionPage<'a> {
     pub nonce: String,
 }
 
+/// A link that somebody who is signed in followed.
+#[derive(Debug, Serialize)]
+pub struct JoinPage<'a> {
+    #[serde(flatten)]
+    pub page: Page<'a>,
+    /// `viewer` or `editor`.
+    pub guest: &'a str,
+    pub link: &'a str,
+}
+
 /// In place of what runs in a sandbox.
 #[derive(Debug, Serialize)]
 pub struct PortPage<'a> {

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use staithe::{
     assets::{Assets, LANGUAGES},
     config::{Config, load},
-    views::{ErrorPage, Page, PortPage, SessionPage, SignIn},
+    views::{ErrorPage, JoinPage, Page, PortPage, SessionPage, SignIn},
 };
 
 use scan::{File, code, function_of, net_lines, places, read, root, rust, split, tree};
@@ -413,6 +413,7 @@ fn views(assets: &Assets, lang: &str) -> BTreeMap<&'static str, Value> {
         detail: "<i>detail</i>".into(),
         code: "route.not_found",
     };
+    let join = JoinPage { page: page(assets, lang), guest: "viewer", link: "<b>title</b>" };
     let port = PortPage {
         lang,
         t: assets.catalogue(lang),
@@ -427,6 +428,7 @@ fn views(assets: &Assets, lang: &str) -> BTreeMap<&'static str, Value> {
         ("pages/sessions.html", value(json!(page(assets, lang)))),
         ("pages/admin.html", value(json!(page(assets, lang)))),
         ("pages/sign_in.html", value(json!(sign_in))),
+        ("pages/join.html", value(json!(join))),
         ("pages/session.html", value(json!(session))),
         ("pages/error.html", value(json!(error))),
     ])

@@ -1,13 +1,6 @@
 //! Keys and tokens: JWT by HS256, keys named by `kid` so that they can be rotated.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
 use actix_web::http::StatusCode;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
@@ -17,7 +10,7 @@ use sha2::{Digest, Sha256};
 use staithe_protocol::{SessionId, frames::Role};
 
 use super::Identity;
-use crate::error::ApiError;
+use crate::{error::ApiError, keeping};
 
 /// Who issues, and for whom.
 const ISSUER: &str = "staithe";
@@ -365,15 +358,9 @@ fn read_or_make(data_dir: &Path) -> Result<KeyFile, KeysFailed> {
 }
 
 fn write_atomically(data_dir: &Path, keys: &KeyFile) -> Result<(), KeysFailed> {
-    let path = data_dir.join(FILE);
-    let write = || {
-        let draft = data_dir.join(format!("{FILE}.{}", uuid::Uuid::new_v4().as_simple()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        file.write_all(&serde_json::to_vec_pretty(keys)?)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)
-    };
-    write().map_err(|source| KeysFailed::File { file: path.display().to_string(), source })
+    let file = || data_dir.join(FILE).display().to_string();
+    let write = || keeping::put(data_dir, FILE, &serde_json::to_vec_pretty(keys)?);
+    write().map_err(|source| KeysFailed::File { file: file(), source })
 }
 
 #[cfg(test)]

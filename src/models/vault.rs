@@ -3,9 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
@@ -16,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::seal::{Seal, VERSION};
+use crate::keeping;
 
 /// The files in the data directory.
 const FILE: &str = "model-keys.json";
@@ -289,17 +288,8 @@ fn read_master(dir: &Path) -> Result<Option<String>, VaultFailed> {
 
 /// Whole or not at all, and for the owner's eyes.
 fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), VaultFailed> {
-    let path = dir.join(name);
-    let draft = dir.join(format!("{name}.new"));
-    let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)?;
-        File::open(dir)?.sync_all()
-    };
-    write().map_err(|source| VaultFailed::File { file: path.display().to_string(), source })
+    let file = || dir.join(name).display().to_string();
+    keeping::put(dir, name, bytes).map_err(|source| VaultFailed::File { file: file(), source })
 }
 
 #[cfg(test)]

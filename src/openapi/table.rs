@@ -71,10 +71,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         204,
     ),
     Operation(
-        "patch",
-        "/api/sessions/{id}",
+        "put",
+        "/api/sessions/{id}/title",
         "Give a session another title.",
-        Some("ChangeSession"),
+        Some("NewTitle"),
         Some("SessionBody"),
         200,
     ),

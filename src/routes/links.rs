@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, http::header, web};
 use serde::Deserialize;
 use staithe_protocol::{
+    SessionId,
     api::{NewLink, ShareLinkList, ShareLinkMade},
     frames::Role,
 };
@@ -25,11 +26,7 @@ const USUALLY: u64 = 86_400;
 const MAX_NAME: usize = 200;
 
 /// Only who may change the session and came by no link: a guest lets in nobody.
-fn host(
-    front: &Front,
-    identity: &Identity,
-    id: &str,
-) -> Result<staithe_protocol::SessionId, ApiError> {
+fn host(front: &Front, identity: &Identity, id: &str) -> Result<SessionId, ApiError> {
     let id = session_id(id)?;
     front.authorize(identity, Need::Write, id)?;
     if identity.link.is_some() {
@@ -123,25 +120,48 @@ pub struct Query {
     link: String,
 }
 
-/// `GET /join?link=`: signs the browser in for the link's session alone, unless it may do as much there already.
+/// Who comes by a link, and to which session.
+fn opened(front: &Front, link: &str) -> Result<(Identity, SessionId), ApiError> {
+    let guest = front.keys.open_share(link)?;
+    front.links.check(&guest)?;
+    let id = guest.session.ok_or_else(ApiError::no_session)?;
+    Ok((guest, id))
+}
+
+/// `GET /join?link=`: signs the browser in for the link's session alone. One that may do as much there already is only
+/// led there, and one that is signed in as somebody else is asked: a foreign page could have sent it here.
 pub async fn follow(
     front: web::Data<Front>,
     request: HttpRequest,
     query: web::Query<Query>,
 ) -> HttpResponse {
-    let opened = front.keys.open_share(&query.link).and_then(|guest| {
-        front.links.check(&guest)?;
-        guest.session.map(|id| (guest, id)).ok_or_else(ApiError::no_session)
-    });
-    let (guest, id) = match opened {
+    let (guest, id) = match opened(&front, &query.link) {
         Ok(opened) => opened,
         Err(error) => return pages::error(&front, &request, &error),
     };
     let next = format!("/sessions/{id}");
     let need = if guest.role == Role::Viewer { Need::Read } else { Need::Write };
-    let known = crate::auth::identify(&front, &request);
-    if known.is_ok_and(|(identity, _)| front.authorize(&identity, need, id).is_ok()) {
-        return sign_in::redirect(Some(&next));
+    match crate::auth::identify(&front, &request) {
+        Ok((known, _)) if front.authorize(&known, need, id).is_ok() => {
+            sign_in::redirect(Some(&next))
+        }
+        Ok((known, _)) if known.link.is_none() => {
+            pages::join(&front, &request, &known, guest.role, &query.link)
+        }
+        _ => sign_in::signed_in(&front, &request, &guest, Some(&next)),
     }
-    sign_in::signed_in(&front, &request, &guest, Some(&next))
+}
+
+/// `POST /join`: the same, for whoever agreed to be signed in as another.
+pub async fn join(
+    front: web::Data<Front>,
+    request: HttpRequest,
+    form: web::Form<Query>,
+) -> HttpResponse {
+    match opened(&front, &form.link) {
+        Ok((guest, id)) => {
+            sign_in::signed_in(&front, &request, &guest, Some(&format!("/sessions/{id}")))
+        }
+        Err(error) => pages::error(&front, &request, &error),
+    }
 }

@@ -58,9 +58,9 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(
             resource("/api/sessions/{id}")
                 .route(web::get().to(sessions::get))
-                .route(web::patch().to(sessions::change))
                 .route(web::delete().to(sessions::delete)),
         )
+        .service(resource("/api/sessions/{id}/title").route(web::put().to(sessions::retitle)))
         .service(resource("/api/sessions/{id}/log").route(web::get().to(sessions::log)))
         .service(resource("/api/sessions/{id}/start").route(web::post().to(sessions::start)))
         .service(resource("/api/sessions/{id}/stop").route(web::post().to(sessions::stop)))
@@ -98,15 +98,15 @@ pub fn configure(app: &mut ServiceConfig) {
 /// Links that let others into a session.
 fn sharing(app: &mut ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(guard::wrong_method));
-    app.service(resource("/join").route(web::get().to(links::follow)))
-        .service(
-            resource("/api/sessions/{id}/links")
-                .route(web::get().to(links::list))
-                .route(web::post().to(links::create)),
-        )
-        .service(
-            resource("/api/sessions/{id}/links/{link}").route(web::delete().to(links::remove)),
-        );
+    app.service(
+        resource("/join").route(web::get().to(links::follow)).route(web::post().to(links::join)),
+    )
+    .service(
+        resource("/api/sessions/{id}/links")
+            .route(web::get().to(links::list))
+            .route(web::post().to(links::create)),
+    )
+    .service(resource("/api/sessions/{id}/links/{link}").route(web::delete().to(links::remove)));
 }
 
 /// Agents and the models that they ask.

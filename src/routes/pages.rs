@@ -16,7 +16,7 @@ use crate::{
     front::{Front, session_id},
     guard::PagePolicy,
     routes::ports,
-    views::{ErrorPage, Page, SessionPage, SignIn},
+    views::{ErrorPage, JoinPage, Page, SessionPage, SignIn},
 };
 
 /// The cookie of a chosen language.
@@ -89,6 +89,18 @@ pub fn sign_in(front: &Front, request: &HttpRequest, error: &str, next: &str) ->
     let status = if error.is_empty() { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
     let view = SignIn { page: page(front, request, None), error, next };
     render(front, request, "pages/sign_in.html", &view, status)
+}
+
+/// Whether somebody who is signed in wants to go on as the guest that a link makes of them.
+pub fn join(
+    front: &Front,
+    request: &HttpRequest,
+    known: &Identity,
+    role: Role,
+    link: &str,
+) -> HttpResponse {
+    let view = JoinPage { page: page(front, request, Some(known)), guest: role.as_str(), link };
+    render(front, request, "pages/join.html", &view, StatusCode::OK)
 }
 
 /// An error as a page.

@@ -254,8 +254,8 @@ pub async fn get(
     Ok(HttpResponse::Ok().json(session))
 }
 
-/// `PATCH /api/sessions/{id}`: another title.
-pub async fn change(
+/// `PUT /api/sessions/{id}/title`: another one.
+pub async fn retitle(
     front: web::Data<Front>,
     identity: Identity,
     id: web::Path<String>,
@@ -263,7 +263,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let id = session_id(&id)?;
     front.authorize(&identity, Need::Write, id)?;
-    let wanted: api::ChangeSession = body::json(payload, front.settings.max_body).await?;
+    let wanted: api::NewTitle = body::json(payload, front.settings.max_body).await?;
     check_title(&wanted.title)?;
     let session = front.open(&identity, Need::Write, id).await?;
     mail::ask(&session.addr, RetitleSession(wanted.title))

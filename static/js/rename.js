@@ -11,7 +11,7 @@ export async function renameSession(id, title) {
   const wanted = await ask(t("sessions.rename_title"), t("sessions.field_title"), title, { whole: true, most: LONGEST });
   if (!wanted || wanted === title) return null;
   try {
-    return await call("PATCH", sessionPath(id), { json: { title: wanted } });
+    return await call("PUT", `${sessionPath(id)}/title`, { json: { title: wanted } });
   } catch (error) {
     complain(error);
     return null;

@@ -85,6 +85,35 @@ async fn a_link_lets_its_bearer_into_one_session_as_far_as_its_role() {
 }
 
 #[tokio::test]
+async fn who_is_signed_in_as_somebody_else_is_asked_before_a_link_replaces_that() {
+    const USER: &str = "a-users-token-of-these-tests";
+    let dir = tempfile::tempdir().unwrap();
+    let env = [("STAITHE__AUTH__ACCESS_TOKEN", USER)];
+    let server = Server::start_on(ENGINE, dir.path(), &env).await;
+    let (id, _) = server.session().await;
+    let (_, url) = link(&server, &id, &json!({ "role": "viewer" })).await;
+    let shown = format!("staithe_sign_in={USER}");
+    let user = [("authorization", ""), ("cookie", shown.as_str())];
+    let asked = server.get(&url, &user).await;
+    assert_eq!((asked.0, header(&asked, "set-cookie")), (200, None));
+    let secret = url.split_once("link=").unwrap().1;
+    let form = || format!("link={secret}").into_bytes();
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let foreign = [user[0], user[1], kind, ("origin", "http://elsewhere.example")];
+    let refused = server.request(Method::POST, "/join", &foreign, form()).await;
+    assert_eq!((refused.0, header(&refused, "set-cookie")), (403, None));
+    let origin = server.url.clone();
+    let agrees = [user[0], user[1], kind, ("origin", origin.as_str())];
+    let joined = server.request(Method::POST, "/join", &agrees, form()).await;
+    assert_eq!(joined.0, 303, "{}", String::from_utf8_lossy(&joined.2));
+    let guest = cookie(&joined);
+    assert_eq!(
+        server.get(&format!("/api/sessions/{id}"), &[user[0], ("cookie", &guest)]).await.0,
+        200
+    );
+}
+
+#[tokio::test]
 async fn a_link_that_is_taken_back_lets_out_who_came_by_it_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start_on(ENGINE, dir.path(), &[]).await;
@@ -147,12 +176,13 @@ async fn a_session_gets_another_title_which_stays() {
     let mut server = Server::start_on(ENGINE, dir.path(), &[]).await;
     let (id, _) = server.session().await;
     let at = format!("/api/sessions/{id}");
-    let patch = |body: Value| body.to_string().into_bytes();
-    let changed = server.request(Method::PATCH, &at, &[], patch(json!({ "title": "港口" }))).await;
+    let title = format!("{at}/title");
+    let wish = |body: Value| body.to_string().into_bytes();
+    let changed = server.put(&title, &[], wish(json!({ "title": "港口" }))).await;
     assert_eq!((changed.0, &json(&changed)["title"]), (200, &"港口".into()));
-    let refused = server.request(Method::PATCH, &at, &[], patch(json!({ "title": " " }))).await;
+    let refused = server.put(&title, &[], wish(json!({ "title": " " }))).await;
     problem(&refused, 422, "session.invalid");
-    let unknown = server.request(Method::PATCH, &at, &[], patch(json!({ "name": "x" }))).await;
+    let unknown = server.put(&title, &[], wish(json!({ "name": "x" }))).await;
     problem(&unknown, 400, "request.invalid");
     server.kill9();
     server.restart().await;

@@ -136,11 +136,11 @@ pub struct PortTicket {
     pub expires_in: u64,
 }
 
-/// `PATCH /api/sessions/{id}`.
+/// `PUT /api/sessions/{id}/title`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct ChangeSession {
+pub struct NewTitle {
     /// 1 to 200 characters.
     pub title: String,
 }

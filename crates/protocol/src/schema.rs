@@ -52,7 +52,7 @@ pub fn document() -> Value {
         define::<api::AdminSession>,
         define::<api::AdminEngine>,
         define::<api::AdminOverview>,
-        define::<api::ChangeSession>,
+        define::<api::NewTitle>,
         define::<api::NewLink>,
         define::<api::ShareLinkList>,
         define::<api::ShareLinkMade>,
