@@ -23,7 +23,7 @@ use crate::{
 const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
-/// What the page of a session may do beyond [`CSP`]: show what runs in its sandbox, and have style sheets that its
+/// What the page of a session may do beyond `CSP`: show what runs in its sandbox, and have style sheets that its
 /// libraries make. An extension of its response.
 #[derive(Clone, Debug)]
 pub struct PagePolicy {

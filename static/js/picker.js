@@ -208,8 +208,9 @@ let open = null;
 
 /** Whether a list is open; it is closed, if so. */
 export function closePicker() {
-  open?.close();
-  return open !== null;
+  if (!open?.open) return false; // one that is closed goes a moment later
+  open.close();
+  return true;
 }
 
 /** Under what it belongs to, as far as there is room. @param {HTMLDialogElement} dialog @param {HTMLElement} anchor */
@@ -223,9 +224,9 @@ function place(dialog, anchor) {
 
 /** Opens the list. What is chosen runs once the dialog is gone and the focus is back. @param {Wanted} wanted @returns {Promise<void>} */
 export async function pickFrom(wanted) {
-  if (open) return;
+  if (open?.open) return;
   await sheet("css/palette.css").catch(() => {}); // it works unadorned, too
-  if (open || document.querySelector("dialog[open]")) return;
+  if (document.querySelector("dialog[open]")) return;
   /** @type {Item | null} */
   let chosen = null;
   const picker = new Picker(wanted, (item) => {
@@ -237,7 +238,7 @@ export async function pickFrom(wanted) {
   document.body.append(dialog);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
-    open = null;
+    if (open === dialog) open = null;
     dialog.remove();
     wanted.anchor?.setAttribute("aria-expanded", "false");
     if (!chosen) return;

@@ -78,6 +78,7 @@ async function assertOpenToAll(page, where, part) {
 
 /** Chooses in the palette by typing. @param {import("playwright-core").Page} page @param {string} query @param {string} id */
 async function command(page, query, id) {
+  await page.locator("dialog.picker").waitFor({ state: "detached" });
   await page.keyboard.press("Control+k");
   await page.locator("dialog.picker input").fill(query);
   await page.locator(`[data-pick="${id}"][aria-selected="true"]`).waitFor();
