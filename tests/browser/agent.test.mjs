@@ -187,6 +187,8 @@ test("a second tab agrees to one step, a reason goes with a rejection, and a kin
     finish("Not published."),
   ]);
   const page = await begin("Consent", "harbour-ask: open the file and publish it");
+  // While it loads, the page may be loaded again: a new sandbox's network breaks off what Chromium fetches.
+  await page.locator('#connection[data-state="live"]').waitFor({ timeout: SLOW });
   await page.locator("#box").focus();
   await agentIs(page, "awaiting_user_confirmation");
   const asked = page.locator('#events [data-state="asks"]');
