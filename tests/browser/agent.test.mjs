@@ -304,6 +304,7 @@ test("keys of models are set, checked and removed, and never shown", { timeout: 
   const key = "sk-secret-of-this-test-4567";
   const page = await openPage(browser, { storageState: signedIn });
   await page.goto(server.url);
+  await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" }); // before that a click is nobody's
   await page.locator("#models").click();
   const row = page.locator('dialog.models [data-model="anthropic"]');
   await page.locator('dialog.models [data-model="gemini"]').getByText("It has no key.").waitFor();

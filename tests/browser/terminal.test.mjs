@@ -84,7 +84,7 @@ async function shows(page, words, panel = 0) {
 /** Opens the first, and waits for its prompt. @param {Page} page */
 async function openFirst(page) {
   await button(page, "Open a terminal").click();
-  await shows(page, /\$$/);
+  await shows(page, /[$#]\s*$/);
 }
 
 /** @param {Page} page @param {string} line */
@@ -101,7 +101,7 @@ test("terminals are opened, split, resized, searched, and found again after a re
 
   await button(page, "Split").click();
   await tab(page, "2: bash").waitFor();
-  await shows(page, /\$$/, 1);
+  await shows(page, /[$#]\s*$/, 1);
   await enter(page, "stty size");
   const size = /^(\d+) (\d+)$/m.exec(await shows(page, /^\d+ \d+$/, 1)) ?? [];
   await page.setViewportSize({ width: 1600, height: 600 });
@@ -146,7 +146,7 @@ test("two pages see one terminal, one may type alone, and a viewer only watches"
   const { page: one, session } = await onSession();
   await openFirst(one);
   const { page: two } = await onSession({ session });
-  await shows(two, /\$$/);
+  await shows(two, /[$#]\s*$/);
   await enter(one, "echo from-$((1 + 0))");
   await shows(two, /^from-1$/);
   await panels(two).locator(".xterm").click();
@@ -188,7 +188,7 @@ test("a program that draws, an exit, and colours that follow the theme", { timeo
   await shows(page, /^ +1 root:x:0:0[^]*\/etc\/passwd/);
   await page.keyboard.press("Shift+G");
   await page.keyboard.type(":q!\n");
-  await shows(page, /true colour\n.*\$$/);
+  await shows(page, /true colour\n.*[$#]\s*$/);
 
   // More than is kept: what is above comes back as far as it is, and the screen as it is.
   await enter(page, "seq 200000; vim -u NONE -c 'set laststatus=2 nu' /etc/passwd");
@@ -198,7 +198,7 @@ test("a program that draws, an exit, and colours that follow the theme", { timeo
   await page.waitForFunction(() => document.querySelector(".term-panel.active")?.getAttribute("data-state") === "open");
   await tab(page, "1: bash").click();
   await page.keyboard.type(":q!\n");
-  await shows(page, /^200000\n.*\$$/);
+  await shows(page, /^200000\n.*[$#]\s*$/);
   await page.keyboard.press("Control+Shift+F");
   await page.keyboard.type("195678");
   await page.locator(".term-find [role=status]", { hasText: "1 of 1" }).waitFor();
@@ -226,7 +226,7 @@ test("a program that draws, an exit, and colours that follow the theme", { timeo
   await button(page, "Open a new one").click();
   await tab(page, "2: bash").waitFor();
   await tab(page, "1: bash").waitFor({ state: "detached" });
-  await shows(page, /\$$/);
+  await shows(page, /[$#]\s*$/);
   assertClean(page);
 });
 
@@ -242,7 +242,7 @@ test("a server that is killed and started again goes on with the terminal", { ti
   server = await startServer({ dataDir: data.folder, port: server.port });
   await page.locator('#connection[data-state="live"]').waitFor({ timeout: SLOW });
   await page.getByText("There is no connection.").waitFor({ state: "hidden", timeout: SLOW });
-  assert.equal((await shows(page, /^mean20while\n.*\$$/)).match(/^(kept-23|tick-\d)$/gm)?.length, 4, "what was there is there once");
+  assert.equal((await shows(page, /^mean20while\n.*[$#]\s*$/)).match(/^(kept-23|tick-\d)$/gm)?.length, 4, "what was there is there once");
   await enter(page, "echo still-$mark");
   await shows(page, /^still-kept-23$/);
   assertClean(page);
