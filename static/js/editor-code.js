@@ -61,14 +61,10 @@ function indentOf(text, language) {
   return !language ? "\t" : TWO.has(language) ? "  " : "    ";
 }
 
-/** What differs between two texts, as one change. @param {string} before @param {string} after */
-function difference(before, after) {
-  const most = Math.min(before.length, after.length);
-  let from = 0;
-  while (from < most && before.charCodeAt(from) === after.charCodeAt(from)) from += 1;
-  let end = 0;
-  while (end < most - from && before.charCodeAt(before.length - 1 - end) === after.charCodeAt(after.length - 1 - end)) end += 1;
-  return { from, to: before.length - end, insert: after.slice(from, after.length - end) };
+/** What differs between two texts, in pieces: what lies between them stays where it is. Of texts with little in common the pieces are large. @param {any} lib @param {string} before @param {string} after */
+function differences(lib, before, after) {
+  const found = lib.presentableDiff(before, after, { scanLimit: 500, timeout: 100 });
+  return found.map((/** @type {any} */ { fromA, toA, fromB, toB }) => ({ from: fromA, to: toA, insert: after.slice(fromB, toB) }));
 }
 
 /** @typedef {import("./editor-plain.js").Surface} Surface */
@@ -121,7 +117,7 @@ class CodeSurface {
   setText(text) {
     this.#setting = true;
     const wanted = this.view.state.toText(text).toString();
-    this.view.dispatch({ changes: difference(this.text(), wanted), userEvent: "reload" }); // undone by itself, apart from what was typed before
+    this.view.dispatch({ changes: differences(this.lib, this.text(), wanted), userEvent: "reload" }); // undone by itself, apart from what was typed before
     this.#setting = false;
   }
 
