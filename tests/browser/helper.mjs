@@ -29,7 +29,7 @@ export function scratch() {
 function dockerSettings() {
   const host = process.env.STAITHE_TEST_DOCKER;
   assert.ok(host, "STAITHE_TEST_DOCKER must name a Docker daemon: tests/support/docker up images env");
-  return { STAITHE__SANDBOX__DOCKER__HOST: host, STAITHE__SANDBOX__DOCKER__PULL: "never", STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE: "staithe-test/base:1" };
+  return { STAITHE__SANDBOX__DOCKER__HOST: host, STAITHE__SANDBOX__DOCKER__PULL: "never", STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE: "staithe-test/work:1" };
 }
 
 /** Removes from that daemon what the installation of a data directory has there. @param {string} dataDir */
