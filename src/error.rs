@@ -230,6 +230,9 @@ impl From<SubmitDenied> for ApiError {
             SubmitDenied::NotAsked(_) => {
                 Self::denied(StatusCode::CONFLICT, "agent.not_asked", denied)
             }
+            SubmitDenied::Edit(_) => {
+                Self::denied(StatusCode::UNPROCESSABLE_ENTITY, "action.malformed", denied)
+            }
             SubmitDenied::QueueFull(_) => Self::unavailable("session.queue_full", denied, 5),
             SubmitDenied::NotRunning => {
                 Self::denied(StatusCode::CONFLICT, "session.not_running", denied)

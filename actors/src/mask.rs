@@ -13,8 +13,8 @@ mod forms;
 
 use std::ops::Range;
 
-/// What stands in a secret's place; the reference's word (§4.2).
-pub const HIDDEN: &str = "<secret_hidden>";
+pub use staithe_protocol::HIDDEN;
+
 /// A shorter secret, in bytes, would mask ordinary text: it is not hidden.
 pub const SHORTEST: usize = 6;
 

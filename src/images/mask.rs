@@ -1,9 +1,8 @@
 //! Secrets in what a build prints and in what it is told to do.
 
 use staithe_image::inputs::Inputs;
+use staithe_protocol::HIDDEN;
 
-/// What stands in place of a secret, as in events.
-const HIDDEN: &str = "<secret_hidden>";
 /// Shorter ones would hide ordinary words.
 const SHORTEST: usize = 6;
 

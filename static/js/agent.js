@@ -1,7 +1,8 @@
 // The agent's own bar over the composer: what it does and why, pause, stop, go on, and the question for consent.
 
 import { agentAdvice, agentReason, choices } from "./agent-words.js";
-import { $, announce, h, setText } from "./dom.js";
+import { ConsentBox } from "./consent.js";
+import { $, announce, setText } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { tokens } from "./talk.js";
 
@@ -14,14 +15,6 @@ export const dollars = (cost) => new Intl.NumberFormat(document.documentElement.
 function usedText({ steps, cost, input, output }) {
   const values = { count: steps, tokens: tokens(input + output) };
   return cost > 0 ? t("agent.used_cost", { ...values, cost: dollars(cost) }) : t("agent.used", values);
-}
-
-/** What is alike, for an agreement to all of it: `run:echo`, `run:permissions`, `edit`. @param {string} kind */
-function kindText(kind) {
-  const [tool = "", ...rest] = kind.split(":");
-  const what = rest.join(":");
-  if (!what) return word("kind", tool);
-  return word("rule", what) === what ? t("consent.kind", { tool: word("kind", tool), what }) : word("rule", what);
 }
 
 /** What the events tell of the agent, in order. */
@@ -168,62 +161,5 @@ export class AgentBar {
     }
     this.#box?.setUsable(this.#writable && this.#up, this.#live && this.#current);
     $("agent-look").hidden = !this.#box;
-  }
-}
-
-/** The question in the card of the action that it is about. */
-class ConsentBox {
-  /** @param {any} event @param {(verdict: string, more?: Record<string, unknown>) => void} decide */
-  constructor(event, decide) {
-    this.event = event;
-    this.decide = decide;
-    const { kinds = [], rules = [] } = event.tool_call_metadata?.confirmation ?? {};
-    this.yes = h("button", { type: "button", className: "primary", id: "confirm-yes", on: { click: () => decide("user_confirmed") } }, t("consent.yes"));
-    this.all = h("button", { type: "button", id: "confirm-all", hidden: kinds.length === 0, on: { click: () => decide("user_confirmed", { scope: "kind" }) } }, t("consent.all"));
-    this.no = h("button", { type: "button", className: "danger", id: "confirm-no", on: { click: () => this.#reject() } }, t("consent.no"));
-    this.reason = h("input", { id: "confirm-reason", maxLength: 2000, autocomplete: "off" });
-    this.hint = h("p", { className: "small muted keys" });
-    const why = rules.length > 0 ? rules.map((/** @type {string} */ rule) => word("rule", rule)).join("; ") : t("consent.policy");
-    this.element = h("div", { className: "consent", role: "group", tabIndex: -1, "aria-labelledby": "consent-title" },
-      h("p", { id: "consent-title" }, h("strong", {}, t("consent.title"))),
-      h("p", { className: "small" }, t("consent.why", { why })),
-      kinds.length > 0 ? h("p", { className: "small muted" }, t("consent.kinds", { kinds: kinds.map(kindText).join("; ") })) : null,
-      h("div", { className: "row" }, this.yes, this.all, this.no),
-      h("div", { className: "field" }, h("label", { htmlFor: "confirm-reason", className: "small" }, t("consent.reason")), this.reason),
-      this.hint);
-    this.element.addEventListener("keydown", (pressed) => this.#key(pressed));
-  }
-
-  /** @param {boolean} may @param {boolean} live */
-  setUsable(may, live) {
-    for (const part of [this.yes, this.all, this.no, this.reason]) part.disabled = !may || !live;
-    setText(this.hint, t(!may ? "consent.editors" : live ? "consent.keys" : "consent.offline"));
-  }
-
-  #reject() {
-    this.decide("user_rejected", { thought: this.reason.value.trim() });
-  }
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.isComposing || event.repeat || event.ctrlKey || event.altKey || event.metaKey || this.yes.disabled) return;
-    if (event.target === this.reason) {
-      if (event.key === "Enter") {
-        event.preventDefault();
-        this.#reject();
-      }
-      return;
-    }
-    const chosen = { a: this.yes, k: this.all, r: this.reason }[event.key.toLowerCase()];
-    if (!chosen || chosen.hidden) return;
-    event.preventDefault();
-    if (chosen === this.reason) chosen.focus();
-    else chosen.click();
-  }
-
-  /** Where its keys hold. The focus comes here only when a person brings it: a letter that was meant for elsewhere must not decide. */
-  look() {
-    this.element.scrollIntoView({ block: "nearest" });
-    this.element.focus();
   }
 }

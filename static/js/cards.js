@@ -34,7 +34,7 @@ const who = (event) => word("event", event.source ?? "environment");
 
 /** @param {any} event @param {string} className @param {...import("./dom.js").Child} children */
 function item(event, className, ...children) {
-  return h("li", { className, data: { eventId: String(event.id) } }, ...children);
+  return h("article", { className, data: { eventId: String(event.id) } }, ...children);
 }
 
 /** A line for what needs no card. @param {any} event @param {string | (Node | string)[]} text @param {boolean} [fail] */
@@ -57,7 +57,7 @@ function message(event, kind, body, title) {
   return item(event, `msg ${kind}`, line, h("div", { className: "body" }, ...body));
 }
 
-/** What is said of an event that has no card. @param {any} event @param {boolean} fresh whether it happened just now @returns {HTMLLIElement} */
+/** What is said of an event that has no card. @param {any} event @param {boolean} fresh whether it happened just now @returns {HTMLElement} */
 export function plain(event, fresh) {
   const { action, observation, extras = {}, content = "" } = event;
   if (observation === "agent_state_changed") {
@@ -139,6 +139,8 @@ export class Card {
     const summary = h("summary", {}, h("span", { className: "cmd" }, this.isInput ? `${t("event.input")} ⌨ ${this.command || "⏎"}` : this.command), this.badge);
     const risk = riskBadge(args);
     if (risk) summary.insertBefore(risk, this.badge);
+    const edited = event.tool_call_metadata?.confirmation?.edited;
+    if (Array.isArray(edited)) summary.insertBefore(h("span", { className: "badge", data: { edited: edited.join(" ") }, title: t("talk.edited_title") }, t("talk.edited")), this.badge);
     this.details = h("details", { open: OPEN.includes(event.action) }, summary);
     const work = workOf(event);
     if (event.source === "agent" && work.length > 0 && this.asks) this.details.open = true;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { SLOW, assertClean, assertEachOnce, card, openPage, scratch, shoot, signIn, startBrowser, startFakeModel, startServer } from "./helper.mjs";
+import { SLOW, assertClean, assertEachOnce, card, openPage, run, scratch, shoot, signIn, startBrowser, startFakeModel, startServer } from "./helper.mjs";
 
 const data = scratch();
 /** @type {Awaited<ReturnType<typeof startFakeModel>>} */
@@ -221,7 +221,7 @@ test("a second tab agrees to one step, a reason goes with a rejection, and a kin
   await page.keyboard.press("r");
   await page.keyboard.type("Nobody asked for that");
   await page.keyboard.press("Enter");
-  const rejected = page.locator('#events > li:not(.minor) [data-outcome="rejected"]');
+  const rejected = page.locator('#events > :not(.minor) [data-outcome="rejected"]');
   await rejected.waitFor({ timeout: SLOW });
   await page.locator("#events .consent").waitFor({ timeout: SLOW });
   assert.match(await lastAsked("harbour-ask"), /Nobody asked for that/);
@@ -232,6 +232,51 @@ test("a second tab agrees to one step, a reason goes with a rejection, and a kin
   assert.equal(await page.locator("#box").inputValue(), "half a sentence", "nothing that was written is lost");
   await assertEachOnce(page, page.url().split("/").at(-1) ?? "");
   for (const tab of [page, other]) assertClean(tab);
+});
+
+test("a step is changed before it is agreed to: it runs as changed, and the agent is told", { timeout: 3 * SLOW }, async () => {
+  await model.say("harbour-edit", [
+    bash("chmod 777 quay.txt; echo as-the-agent-wrote", {}, "HIGH"),
+    call("str_replace_editor", { command: "create", path: "/workspace/berth.txt", file_text: "seven\n", security_risk: "HIGH" }),
+    finish("Done."),
+  ]);
+  const page = await begin("Edit", "harbour-edit: open it");
+  await page.locator('#connection[data-state="live"]').waitFor({ timeout: SLOW });
+  await agentIs(page, "awaiting_user_confirmation");
+  await page.locator("#events .consent").waitFor();
+  await page.locator("#box").press("Control+.");
+  await page.keyboard.press("e");
+  const command = page.getByLabel("Command", { exact: true });
+  assert.equal(await command.inputValue(), "chmod 777 quay.txt; echo as-the-agent-wrote");
+  assert.ok(await command.evaluate((box) => box === document.activeElement), "what is written goes there");
+  await command.fill("echo <secret_hidden>");
+  await command.press("Control+Enter");
+  await page.locator("#events .consent", { hasText: "stands for a secret" }).waitFor();
+  await agentIs(page, "awaiting_user_confirmation");
+  await command.fill("echo as-a-person-wrote");
+  await shoot(page, "agent-edit");
+  await command.press("Control+Enter");
+  const shown = card(page, "echo as-a-person-wrote");
+  await shown.locator('[data-exit="0"]').waitFor({ timeout: SLOW });
+  await shown.locator('[data-edited="command"]').waitFor();
+  assert.equal((await shown.locator(".out").textContent())?.trim(), "as-a-person-wrote");
+  assert.match(await lastAsked("harbour-edit"), /The user changed this call.*as-a-person-wrote/);
+
+  await page.locator("#events .consent").waitFor({ timeout: SLOW });
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.locator("#confirm-edit").click();
+  await page.getByLabel("Text of the file").fill("eight\n");
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${wide} px too wide`);
+  await page.locator("#edit-run").scrollIntoViewIfNeeded();
+  await shoot(page, "agent-edit-narrow");
+  await page.locator("#edit-run").click();
+  await agentIs(page, "finished");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.locator("#to-agent").focus();
+  await page.keyboard.press("Space");
+  assert.match(await run(page, "cat berth.txt"), /eight/);
+  assertClean(page);
 });
 
 test("stop ends an answer that never ends, pause and resume work, and a message waits its turn", { timeout: 4 * SLOW }, async () => {

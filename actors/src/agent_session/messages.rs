@@ -53,6 +53,9 @@ pub enum SubmitDenied {
     /// A person decided on an action that is not asked about (any more).
     #[error("the agent does not ask about action {0} now")]
     NotAsked(EventId),
+    /// The action that is asked about can't be changed like that, and why.
+    #[error("{0}")]
+    Edit(String),
     /// Too many actions wait already.
     #[error("{0} actions wait in this session already")]
     QueueFull(usize),
@@ -70,6 +73,7 @@ impl From<Denied> for SubmitDenied {
             Denied::NoLoop => Self::NoLoop,
             Denied::NoSandbox => Self::NotRunning,
             Denied::NotAsked(id) => Self::NotAsked(id),
+            Denied::Edit(why) => Self::Edit(why),
         }
     }
 }

@@ -56,5 +56,8 @@ pub use ids::{EventId, Generation, SandboxId, SessionId};
 pub use observation::Observation;
 pub use phase::{Fault, Phase, PhaseView, Progress, Reason, StartStep};
 
+/// What stands in a secret's place, in every text of the protocol (the reference's word, §4.2).
+pub const HIDDEN: &str = "<secret_hidden>";
+
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "staithe.v1";

@@ -36,7 +36,10 @@ pub(super) fn admit(log: &Log, action: &Action, answers: bool, gone: bool) -> Re
             if from != to && to == AgentState::Running && gone {
                 return Err(Denied::NoSandbox);
             }
-            log.not_asked(change).map_or(Ok(()), |id| Err(Denied::NotAsked(id)))
+            if let Some(id) = log.not_asked(change) {
+                return Err(Denied::NotAsked(id));
+            }
+            log.edited(change).map(|_| ()).map_err(Denied::Edit)
         }
         Action::CondensationRequest if !answers => Err(Denied::NoModel),
         Action::LoopRecovery(_)

@@ -11,7 +11,7 @@ use staithe_protocol::{
 };
 
 use super::{
-    Append, Controller, Effect, Timer, confirm, failures,
+    Append, Controller, Effect, Timer, confirm, edit, failures,
     fold::{Decision, is_resting},
     frame::{Due, Waiting},
     live::{Again, Awaited},
@@ -216,12 +216,17 @@ impl Controller {
             }
         };
         let action = confirm::with_state(confirming.action.clone(), state);
+        let metadata = confirming.origin.as_ref().map(Origin::to_value);
+        let edited = &confirming.edited;
+        let changed = |metadata| {
+            if edited.is_empty() { metadata } else { edit::with_names(metadata, edited) }
+        };
         Next::append(Append {
             source: Source::Agent,
             cause: None,
             body: Body::Action(action),
             timeout: confirming.timeout,
-            tool_call_metadata: confirming.origin.as_ref().map(Origin::to_value),
+            tool_call_metadata: metadata.map(changed),
             llm_metrics: None,
         })
     }

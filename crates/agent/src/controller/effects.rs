@@ -94,6 +94,9 @@ pub enum Denied {
     /// A person decided on an action that is not asked about (any more).
     #[error("the agent does not ask about action {0} now")]
     NotAsked(EventId),
+    /// The action can't be changed like that, and why. `action.malformed`.
+    #[error("{0}")]
+    Edit(String),
 }
 
 /// What the page shows of the task's price.

@@ -74,6 +74,8 @@ pub(super) struct Confirming {
     pub(super) origin: Option<Origin>,
     /// What an agreement to all of its kind is about.
     pub(super) kinds: BTreeSet<String>,
+    /// The arguments that a person changed.
+    pub(super) edited: Vec<String>,
     /// It has its null observation.
     pub(super) told: bool,
     pub(super) decision: Option<Decision>,

@@ -17,12 +17,14 @@
 //! | `advance`, `work` | what is done next |
 //! | `answers` | a model's answer as an event |
 //! | `admit` | what clients may do |
+//! | `edit` | an action as a person changed it |
 //! | `confirm`, `failures`, `recall`, `spent`, `words` | what each says |
 
 mod admit;
 mod advance;
 mod answers;
 mod confirm;
+pub(crate) mod edit;
 pub mod effects;
 mod failures;
 mod fold;

@@ -8,6 +8,7 @@ use super::{
     items::{Item, Kind, Opaque, Outcome, Turn, Words},
 };
 use crate::{
+    controller::edit,
     model::{Answered, Image, ToolCall},
     origin::{OfCall, Origin, Whole},
     tools::result_of,
@@ -57,7 +58,10 @@ impl View {
         if let Some(Item::Turn(turn)) = self.items.get_mut(place.item) {
             turn.heard(event.id);
             if let Some(call) = turn.calls.get_mut(place.call) {
+                self.weight -= call.weight();
                 call.begun = true;
+                call.changed = edit::told(event.tool_call_metadata.as_ref(), action);
+                self.weight += call.weight();
             }
         }
         match action {

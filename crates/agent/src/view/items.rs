@@ -68,6 +68,8 @@ pub(crate) struct Call {
     pub made: ToolCall,
     /// Its action is in the log.
     pub begun: bool,
+    /// What a person changed of it, told before its result.
+    pub changed: Option<String>,
     pub result: Outcome,
 }
 
@@ -116,12 +118,13 @@ impl Call {
                 text => json!({ "not_json": text }).to_string(),
             };
         }
-        Self { made: call, begun: false, result: Outcome::Open }
+        Self { made: call, begun: false, changed: None, result: Outcome::Open }
     }
 
     /// In quarters of a token.
     pub(crate) fn weight(&self) -> u64 {
-        let call = weigh::text(&self.made.arguments) + weigh::text(&self.made.name) + 40;
+        let changed = self.changed.as_deref().map_or(0, weigh::text);
+        let call = weigh::text(&self.made.arguments) + weigh::text(&self.made.name) + changed + 40;
         match &self.result {
             Outcome::Open => call + 40,
             Outcome::Told { text, images } => call + weigh::text(text) + weigh::images(images),

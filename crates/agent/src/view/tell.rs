@@ -97,10 +97,12 @@ impl Talk<'_> {
                 Outcome::Told { text, images } => (text.as_str(), images.as_slice()),
             };
             let id = self.id(&call.made.id);
+            let mut told = call.changed.clone().unwrap_or_default();
+            join(&mut told, if text.is_empty() { NOTHING } else { text });
             results.push(Said::Tool {
                 call_id: id.clone(),
                 name: call.made.name.clone(),
-                text: if text.is_empty() { NOTHING } else { text }.to_owned(),
+                text: told,
                 images: self.images(images),
             });
             calls.push(ToolCall { id, ..call.made.clone() });

@@ -71,6 +71,11 @@ fields! {
         /// asked about by now, the decision is refused. Absent: whichever is asked about.
         #[serde(skip_serializing_if = "Option::is_none")]
         action_id: Option<EventId> = None,
+        /// With `user_confirmed`: arguments that take the place of the action's own before it is carried out, by name:
+        /// what it does (`command`, `code`, `path`, `content`, `file_text`, `old_str`, `new_str`, `insert_line`, `url`,
+        /// `browser_actions`, `arguments`, `inputs`), as far as the action has it. Not beside `scope` `kind`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        edited: Option<Map<String, Value>> = None,
     }
 
     /// A command for the shell.

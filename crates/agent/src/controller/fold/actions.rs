@@ -10,7 +10,7 @@ use super::{Confirming, Decision, Log, MOST_PENDING, Owed, Recalls, is_given_up,
 use crate::{
     controller::{
         admit::is_legal,
-        confirm,
+        confirm, edit,
         frame::{Due, Ended, Frame, Waiting},
     },
     origin::Origin,
@@ -96,10 +96,14 @@ impl Log {
             let why = format!("The agent does not ask about action {id} now.");
             return self.owe(event, Some(why));
         }
+        let edited = match self.edited(change) {
+            Ok(edited) => edited,
+            Err(why) => return self.owe(event, Some(why)),
+        };
         match to {
-            AgentState::UserConfirmed => self.decide(Decision::Confirmed, change.scope),
+            AgentState::UserConfirmed => self.decide(Decision::Confirmed, change.scope, edited),
             AgentState::UserRejected => {
-                self.decide(Decision::Rejected(change.thought.clone()), None);
+                self.decide(Decision::Rejected(change.thought.clone()), None, None);
             }
             AgentState::Running => {
                 if self.reason.starts_with("limit.") {
@@ -112,8 +116,33 @@ impl Log {
         self.want(to, "", event.id);
     }
 
-    fn decide(&mut self, decision: Decision, scope: Option<ConfirmationScope>) {
+    /// The action that is asked about as a person changed it, with the names of what was changed; none if nothing was.
+    pub(in crate::controller) fn edited(
+        &self,
+        change: &ChangeAgentState,
+    ) -> Result<Option<(Action, Vec<String>)>, String> {
+        if let Some(why) = edit::misplaced(change) {
+            return Err(why.to_owned());
+        }
+        match (&change.edited, &self.confirming) {
+            (Some(edited), Some(confirming)) => {
+                let (action, names) = edit::apply(&confirming.action, edited)?;
+                Ok(Some((action, names)).filter(|(_, names)| !names.is_empty()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        decision: Decision,
+        scope: Option<ConfirmationScope>,
+        edited: Option<(Action, Vec<String>)>,
+    ) {
         let Some(confirming) = &mut self.confirming else { return };
+        if let Some((action, names)) = edited {
+            (confirming.action, confirming.edited) = (action, names);
+        }
         if scope == Some(ConfirmationScope::Kind) {
             self.approved.extend(confirming.kinds.iter().cloned());
         }
@@ -218,6 +247,7 @@ impl Log {
                     timeout,
                     origin,
                     kinds: kinds.unwrap_or_default(),
+                    edited: Vec::new(),
                     told: false,
                     decision: None,
                     dropped,

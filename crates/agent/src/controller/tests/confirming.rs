@@ -1,8 +1,8 @@
 //! A person agrees, or does not.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use staithe_protocol::{
-    Action, AgentState, EventId, Source,
+    Action, AgentState, EventId, HIDDEN, Source,
     action::{ChangeAgentState, ConfirmationScope},
     event::Body,
 };
@@ -25,7 +25,7 @@ fn decide(
     scope: Option<ConfirmationScope>,
 ) {
     let thought = thought.to_owned();
-    let change = ChangeAgentState { agent_state, thought, scope, action_id: None };
+    let change = ChangeAgentState { agent_state, thought, scope, action_id: None, edited: None };
     world.submit(Action::ChangeAgentState(change)).unwrap();
     world.settle();
 }
@@ -204,6 +204,52 @@ fn a_rejection_that_a_crash_cut_never_runs() {
     assert!(world.running.is_empty());
     world.settle();
     assert_eq!(world.told(0)[world.log.len() - 2..], ["a user_rejected =", "awaiting_user_input"]);
+}
+
+#[test]
+fn what_a_person_changed_is_run_and_the_model_is_told() {
+    let mut world = World::at_work(asking(Confirm::Always));
+    let answer = world.bash(&["rm -rf build", "ls"]);
+    world.answer(answer);
+    let edited = |command: Value, scope| {
+        let edited = Some(serde_json::Map::from_iter([("command".to_owned(), command)]));
+        let agent_state = AgentState::UserConfirmed;
+        Action::ChangeAgentState(ChangeAgentState {
+            agent_state,
+            edited,
+            scope,
+            ..Default::default()
+        })
+    };
+    let refused = |action: Action| match world.controller.admit(&action, Source::User) {
+        Err(Denied::Edit(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(edited(json!(7), None)).contains("`command`"));
+    assert!(refused(edited(json!("ls"), Some(ConfirmationScope::Kind))).contains("scope"));
+    assert!(refused(edited(json!(format!("echo {HIDDEN}")), None)).contains(HIDDEN));
+    let from = world.log.len();
+    // Its secret was hidden on the way into the log: the controller finds that there only.
+    world.put(of_user(edited(json!(format!("echo {HIDDEN}")), None)));
+    world.settle();
+    world.check(from, &["u -> user_confirmed", "u error ERROR_ACTION_NOT_EXECUTED_ERROR"]);
+    assert!(world.running.is_empty() && world.state() == AgentState::AwaitingUserConfirmation);
+    world.submit(edited(json!("rm -rf build/tmp"), None)).unwrap();
+    // What was decided is in the log, so a crash changes nothing.
+    world.crash();
+    world.settle();
+    world.check(from + 3, &["user_confirmed", "a run rm -rf build/tmp", "running"]);
+    world.done();
+    decide(&mut world, AgentState::UserConfirmed, "", None);
+    world.done();
+    let (_, question, _) = world.asked.as_ref().unwrap();
+    let told = question.said.iter().filter_map(|said| match said {
+        Said::Tool { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert!(told[0].contains("The user changed this call") && told[0].contains("rm -rf build/tmp"));
+    assert!(!told[1].contains("changed"), "{told:?}");
 }
 
 fn decision(agent_state: AgentState, id: EventId) -> Action {

@@ -48,6 +48,9 @@ fn any_models() -> impl Strategy<Value = Models> {
         .prop_map(|(none, priced, condenser)| Models { none, priced, condenser })
 }
 
+/// What a person makes of a command before agreeing to it; the model never writes it.
+const EDITED: &str = "edited";
+
 /// Something that happens.
 #[derive(Clone, Debug)]
 enum Event {
@@ -62,7 +65,7 @@ enum Event {
     Observe(usize),
     Say(bool),
     /// With the action that is asked about now, or was some time.
-    Change(AgentState, bool, ConfirmationScope, Option<usize>),
+    Change(AgentState, bool, ConfirmationScope, Option<usize>, bool),
     Run,
     Recover(i64),
     Condense,
@@ -117,8 +120,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => kind.prop_map(Event::Fail),
         8 => (0..3_usize).prop_map(Event::Observe),
         4 => any::<bool>().prop_map(Event::Say),
-        9 => (state, any::<bool>(), scope, prop::option::of(0..3_usize))
-            .prop_map(|(to, why, scope, before)| Event::Change(to, why, scope, before)),
+        9 => (state, any::<bool>(), scope, prop::option::of(0..3_usize), prop::bool::weighted(0.2))
+            .prop_map(|(to, why, scope, before, edits)| Event::Change(to, why, scope, before, edits)),
         1 => Just(Event::Run),
         1 => (0..5_i64).prop_map(Event::Recover),
         1 => Just(Event::Condense),
@@ -180,12 +183,14 @@ fn happen(world: &mut World, event: &Event) {
         Event::Say(calls_up) => {
             world.say(if *calls_up { "the word" } else { "hello" });
         }
-        Event::Change(to, why, scope, before) => {
+        Event::Change(to, why, scope, before, edits) => {
             let thought = if *why { "because".to_owned() } else { String::new() };
             let scope = Some(*scope);
             let asked: Vec<_> = world.log.iter().filter(|event| asks(event)).collect();
             let action_id = before.and_then(|back| Some(asked.iter().rev().nth(back)?.id));
-            let change = ChangeAgentState { agent_state: *to, thought, scope, action_id };
+            let edited =
+                edits.then(|| serde_json::Map::from_iter([("command".to_owned(), EDITED.into())]));
+            let change = ChangeAgentState { agent_state: *to, thought, scope, action_id, edited };
             // Sent before something else came, maybe.
             world.put(of_user(Action::ChangeAgentState(change)));
         }
@@ -266,6 +271,7 @@ fn asks(event: &staithe_protocol::Event) -> bool {
 /// A decision that names an action was taken for no other than the one asked about when it came.
 fn decisions_are_about_what_they_name(world: &World) -> Result<(), TestCaseError> {
     let (mut asked, mut wrong) = (None, Vec::new());
+    let mut edits = false;
     for event in &world.log {
         match &event.body {
             _ if asks(event) => asked = Some(event.id),
@@ -273,6 +279,14 @@ fn decisions_are_about_what_they_name(world: &World) -> Result<(), TestCaseError
                 if change.action_id.is_some_and(|id| Some(id) != asked) =>
             {
                 wrong.push((event.id, change.agent_state));
+            }
+            Body::Action(Action::ChangeAgentState(change)) => edits |= change.edited.is_some(),
+            // A command is changed only where a person did so, and says that it was.
+            Body::Action(Action::Run(run)) if event.source == Source::Agent => {
+                let names = event.tool_call_metadata.as_ref();
+                let names = names.and_then(|it| it.pointer("/confirmation/edited"));
+                prop_assert_eq!(run.command == EDITED, names.is_some());
+                prop_assert!(names.is_none() || edits, "{:#?}", world.told(0));
             }
             Body::Observation(Observation::AgentStateChanged(changed)) => {
                 use AgentState::{UserConfirmed, UserRejected};
@@ -403,7 +417,7 @@ proptest! {
             let agent_state =
                 if agrees { AgentState::UserConfirmed } else { AgentState::UserRejected };
             let thought = "because".to_owned();
-            let change = ChangeAgentState { agent_state, thought, action_id, scope: None };
+            let change = ChangeAgentState { agent_state, thought, action_id, scope: None, edited: None };
             world.put(of_user(Action::ChangeAgentState(change)));
             world.settle();
             let names_none = action_id.is_none();
