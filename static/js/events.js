@@ -72,8 +72,6 @@ export class EventList {
     this.on = on;
     const { scroll, list, toEnd, count } = parts;
     sheet("css/talk.css").catch(reportError);
-    list.setAttribute("role", "feed");
-    list.setAttribute("aria-label", t("session.events"));
     list.setAttribute("aria-busy", "true");
     this.#list = new VirtualList({ scroll, list, scrolled: () => this.#showUnseen(), placed: (row, element) => this.#placed(row, element) });
     toEnd.addEventListener("click", () => this.toEnd());
@@ -105,7 +103,7 @@ export class EventList {
 
   /** A line of ours, not an event. @param {string} text */
   note(text) {
-    this.#put(new FreeRow(h("li", { className: "slim" }, text)));
+    this.#put(new FreeRow(h("article", { className: "slim" }, text)));
     this.#schedule();
   }
 
@@ -309,7 +307,7 @@ export class EventList {
   #toBackground(text) {
     if (!this.#printing) {
       const out = h("pre", { className: "out", tabIndex: 0 });
-      const row = new FreeRow(h("li", { className: "runcard" }, out));
+      const row = new FreeRow(h("article", { className: "runcard" }, out));
       this.#printing = true;
       this.#printed.push({ row, term: new TermText(out) });
       this.#put(row);

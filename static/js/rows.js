@@ -48,7 +48,7 @@ export class BaseRow {
 
   /** @returns {HTMLElement} */
   make() {
-    return h("li");
+    return h("article");
   }
 
   show() {
@@ -56,7 +56,6 @@ export class BaseRow {
     if (!this.element) {
       this.element = this.make();
       this.element.tabIndex = -1;
-      this.element.setAttribute("role", "article");
       this.element.classList.toggle("helped", this.helped);
     }
     return this.element;
@@ -262,7 +261,7 @@ export class GroupRow extends BaseRow {
   #names = h("span", { className: "muted small names" });
   #title = h("span", { className: "cmd" });
   #badge = h("span", { className: "badge" });
-  #list = h("ol", { className: "events group" });
+  #list = h("div", { className: "events group" });
   #details = h("details", {}, h("summary", {}, this.#title, this.#names, this.#badge), this.#list);
 
   kind = "group";
@@ -293,7 +292,7 @@ export class GroupRow extends BaseRow {
   make() {
     this.#list.append(...this.cards.map((card) => card.show()));
     const agent = this.cards[0]?.event.source === "agent";
-    return h("li", { className: `act${agent ? " of-agent" : ""}` }, this.#details);
+    return h("article", { className: `act${agent ? " of-agent" : ""}` }, this.#details);
   }
 
   giveUp() {

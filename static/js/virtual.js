@@ -365,7 +365,7 @@ export class VirtualList {
 
   /** @param {string} name */
   #gap(name) {
-    const gap = this.#gaps.get(name) ?? h("li", { className: "gap-rows", role: "presentation" });
+    const gap = this.#gaps.get(name) ?? h(this.parts.list instanceof HTMLOListElement ? "li" : "div", { className: "gap-rows", role: "presentation" });
     this.#gaps.set(name, gap);
     return gap;
   }

@@ -149,7 +149,7 @@ test("a question that a person decides on is found however far above it stands",
   await asked.waitFor();
   for (let n = 300; n < 900; n += 1) send({ source: "user", action: "message", args: { content: `Meanwhile ${n}` } });
   await page.locator("#events > .msg", { hasText: "Meanwhile 899" }).waitFor();
-  assert.ok((await page.locator("#events > li").count()) < 120, "a part of the list is in the page");
+  assert.ok((await page.locator("#events > article").count()) < 120, "a part of the list is in the page");
   const seen = () => asked.evaluate((button) => button.getBoundingClientRect().top >= 0 && button.getBoundingClientRect().bottom < innerHeight);
   assert.equal(await seen(), false);
   await page.locator("#agent-look").click();

@@ -190,7 +190,7 @@ test("keys, the button to the end and a screen reader's numbers, a command that 
   const top = () => scroll.evaluate((element) => element.scrollTop);
   const list = page.locator("#events");
   assert.equal(await list.getAttribute("role"), "feed");
-  const newest = list.locator("> [role=article]").last();
+  const newest = list.locator("> article").last();
   assert.equal(await newest.getAttribute("aria-posinset"), await newest.getAttribute("aria-setsize"));
   await type(page, "for i in 1 2 3 4; do echo tide $i; sleep 0.5; done");
   await card(page, "for i in 1 2 3 4").locator(".out", { hasText: "tide 1" }).waitFor({ timeout: SLOW });
@@ -241,7 +241,7 @@ test("what is read stays where it is as one scrolls up and as new events come", 
     const moved = [];
     for (let n = 0; n < 80; n += 1) {
       const { left, top } = scroll.getBoundingClientRect();
-      const row = document.elementFromPoint(left + 300, top + 250)?.closest("#events > li");
+      const row = document.elementFromPoint(left + 300, top + 250)?.closest("#events > article");
       const before = row?.getBoundingClientRect().top ?? 0;
       scroll.scrollTop -= 70;
       await frame();
@@ -253,7 +253,7 @@ test("what is read stays where it is as one scrolls up and as new events come", 
   assert.ok(drift.count > 60 && drift.most <= 1.5, JSON.stringify(drift));
   const seen = () => page.evaluate(() => {
     const { left, top } = /** @type {HTMLElement} */ (document.getElementById("scroll")).getBoundingClientRect();
-    const row = /** @type {HTMLElement} */ (document.elementFromPoint(left + 300, top + 250)?.closest("#events > li"));
+    const row = /** @type {HTMLElement} */ (document.elementFromPoint(left + 300, top + 250)?.closest("#events > article"));
     return { id: row.dataset.eventId, top: Math.round(row.getBoundingClientRect().top) };
   });
   const before = await seen();
