@@ -217,9 +217,7 @@ fn an_agent_s_state_has_one_word() {
         assert_eq!(agent_state.as_str(), state);
         let action = Action::ChangeAgentState(ChangeAgentState {
             agent_state,
-            thought: String::new(),
-            scope: None,
-            action_id: None,
+            ..ChangeAgentState::default()
         });
         assert_eq!(action.message(), format!("Agent state changed to {state}"));
     }
