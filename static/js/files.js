@@ -9,6 +9,7 @@ import { openMenu } from "./files-menu.js";
 import { Model, folderOf, join, moved, nameOf, within } from "./files-model.js";
 import { Search } from "./files-search.js";
 import { DRAGGED, Tree } from "./files-tree.js";
+import { Watch } from "./files-watch.js";
 import { Work } from "./files-work.js";
 import { t } from "./i18n.js";
 import { Refused } from "./socket.js";
@@ -23,8 +24,6 @@ export class Files {
   #ready = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** @type {{ epoch?: string, seq?: number }} the last changes that were told */
-  #cursor = {};
   /** @type {import("./files-model.js").Change[]} changes that were told and not taken in */
   #told = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -68,6 +67,8 @@ export class Files {
       shown: (yes) => this.#showTree(!yes),
       leave: () => this.#tree.focus(),
     });
+    this.#watch = new Watch(socket);
+    $("uploads").before(this.#watch.element);
     this.uploads = new Uploads(session, (path) => this.#arrived(path));
     this.#buttons();
     this.#drops();
@@ -80,6 +81,8 @@ export class Files {
   #work;
   /** @type {Search} */
   #search;
+  /** @type {Watch} */
+  #watch;
 
   /** @param {any} body @returns {Promise<any>} */
   op(body) {
@@ -121,12 +124,12 @@ export class Files {
     this.#enable();
     if (this.#ready) this.changed();
     // Once everything that waits has been sent: on a new connection the watch begins anew, where it was.
-    queueMicrotask(() => this.socket.ask({ type: "watch", ...this.#cursor }).catch(() => {}));
+    queueMicrotask(() => this.#watch.begin());
   }
 
   /** Changes that the watch tells of. @param {any} frame */
   told(frame) {
-    this.#cursor = { epoch: frame.epoch, seq: frame.seq };
+    this.#watch.told(frame);
     if (frame.resync) return this.changed();
     this.#told.push(...frame.changes);
     if (!this.#toldTimer && this.#told.length) this.#toldTimer = setTimeout(() => this.#look(), TOLD_WAIT);
