@@ -1,6 +1,7 @@
-// A diff as a table: line numbers, a sign and a colour for what was added and removed.
+// A diff as a table: line numbers, a sign and a colour for what was added and removed, marks on the words of a line that changed.
 
 import { parseDiff } from "./diff-parse.js";
+import { marks } from "./diff-words.js";
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
 
@@ -12,9 +13,11 @@ const SIGNS = { same: " ", added: "+", removed: "-", note: " " };
 /** @param {number | null} n */
 const number = (n) => h("td", { className: "no", data: n === null ? {} : { no: String(n) } });
 
-/** @param {import("./diff-parse.js").Line} line */
-function row(line) {
-  return h("tr", { className: line.kind }, number(line.old), number(line.new), h("td", { className: "sign" }, SIGNS[line.kind]), h("td", { className: "text" }, line.text));
+/** @param {import("./diff-parse.js").Line} line @param {import("./diff-words.js").Part[] | null} parts */
+function row(line, parts) {
+  const mark = line.kind === "removed" ? "del" : "ins";
+  const text = parts?.map((part) => (part.changed ? h(mark, {}, part.text) : part.text)) ?? [line.text];
+  return h("tr", { className: line.kind }, number(line.old), number(line.new), h("td", { className: "sign" }, SIGNS[line.kind]), h("td", { className: "text" }, ...text));
 }
 
 /** @param {string} text @param {string} className */
@@ -31,7 +34,8 @@ export function diffView(diff, label) {
     for (const note of notes) rows.push(() => wide(note, "note"));
     hunks.forEach(({ head, lines }, index) => {
       if (index > 0 || head) rows.push(() => wide(head || "⋯", "hunk"));
-      for (const line of lines) rows.push(() => (line.kind === "note" ? wide(line.text, "note") : row(line)));
+      const marked = marks(lines);
+      for (const line of lines) rows.push(() => (line.kind === "note" ? wide(line.text, "note") : row(line, marked(line))));
     });
   }
   const body = h("tbody");
