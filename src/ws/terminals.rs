@@ -171,8 +171,8 @@ pub async fn carry_out(hands: &Hands, frame: ClientFrame) -> Option<ServerFrame>
             let outcome = ask_one(hands, terminal, TerminalAsk::Rename { name }).await;
             (reference, outcome.map(one))
         }
-        ClientFrame::TerminalDrive { reference, terminal, drive } => {
-            (reference, drives(hands, terminal, drive).await.map(one))
+        ClientFrame::TerminalDrive { reference, terminal, drive, take } => {
+            (reference, drives(hands, terminal, drive, take).await.map(one))
         }
         ClientFrame::Do { .. }
         | ClientFrame::File { .. }
@@ -210,12 +210,12 @@ fn detach(hands: &Hands, id: u32) -> Result<(), ApiError> {
 }
 
 /// Only who follows can drive: who is gone drives no more.
-async fn drives(hands: &Hands, id: u32, drive: bool) -> Result<TerminalInfo, ApiError> {
+async fn drives(hands: &Hands, id: u32, drive: bool, take: bool) -> Result<TerminalInfo, ApiError> {
     if !hands.terminals.followed.borrow().contains_key(&id) {
         return Err(not_followed(id));
     }
     let client = hands.socket.to_string();
-    ask_one(hands, id, TerminalAsk::Drive { client, drive }).await
+    ask_one(hands, id, TerminalAsk::Drive { client, drive, take }).await
 }
 
 fn name(id: u32) -> String {

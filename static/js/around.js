@@ -16,6 +16,7 @@ import { switchSession } from "./switcher.js";
  * What it needs of the session's page.
  * @typedef {object} Page
  * @property {string} id
+ * @property {import("./socket.js").SessionSocket} socket
  * @property {() => string} title
  * @property {() => string} role
  * @property {() => boolean} canWrite
@@ -33,7 +34,7 @@ function pressable(id) {
 export class Around {
   #share = /** @type {HTMLButtonElement} */ ($("share"));
   #switch = /** @type {HTMLButtonElement} */ ($("switch"));
-  #presence = new Presence($("presence"));
+  #presence = new Presence($("presence"), (command) => this.page.socket.ask(command));
   #examples = new Examples((text, toAgent) => this.#fill(text, toAgent));
   /** Whether an editor may share: nobody who came by a link lets in others. */
   #hosts = false;

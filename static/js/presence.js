@@ -57,15 +57,18 @@ export class Presence {
   #told = { seats: /** @type {Seat[]} */ ([]), you: "", more: 0 };
   /** Which seat drives which terminal, as far as this page follows them. @type {Map<string, string>} */
   #driving = new Map();
+  /** The same of all terminals, when that was last asked. @type {Map<string, string>} */
+  #listed = new Map();
   /** Who was there when that was last spoken of; null before the first time. @type {Map<string, string> | null} */
   #spoken = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #later;
   #list = h("ul", { className: "people-list" });
 
-  /** @param {HTMLButtonElement} button in the header */
-  constructor(button) {
+  /** @param {HTMLButtonElement} button in the header @param {(command: object) => Promise<any>} ask the server, by the session's socket */
+  constructor(button, ask) {
     this.button = button;
+    this.ask = ask;
     this.popup = h("div", { id: "presence-list", className: "popup", popover: "auto", role: "group", "aria-label": t("presence.title"), tabIndex: -1 }, h("h2", {}, t("presence.title")), this.#list);
     button.after(this.popup);
     button.popoverTargetElement = this.popup;
@@ -110,7 +113,7 @@ export class Presence {
 
   #show() {
     const { seats, you, more: unnamed } = this.#told;
-    this.#people = gathered(seats, you, this.#driving);
+    this.#people = gathered(seats, you, new Map([...this.#listed, ...this.#driving]));
     const count = this.#people.length + unnamed;
     this.button.hidden = count === 0;
     const few = this.#people.slice(0, count > FACES ? FACES - 1 : FACES);
@@ -139,5 +142,14 @@ export class Presence {
     this.popup.style.left = `${Math.max(8, Math.min(box.left, innerWidth - this.popup.offsetWidth - 8))}px`;
     this.popup.style.top = `${box.bottom + 4}px`;
     this.#show(); // times have moved on
+    this.#askForDrivers();
+  }
+
+  /** Terminals that no pane of this page follows have drivers, too. */
+  async #askForDrivers() {
+    /** @type {{ terminals?: { id: number, driver?: string | null }[] }} */
+    const { terminals = [] } = await this.ask({ type: "terminal.list" }).catch(() => ({})); // without a sandbox nobody drives
+    this.#listed = new Map(terminals.flatMap(({ id, driver }) => (driver ? [[String(id), driver]] : [])));
+    this.#show();
   }
 }

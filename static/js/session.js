@@ -113,7 +113,7 @@ const panes = new Panes({
     files.editor.open(path, 0);
   },
 }, {});
-const around = new Around({ id, title: () => title, role: () => role, canWrite: () => canWrite(), isUp: () => isUp(), retitled, show: (pane) => panes.show(pane) });
+const around = new Around({ id, socket, title: () => title, role: () => role, canWrite: () => canWrite(), isUp: () => isUp(), retitled, show: (pane) => panes.show(pane) });
 socket.connect();
 
 const canWrite = () => role !== "" && role !== "viewer";

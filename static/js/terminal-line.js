@@ -223,7 +223,7 @@ export class Line {
   #drivenBy(driver) {
     /** @type {Info} */ (this.info).driver = driver;
     if (this.driver === "me") this.wanted = false;
-    else if (this.wanted && this.driver === "nobody") this.drive(true).catch(() => {}); // another was faster: it goes on waiting
+    else if (this.wanted && this.driver === "nobody") this.drive(true).catch(() => {}); // another was faster: it has it
   }
 
   /** @param {any} frame */
@@ -276,23 +276,9 @@ export class Line {
     this.socket.tell({ type: "terminal.resize", terminal: this.id, ...size });
   }
 
-  /** Whether to be the only one who types. Where another one is, this page waits for it to let go. @param {boolean} yes */
-  async drive(yes) {
-    this.wanted = yes;
-    this.changed();
-    try {
-      await this.socket.ask({ type: "terminal.drive", terminal: this.id, drive: yes });
-    } catch (error) {
-      if (yes && error instanceof Refused && error.code === "terminal.not_driver") return;
-      this.wanted = false;
-      this.changed();
-      throw error;
-    }
-  }
-
-  /** Takes back the wish to type alone. */
-  stopWaiting() {
+  /** Whether to be the only one who types. @param {boolean} yes @param {boolean} [take] also where another page is the only one */
+  async drive(yes, take = false) {
     this.wanted = false;
-    this.changed();
+    await this.socket.ask({ type: "terminal.drive", terminal: this.id, drive: yes, take });
   }
 }

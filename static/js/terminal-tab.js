@@ -106,8 +106,7 @@ export class Tab {
     if (line.unsent) return ["unsent", t("terminal.unsent")];
     if (!canWrite) return ["watch", t("terminal.watch")];
     if (line.driver === "me") return ["me", t("terminal.drive_me"), [t("terminal.let_go"), () => this.wish.tell(line.drive(false))]];
-    if (line.driver === "other" && line.wanted) return ["waiting", t("terminal.drive_waiting"), [t("terminal.stop_waiting"), () => line.stopWaiting()]];
-    if (line.driver === "other") return ["other", t("terminal.drive_other"), [t("terminal.take_over"), () => this.wish.tell(line.drive(true))]];
+    if (line.driver === "other") return ["other", t("terminal.drive_other"), [t("terminal.take_over"), () => this.wish.tell(line.drive(true, true))]];
     return ["", ""];
   }
 

@@ -161,9 +161,14 @@ test("two pages see one terminal, one may type alone, and a viewer only watches"
   }); // the words above take rows from it, and none is cut off
   await two.getByText("Another page types here alone").waitFor();
   await two.keyboard.type("lost");
+  const { page: three } = await onSession({ session });
+  await three.locator("#tab-files").click();
+  await three.reload(); // it follows no terminal, and is told all the same
+  await three.locator('#connection[data-state="live"]').waitFor();
+  await three.locator("#presence").click();
+  await three.locator("#presence-list").getByText("drives terminal #1").waitFor();
   await button(two, "Take over").click();
-  await two.getByText("as soon as the other page lets go").waitFor();
-  await button(one, "Let others type").click();
+  await two.getByText("Only you can type here.").waitFor();
   await one.getByText("Another page types here alone").waitFor();
   await panels(two).locator(".xterm").click();
   await enter(two, "echo from-$((1 + 2))");
@@ -178,7 +183,7 @@ test("two pages see one terminal, one may type alone, and a viewer only watches"
   await enter(two, "echo from-$((1 + 3))");
   assert.ok(!(await shows(viewer, /^from-4$/)).includes("sneaked"));
   for (const name of ["New", "Split", "Rename", "Type alone", "Close"]) assert.equal(await button(viewer, name).isVisible(), false, name);
-  for (const page of [one, two, viewer]) assertClean(page);
+  for (const page of [one, two, three, viewer]) assertClean(page);
 });
 
 test("a program that draws, an exit, and colours that follow the theme", { timeout: 3 * SLOW }, async () => {

@@ -163,6 +163,9 @@ pub enum ClientFrame {
         terminal: u32,
         #[serde(default = "yes")]
         drive: bool,
+        /// Also from another client that does; else that one has to let go first.
+        #[serde(default)]
+        take: bool,
     },
     /// Answered by `pong` with the same `nonce`.
     #[serde(rename = "ping")]

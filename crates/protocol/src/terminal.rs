@@ -286,6 +286,9 @@ pub enum TerminalAsk {
     Drive {
         client: String,
         drive: bool,
+        /// Whoever drives now does no more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        take: bool,
     },
     /// To end its program; of an ended one, to forget it.
     Close {},

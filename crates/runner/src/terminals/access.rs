@@ -53,9 +53,16 @@ impl Access {
         }
     }
 
-    /// A client wants to drive alone, or no more to.
-    pub fn drives(&mut self, client: &str, drive: bool) -> Result<Allowed, TerminalDenied> {
-        self.resizes(Some(client))?;
+    /// A client wants to drive alone, or no more to. With `take`, also in place of another one.
+    pub fn drives(
+        &mut self,
+        client: &str,
+        drive: bool,
+        take: bool,
+    ) -> Result<Allowed, TerminalDenied> {
+        if !take {
+            self.resizes(Some(client))?;
+        }
         let driver = drive.then(|| client.to_owned());
         if self.driver == driver {
             return Ok(Allowed::AsBefore);
@@ -79,16 +86,29 @@ mod tests {
         let mut access = Access::new(Driving::Free);
         assert_eq!(access.types("a"), Ok(Allowed::AsBefore));
         assert_eq!(access.types("b"), Ok(Allowed::AsBefore));
-        assert_eq!(access.drives("a", true), Ok(Allowed::Changed));
-        assert_eq!(access.drives("a", true), Ok(Allowed::AsBefore));
+        assert_eq!(access.drives("a", true, false), Ok(Allowed::Changed));
+        assert_eq!(access.drives("a", true, false), Ok(Allowed::AsBefore));
         for denied in [access.types("b"), access.resizes(Some("b")), access.resizes(None)] {
             assert_eq!(denied.unwrap_err().code, TerminalCode::NotDriver);
         }
-        assert!(access.drives("b", true).is_err() && access.drives("b", false).is_err());
+        assert!(
+            access.drives("b", true, false).is_err() && access.drives("b", false, false).is_err()
+        );
         assert_eq!(access.types("a"), Ok(Allowed::AsBefore));
-        assert_eq!(access.drives("a", false), Ok(Allowed::Changed));
+        assert_eq!(access.drives("a", false, false), Ok(Allowed::Changed));
         assert_eq!(access.types("b"), Ok(Allowed::AsBefore));
         assert_eq!(access.driver(), None);
+    }
+
+    #[test]
+    fn who_takes_a_terminal_has_it_and_the_other_one_has_it_no_more() {
+        let mut access = Access::new(Driving::Free);
+        assert_eq!(access.drives("a", true, false), Ok(Allowed::Changed));
+        assert_eq!(access.drives("b", true, true), Ok(Allowed::Changed));
+        assert!(access.driver() == Some("b") && access.types("a").is_err());
+        assert!(access.drives("a", false, false).is_err(), "it has nothing to let go");
+        assert_eq!(access.drives("a", false, true), Ok(Allowed::Changed));
+        assert_eq!((access.driver(), access.types("b")), (None, Ok(Allowed::AsBefore)));
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Terminals {
                 check_name(&name)?;
                 terminal.rename(name);
             }
-            TerminalAsk::Drive { client, drive } => terminal.drive(&client, drive)?,
+            TerminalAsk::Drive { client, drive, take } => terminal.drive(&client, drive, take)?,
             TerminalAsk::Close {} if terminal.exit().is_some() => {
                 self.all.borrow_mut().remove(&id);
             }

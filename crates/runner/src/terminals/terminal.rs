@@ -259,8 +259,8 @@ impl Terminal {
     }
 
     /// A client wants to drive alone, or no more to.
-    pub fn drive(&self, client: &str, drive: bool) -> Result<(), TerminalDenied> {
-        if self.access.borrow_mut().drives(client, drive)? == Allowed::Changed {
+    pub fn drive(&self, client: &str, drive: bool, take: bool) -> Result<(), TerminalDenied> {
+        if self.access.borrow_mut().drives(client, drive, take)? == Allowed::Changed {
             self.tell();
         }
         Ok(())
