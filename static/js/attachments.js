@@ -1,8 +1,9 @@
-// Images that go with a message: pasted, dropped or chosen, and shown before they are sent.
+// Images that go with a message: pasted, dropped or chosen, shown before they are sent, and kept over a reload.
 
 import { notice } from "./dialog.js";
 import { h } from "./dom.js";
 import { bytes, t } from "./i18n.js";
+import { ImageDraft } from "./image-drafts.js";
 
 /** What a model can look at. */
 const TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
@@ -26,12 +27,18 @@ function read(file) {
 export class Attachments {
   /** @type {Image[]} */
   #images = [];
+  #draft;
+  /** Whether it was said that they can't be kept. */
+  #told = false;
+  /** Whether they are others than those that were kept. */
+  #changed = false;
+  #restored;
   #list = h("ul", { className: "images", "aria-label": t("attach.list") });
   #input = h("input", { type: "file", className: "sr", accept: TYPES.join(","), multiple: true, tabIndex: -1, "aria-label": t("attach.add") });
   #button = h("button", { type: "button", id: "attach", title: t("attach.add"), hidden: true, on: { click: () => this.#input.click() } }, t("attach.button"));
 
-  /** @param {HTMLElement} form @param {() => boolean} usable @param {() => void} added images are for the agent */
-  constructor(form, usable, added) {
+  /** @param {string} session @param {HTMLElement} form @param {() => boolean} usable @param {(kept: boolean) => void} added images are for the agent; or were, before the page was loaded again */
+  constructor(session, form, usable, added) {
     this.usable = usable;
     this.added = added;
     const row = /** @type {HTMLElement} */ (form.querySelector(".composer-row"));
@@ -48,6 +55,27 @@ export class Attachments {
       this.#add(files);
     });
     this.#drops(form, /** @type {HTMLElement} */ (form.closest(".talk") ?? form));
+    this.#draft = new ImageDraft(session);
+    this.#restored = this.#restore();
+  }
+
+  /** Those from before the page was loaded again, unless there are others already. */
+  async #restore() {
+    const kept = await this.#draft.get();
+    if (this.#changed || kept.length === 0) return;
+    this.#images = kept;
+    this.#draw();
+    this.added(true);
+  }
+
+  /** Shows them, and keeps them. */
+  async #show() {
+    this.#changed = true;
+    this.#draw();
+    const kept = await this.#draft.set(this.#images);
+    if (kept || this.#told) return;
+    this.#told = true;
+    notice(t("attach.not_kept"), true);
   }
 
   /** @param {HTMLElement} form @param {HTMLElement} area */
@@ -81,18 +109,19 @@ export class Attachments {
   take() {
     const urls = this.#images.map(({ url }) => url);
     this.#images = [];
-    this.#draw();
+    this.#show();
     return urls;
   }
 
   /** Those of a message that is to be changed. @param {string[]} urls */
   put(urls) {
     this.#images = urls.filter((url) => url.startsWith("data:image/")).map((url, index) => ({ name: `${t("event.image")} ${index + 1}`, size: Math.round((url.length - url.indexOf(",")) * 0.75), url }));
-    this.#draw();
+    this.#show();
   }
 
   /** @param {File[]} files */
   async #add(files) {
+    await this.#restored;
     for (const file of files) {
       const why = this.#refusal(file);
       if (why) {
@@ -105,8 +134,8 @@ export class Attachments {
         notice(t("attach.unread", { name: file.name }), true);
       }
     }
-    this.#draw();
-    if (this.any) this.added();
+    this.#show();
+    if (this.any) this.added(false);
   }
 
   /** @param {File} file */
@@ -128,7 +157,7 @@ export class Attachments {
   /** @param {Image} image */
   #remove(image) {
     this.#images = this.#images.filter((other) => other !== image);
-    this.#draw();
+    this.#show();
     (this.#list.querySelector("button") ?? this.#button).focus();
   }
 }

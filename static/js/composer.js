@@ -25,7 +25,7 @@ export class Composer {
   #box = /** @type {HTMLTextAreaElement} */ ($("box"));
   #toAgent = /** @type {HTMLInputElement} */ ($("to-agent"));
   #interrupt = /** @type {HTMLButtonElement} */ ($("interrupt"));
-  #images = new Attachments($("composer"), () => this.#writable && this.#up, () => this.#mode(true));
+  #images = new Attachments($("session").dataset.session ?? "", $("composer"), () => this.#writable && this.#up, (kept) => this.#mode(kept && this.#box.value ? this.#toAgent.checked : true));
 
   /** @param {SessionSocket} socket @param {() => void} sent */
   constructor(socket, sent) {
