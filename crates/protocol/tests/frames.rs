@@ -177,8 +177,8 @@ fn terminal_frames() -> impl Strategy<Value = ClientFrame> {
         (text(), any::<(u32, bool)>()).prop_map(|(reference, (terminal, kill))| {
             ClientFrame::TerminalClose { reference, terminal, kill }
         }),
-        (text(), any::<(u32, bool)>()).prop_map(|(reference, (terminal, drive))| {
-            ClientFrame::TerminalDrive { reference, terminal, drive }
+        (text(), any::<(u32, bool, bool)>()).prop_map(|(reference, (terminal, drive, take))| {
+            ClientFrame::TerminalDrive { reference, terminal, drive, take }
         }),
         (text(), text(), any::<u32>()).prop_map(|(reference, name, terminal)| {
             ClientFrame::TerminalRename { reference, terminal, name }
