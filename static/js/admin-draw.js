@@ -24,7 +24,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const minute = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit" });
 const shortTime = (/** @type {Date} */ at) => minute.format(at);
 /** So that lines are told apart without their colours. */
-const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
+const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [1, 3]];
 
 /** Times beside an axis: with seconds where they are that close. @param {number[]} seconds @returns {string[]} */
 function times(seconds) {

@@ -9,7 +9,7 @@ import { keep, kept } from "./admin-query.js";
 /** @typedef {import("./admin-overview.js").Point} Point */
 /** @typedef {import("./admin-draw.js").Columns} Columns */
 /** @typedef {(point: Point, before: Point | undefined) => number | null | undefined} Value */
-/** @typedef {{ key: string, names: [string, Value][], format: (value: number) => string, joined?: boolean, steps?: number[] }} Kind */
+/** @typedef {{ key: string, names: [string, Value][], format: (value: number) => string, joined?: boolean, steps?: number[], off?: string[] }} Kind `off`: can be shown and hidden, and what is hidden at first */
 
 const HOUR = 3_600_000;
 /** Rows of a plot's table. */
@@ -18,6 +18,7 @@ const ROWS = 60;
 const SILENCE = 3;
 const CLOSED = "staithe.admin.plots";
 const STRETCH = "staithe.admin.stretch";
+const OFF = "staithe.admin.off";
 
 /** Steps of a scale of bytes, and of one of things that are counted. */
 const POWERS = Array.from({ length: 50 }, (_, power) => 2 ** power);
@@ -30,7 +31,7 @@ const phaseLine = (phase) => [`phase.${phase}`, ({ sessions }) => sessions[phase
 
 /** @type {Kind[]} */
 const KINDS = [
-  { key: "sessions", names: ["ready", "starting", "suspended", "failed"].map(phaseLine), format: number, steps: WHOLE },
+  { key: "sessions", names: ["ready", "starting", "suspended", "failed", "stopping", "stopped"].map(phaseLine), format: number, steps: WHOLE, off: ["phase.stopped"] },
   { key: "starts", names: [["admin.series_p50", ({ start_ms }) => start_ms?.p50], ["admin.series_p95", ({ start_ms }) => start_ms?.p95]], format: (value) => duration(Math.round(value)), joined: true },
   { key: "events", names: [["admin.series_events", (point, before) => rate(before, point)]], format: decimal },
   { key: "cpu", names: [["admin.series_cpu", ({ cpu }) => cpu], ["admin.series_load", ({ load }) => load]], format: decimal },
@@ -78,7 +79,9 @@ class Plot {
     this.names = kind.names.map(([key]) => t(key));
     this.swatches = kind.names.map((_, index) => h("span", { className: `swatch s-${index + 1}` }));
     this.values = kind.names.map(() => h("strong"));
-    const legend = h("div", { className: "legend" }, ...this.names.map((name, index) => h("span", {}, this.swatches[index], `${name} `, this.values[index])));
+    this.off = new Set(kind.off ? kept(OFF)?.split(",") ?? kind.off : []);
+    this.entries = this.names.map((name, index) => this.#entry(index, this.swatches[index], `${name} `, this.values[index]));
+    const legend = h("div", { className: "legend", ...(kind.off ? { role: "group", "aria-label": t("admin.plot_lines") } : {}) }, ...this.entries);
     this.body = h("tbody");
     this.table = h("details", { className: "plot-table" }, h("summary", {}, t("admin.plot_table")),
       h("div", { className: "table-wrap", tabIndex: 0, role: "region", "aria-label": `${this.title}: ${t("admin.plot_table")}` }, h("table", { className: "table" },
@@ -88,6 +91,31 @@ class Plot {
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("blur", () => this.#point(null, true));
     this.element = h("figure", { className: "plot", data: { plot: kind.key } }, h("figcaption", {}, h("h3", {}, this.title), this.#times), legend, this.field, this.#none, this.table);
+  }
+
+  /** A line in the legend; of the many ones, the button that shows and hides it. @param {number} index @param {...import("./dom.js").Child} parts */
+  #entry(index, ...parts) {
+    const key = this.kind.names[index]?.[0] ?? "";
+    if (!this.kind.off) return h("span", {}, ...parts);
+    const button = h("button", { type: "button", data: { line: key }, "aria-pressed": String(!this.off.has(key)), on: { click: () => {
+      if (!this.off.delete(key)) this.off.add(key);
+      button.setAttribute("aria-pressed", String(!this.off.has(key)));
+      keep(OFF, [...this.off].join(","));
+      this.#draw();
+    } } }, ...parts);
+    return button;
+  }
+
+  /** Draws what isn't hidden: a hidden line doesn't make the scale larger either. */
+  #draw() {
+    const [xs, ...lines] = this.#columns;
+    this.#drawing?.show([xs, ...lines.map((line, index) => (this.#isOff(index) ? line.map(() => null) : line))]);
+    this.#point(null, true);
+  }
+
+  /** @param {number} index */
+  #isOff(index) {
+    return this.off.has(this.kind.names[index]?.[0] ?? "");
   }
 
   /** @param {any} uPlot null: without */
@@ -105,15 +133,14 @@ class Plot {
     const columns = columnsOf(points, this.kind);
     this.#columns = columns;
     columns.slice(1).forEach((line, index) => { // a line of which nothing is known isn't named
-      const holder = this.swatches[index]?.parentElement;
+      const holder = this.entries[index];
       if (holder) holder.hidden = line.every((value) => value === null);
     });
     const none = columns.slice(1).every((line) => line.every((value) => value === null));
     this.#none.hidden = !none;
     this.field.hidden = none;
     this.table.hidden = none;
-    this.#drawing?.show(columns);
-    this.#point(null, true);
+    this.#draw();
     this.#fill();
   }
 
@@ -130,7 +157,7 @@ class Plot {
 
   /** @param {number | null} index */
   #words(index) {
-    return this.names.filter((_, line) => !this.swatches[line]?.parentElement?.hidden)
+    return this.names.filter((_, line) => !this.entries[line]?.hidden && !this.#isOff(line))
       .map((name) => t("admin.plot_value", { name, value: this.#word(this.names.indexOf(name), index ?? this.#latest(this.names.indexOf(name))) })).join(", ");
   }
 

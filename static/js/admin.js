@@ -8,6 +8,7 @@ import { Engine } from "./admin-engine.js";
 import { listenToKeys } from "./admin-keys.js";
 import { Overview } from "./admin-overview.js";
 import { Plots } from "./admin-plots.js";
+import { Silence } from "./admin-silence.js";
 import { Table } from "./admin-table.js";
 
 /** Between two refreshes of the list and of the overview, in milliseconds. */
@@ -42,7 +43,9 @@ function all() {
 }
 
 listenToKeys({ table, bulk, refresh: all, open: () => table.current && drawer.open(table.current.session) });
-document.addEventListener("visibilitychange", () => document.hidden || all());
-setInterval(() => document.hidden || list(), LIST_EVERY);
-setInterval(() => document.hidden || figures(), OVERVIEW_EVERY);
+const silence = new Silence(all);
+const idle = () => document.hidden || silence.is;
+document.addEventListener("visibilitychange", () => idle() || all());
+setInterval(() => idle() || list(), LIST_EVERY);
+setInterval(() => idle() || figures(), OVERVIEW_EVERY);
 all();

@@ -104,7 +104,7 @@ test("the overview shows counts, figures and plots, which are read by the keys a
   const counts = await page.locator("#counts a").allInnerTexts();
   assert.deepEqual(counts.map((text) => text.replace(/\s+/g, " ")), ["1,247 All", "7 Ready", "1 Starting", "2 Asleep", "0 Stopping", "1,234 Stopped", "3 Failed"]);
   const figure = async (/** @type {string} */ name) => (await page.locator(`[data-figure="${name}"]`).innerText()).replace(/\s+/g, " ");
-  assert.match(await figure("starts"), /850 ms 95 % within 1.2 sec/);
+  assert.match(await figure("starts"), /850 ms 95 % within 1.2 sec · starts shortly before \d/);
   assert.match(await figure("events"), /2 per second 7,480 events/);
   assert.match(await figure("cpu"), /0.12 cores load of the machine: 0.5/);
   assert.match(await figure("memory"), /30 MiB/);
@@ -126,6 +126,10 @@ test("the overview shows counts, figures and plots, which are read by the keys a
   assert.doesNotMatch(await memory.locator(".legend").innerText(), /Sandboxes/, "a line of which nothing is known");
   await memory.getByText("As a table").click();
   assert.match(await memory.locator("tbody tr").first().innerText(), /30 MiB/);
+  const lines = page.locator('[data-plot="sessions"] [role=group]').first();
+  assert.match(await lines.innerText(), /Stopping\s0\s+Stopped\s1,234/);
+  await lines.getByRole("button", { name: "Stopped", pressed: false }).click();
+  assert.match((await page.locator('[data-plot="sessions"] .field-of-plot').getAttribute("aria-label")) ?? "", /Stopped 1,234/);
   await page.locator("#plots-stretch").selectOption("24");
   await page.locator("#plots > summary").click();
   assert.equal(await page.locator("#plots-grid").isVisible(), false);
