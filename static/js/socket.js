@@ -92,6 +92,9 @@ export class Refused extends Error {
 const ANSWERS = new Set(["done", "denied", "unavailable", "failed"]);
 const SILENCE = 40000;
 const PING = 15000;
+/** So long what was sent may be without any word from the server before it is asked, and so long the server may take to say that it is there. */
+const UNANSWERED = 5000;
+const PONG = 3000;
 const HANDSHAKE = 10000;
 
 /**
@@ -100,7 +103,7 @@ const HANDSHAKE = 10000;
  * @property {(event: any) => void} event new events only, each once, in order
  * @property {(bytes: ArrayBuffer) => void} [binary] terminals' output
  * @property {(frame: any) => void} frame everything else: partial, files, expired, draining
- * @property {(state: "connecting" | "live" | "reconnecting" | "offline", seconds: number) => void} state
+ * @property {(state: "connecting" | "live" | "silent" | "reconnecting" | "offline", seconds: number) => void} state
  * @property {(command: Command, answer: any) => void} answer for commands that nobody awaits
  * @property {() => Promise<boolean>} refused after an attempt that never opened: whether to go on trying
  */
@@ -112,7 +115,10 @@ export class SessionSocket {
   #live = false;
   #closed = false;
   #heard = 0;
+  /** When the server was asked whether it is there, and since when it owes a word; 0: it isn't, it doesn't. */
   #asked = 0;
+  #owes = 0;
+  #silent = false;
   #dueAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -144,7 +150,8 @@ export class SessionSocket {
     ws.onmessage = ({ data }) => (typeof data === "string" ? this.#receive(ws, data) : this.#bytes(ws, data));
     ws.onclose = () => this.#lost(ws, !opened);
     this.#ws = ws;
-    this.#heard = Date.now();
+    this.#silent = false;
+    this.#hear();
   }
 
   /** For good. */
@@ -198,13 +205,17 @@ export class SessionSocket {
 
   /** @param {any} frame */
   #send(frame) {
-    if (this.#live) this.#ws?.send(JSON.stringify(frame));
+    if (!this.#live) return;
+    this.#ws?.send(JSON.stringify(frame));
+    this.#owes ||= Date.now();
   }
 
   /** Bytes for a terminal; they are lost where there is no connection. @param {Uint8Array<ArrayBuffer>} bytes */
   sendBytes(bytes) {
-    if (this.#live) this.#ws?.send(bytes);
-    return this.#live;
+    if (!this.#live) return false;
+    this.#ws?.send(bytes);
+    this.#owes ||= Date.now();
+    return true;
   }
 
   /** A frame without an answer, such as a size; lost where there is no connection. @param {any} frame */
@@ -212,17 +223,27 @@ export class SessionSocket {
     this.#send(frame);
   }
 
+  /** Whatever comes shows that the server is there. */
+  #hear() {
+    this.#heard = Date.now();
+    this.#owes = 0;
+    this.#asked = 0;
+    if (!this.#silent) return;
+    this.#silent = false;
+    this.on.state("live", 0);
+  }
+
   /** @param {WebSocket} ws @param {ArrayBuffer} bytes */
   #bytes(ws, bytes) {
     if (ws !== this.#ws) return;
-    this.#heard = Date.now();
+    this.#hear();
     this.on.binary?.(bytes);
   }
 
   /** @param {WebSocket} ws @param {string} text */
   #receive(ws, text) {
     if (ws !== this.#ws) return;
-    this.#heard = Date.now();
+    this.#hear();
     const frame = JSON.parse(text);
     if (frame.type === "event") {
       if (this.cursor.accept(frame.event.id)) this.on.event(frame.event);
@@ -285,9 +306,13 @@ export class SessionSocket {
     if (!this.#ws || document.hidden) return;
     const quiet = now - this.#heard;
     if (quiet > (this.#live ? SILENCE : HANDSHAKE)) return void this.#lost(this.#ws, false);
-    if (this.#live && quiet > PING && now - this.#asked > PING) {
+    if (!this.#live) return;
+    if (!this.#asked && (quiet > PING || (this.#owes && now - this.#owes > UNANSWERED))) {
       this.#asked = now;
       this.#send({ type: "ping", nonce: now });
+    } else if (this.#asked && now - this.#asked > PONG && !this.#silent) {
+      this.#silent = true;
+      this.on.state("silent", 0);
     }
   }
 

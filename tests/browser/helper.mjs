@@ -45,7 +45,8 @@ function sweepDocker(dataDir) {
 
 /**
  * @param {{ dataDir: string, port?: number, env?: Record<string, string> }} options `env`: further variables
- * @returns {Promise<{ url: string, sandbox_url: string, login_url: string, token: string, port: number, kill: (signal?: NodeJS.Signals) => Promise<void> }>}
+ * @returns {Promise<{ url: string, sandbox_url: string, login_url: string, token: string, port: number, kill: (signal?: NodeJS.Signals) => Promise<void>, signal: (signal: NodeJS.Signals) => void }>}
+ * `signal`: such as one that makes it hang
  */
 export async function startServer({ dataDir, port = 0, env: own = {} }) {
   const program = process.env.STAITHE_BIN;
@@ -76,7 +77,7 @@ export async function startServer({ dataDir, port = 0, env: own = {} }) {
   });
   try {
     const ready = JSON.parse(await line);
-    return { ...ready, port: Number(new URL(ready.url).port), kill };
+    return { ...ready, port: Number(new URL(ready.url).port), kill, signal: (signal) => child.kill(signal) };
   } catch (error) {
     await kill("SIGKILL");
     throw error;
