@@ -73,6 +73,7 @@ class CodeSurface {
   language = "";
   #saved;
   #setting = false;
+  #top = 1;
 
   /** @param {any} lib @param {any} support @param {import("./editor-plain.js").Options} options */
   constructor(lib, support, { text, label, writable, exact, edited, moved }) {
@@ -102,6 +103,12 @@ class CodeSurface {
       }),
     });
     this.#saved = this.view.state.doc;
+    const { scrollDOM } = this.view;
+    scrollDOM.addEventListener("scroll", () => { // where it isn't shown it has no scroll
+      const { documentPadding, defaultLineHeight, state } = this.view;
+      const height = scrollDOM.scrollTop - documentPadding.top + defaultLineHeight / 2;
+      if (scrollDOM.clientHeight > 0) this.#top = state.doc.lineAt(this.view.lineBlockAtHeight(height).from).number;
+    }, { passive: true });
   }
 
   /** @param {boolean} writable */
@@ -141,6 +148,21 @@ class CodeSurface {
     const { doc } = this.view.state;
     const { from } = doc.line(Math.max(1, Math.min(line, doc.lines)));
     this.view.dispatch({ selection: { anchor: from }, effects: this.lib.EditorView.scrollIntoView(from, { y: "center" }) });
+  }
+
+  top() {
+    return this.#top;
+  }
+
+  /** @param {import("./editor-kept.js").At} at */
+  goTo({ line, column, top }) {
+    const { doc } = this.view.state;
+    const lineOf = (/** @type {number} */ number) => doc.line(Math.max(1, Math.min(number, doc.lines)));
+    const { from, to } = lineOf(line);
+    this.view.dispatch({
+      selection: { anchor: Math.max(from, Math.min(from + column - 1, to)) },
+      effects: top > 1 ? this.lib.EditorView.scrollIntoView(lineOf(top).from, { y: "start", yMargin: 0 }) : [],
+    });
   }
 
   focus() {

@@ -5,7 +5,7 @@ import { complain, notice } from "./dialog.js";
 import { h } from "./dom.js";
 import { bytes, t } from "./i18n.js";
 import { makeSurface } from "./editor-code.js";
-import { endingsOf, load } from "./editor-load.js";
+import { endingsOf, isGone, load } from "./editor-load.js";
 import { LargeView, hexView, imageView, preview, previewOf } from "./editor-views.js";
 import { makeMerge } from "./editor-merge.js";
 import { nameOf } from "./files-model.js";
@@ -19,6 +19,7 @@ const LONG = 2 * 1024 * 1024;
  * @property {string} session
  * @property {(body: any) => Promise<any>} op
  * @property {() => void} changed the document is another than was shown
+ * @property {() => void} scrolled
  * @property {(path: string) => void} saved
  */
 /** @typedef {{ version: string, text: string | null, gone: boolean }} Theirs what somebody else wrote; `text` is null where it is none */
@@ -43,18 +44,52 @@ export class Doc {
   /** @type {import("./editor-views.js").View | null} */
   preview = null;
   element = h("div", { className: "doc", hidden: true });
+  /** Whether its content is here: a tab of before the page was loaded again reads it when it is looked at. */
+  loaded = false;
   #closed = false;
+  /** Where to go once it is in sight. @type {import("./editor-kept.js").At | null} */
+  #wanted;
+  /** What is here was never saved, and the file that it was made from is no text now: it is unsaved whatever it says. */
+  #stray = false;
 
-  /** @param {string} path @param {Place} place */
-  constructor(path, place) {
+  /** @param {string} path @param {Place} place @param {import("./editor-kept.js").At} [at] where one was */
+  constructor(path, place, at) {
     this.path = path;
     this.place = place;
+    this.#wanted = at ?? null;
     this.element.addEventListener("says", () => place.changed());
+    this.element.addEventListener("scroll", () => place.scrolled(), { capture: true, passive: true });
     this.element.addEventListener("again", () => this.reload().catch(complain));
   }
 
   get dirty() {
-    return this.merge !== null || (this.surface?.changed() ?? false);
+    return this.merge !== null || this.#stray || (this.surface?.changed() ?? false);
+  }
+
+  get #text() {
+    return this.surface ?? (this.view instanceof LargeView ? this.view.surface : undefined);
+  }
+
+  /** Where one is. @returns {import("./editor-kept.js").At | undefined} */
+  get at() {
+    if (this.#wanted) return this.#wanted;
+    const surface = this.#text;
+    const place = surface?.place();
+    return surface && place && { line: place.line, column: place.column, top: surface.top() };
+  }
+
+  /** Goes where one was, as soon as it can be seen. */
+  settle() {
+    if (!this.#wanted || !this.loaded || this.element.clientHeight === 0) return;
+    const at = this.#wanted;
+    this.#wanted = null;
+    if (!this.preview) this.#text?.goTo(at);
+  }
+
+  /** What isn't saved, and what it was made from. @returns {import("./editor-kept.js").Unsaved | null} */
+  get unsaved() {
+    if (!this.dirty || !this.surface) return null;
+    return { text: this.merge?.text() ?? this.surface.text(), version: this.version, endings: this.endings };
   }
 
   get canPreview() {
@@ -67,10 +102,31 @@ export class Doc {
     this.surface?.setWritable(writable);
   }
 
-  /** Reads it for the first time. */
-  async open() {
-    await this.#show(await load(this.place.session, this.path));
-    if (previewOf(this.path) === "svg") this.togglePreview();
+  /** Reads it for the first time. @param {import("./editor-kept.js").Unsaved | null} [unsaved] what was not saved before the page was loaded again */
+  async open(unsaved = null) {
+    const loaded = await load(this.place.session, this.path).catch((error) => {
+      if (unsaved && isGone(error)) return null;
+      throw error;
+    });
+    if (unsaved) await this.#resume(loaded, unsaved);
+    else await this.#show(/** @type {import("./editor-load.js").Loaded} */ (loaded));
+    if (previewOf(this.path) === "svg" && !this.dirty) this.togglePreview();
+    this.loaded = true;
+  }
+
+  /** As it was left: with somebody else's version in the way, where there is one. @param {import("./editor-load.js").Loaded | null} loaded null: the file is gone @param {import("./editor-kept.js").Unsaved} unsaved */
+  async #resume(loaded, unsaved) {
+    const { text, version, endings } = unsaved;
+    const now = loaded?.kind !== "text" ? null : endings === "mixed" ? loaded.text : loaded.text.replaceAll("\r\n", "\n");
+    await this.#show(loaded && now !== null ? loaded : { kind: "text", version, size: 0, text, bytes: new Uint8Array() });
+    if (now === text || this.#closed) return; // it was saved after all
+    if (now === null) Object.assign(this, { endings });
+    this.#stray = now === null;
+    this.surface?.setText(text);
+    if (loaded && loaded.version === version) return;
+    this.version = version;
+    this.theirs = { version: loaded?.version ?? "absent", text: now, gone: !loaded };
+    this.place.changed();
   }
 
   /** @param {import("./editor-load.js").Loaded} loaded */
@@ -113,8 +169,8 @@ export class Doc {
   /** @param {number} line */
   reveal(line) {
     if (this.preview) this.togglePreview();
-    const surface = this.surface ?? (this.view instanceof LargeView ? this.view.surface : undefined);
-    surface?.reveal(line);
+    this.#wanted = null;
+    this.#text?.reveal(line);
   }
 
   /** Between the text and what it stands for. */
@@ -135,7 +191,7 @@ export class Doc {
 
   /** What the line below says. @returns {string[]} */
   says() {
-    const surface = this.surface ?? (this.view instanceof LargeView ? this.view.surface : undefined);
+    const surface = this.#text;
     const says = [];
     if (surface && !this.preview && !this.merge) {
       const { line, column, selected } = surface.place();
@@ -161,7 +217,10 @@ export class Doc {
     const { surface, path } = this;
     if (!surface) return;
     const text = surface.text();
-    const keep = () => surface.text() === text && surface.keep();
+    const keep = () => {
+      this.#stray = false;
+      if (surface.text() === text) surface.keep();
+    };
     this.saving = true;
     this.place.changed();
     try {
@@ -196,7 +255,7 @@ export class Doc {
 
   /** Looks whether somebody else changed the file. @param {(path: string) => string} where a path went */
   async check(where) {
-    if (this.saving || this.#closed) return;
+    if (this.saving || this.#closed || !this.loaded) return;
     const { path, version } = this;
     const now = await this.#versionNow();
     if (now === null || this.saving || path !== this.path || version !== this.version || this.#closed) return;
@@ -224,6 +283,7 @@ export class Doc {
     if (this.#closed) return;
     const { surface } = this;
     this.theirs = null;
+    this.#stray = false;
     if (!surface || loaded.kind !== "text" || (endingsOf(loaded.text) === "mixed") !== (this.endings === "mixed")) return this.#show(loaded);
     this.#endMerge();
     this.version = loaded.version;
@@ -256,6 +316,7 @@ export class Doc {
   /** They wrote just what stands here. @param {string} version @param {number} size */
   #same(version, size) {
     Object.assign(this, { version, size });
+    this.#stray = false;
     this.surface?.keep();
     this.#clear();
   }

@@ -13,6 +13,8 @@ import { h } from "./dom.js";
  * @property {() => void} keep what is there now counts as saved
  * @property {() => boolean} changed since `keep`
  * @property {(line: number) => void} reveal puts the cursor there
+ * @property {() => number} top the first line in sight
+ * @property {(at: import("./editor-kept.js").At) => void} goTo puts cursor and scroll where they were
  * @property {() => void} focus
  * @property {(writable: boolean) => void} setWritable
  * @property {() => { line: number, column: number, selected: number }} place
@@ -32,6 +34,7 @@ export class PlainSurface {
   language = "";
   #saved = "";
   #leaveTab = false;
+  #top = 1;
 
   /** @param {Options} options */
   constructor({ text, label, writable, edited, moved }) {
@@ -42,6 +45,9 @@ export class PlainSurface {
     area.setSelectionRange(0, 0);
     area.addEventListener("input", edited);
     area.addEventListener("selectionchange", moved);
+    area.addEventListener("scroll", () => { // where it isn't shown it has no scroll
+      if (area.clientHeight > 0) this.#top = 1 + Math.round(area.scrollTop / this.#lineHeight);
+    }, { passive: true });
     area.addEventListener("keydown", (event) => this.#key(event));
     area.addEventListener("blur", () => { this.#leaveTab = false; });
   }
@@ -77,8 +83,25 @@ export class PlainSurface {
     const lines = this.area.value.split("\n");
     const at = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
     this.area.setSelectionRange(at, at);
-    const height = parseFloat(getComputedStyle(this.area).lineHeight) || 18;
-    this.area.scrollTop = Math.max(0, (line - 1) * height - this.area.clientHeight / 2);
+    this.area.scrollTop = Math.max(0, (line - 1) * this.#lineHeight - this.area.clientHeight / 2);
+  }
+
+  get #lineHeight() {
+    return parseFloat(getComputedStyle(this.area).lineHeight) || 18;
+  }
+
+  top() {
+    return this.#top;
+  }
+
+  /** @param {import("./editor-kept.js").At} at */
+  goTo({ line, column, top }) {
+    const lines = this.area.value.split("\n");
+    const row = Math.max(0, Math.min(line, lines.length) - 1);
+    const start = lines.slice(0, row).reduce((sum, one) => sum + one.length + 1, 0);
+    const place = start + Math.max(0, Math.min(column - 1, lines[row]?.length ?? 0));
+    this.area.setSelectionRange(place, place);
+    this.area.scrollTop = (top - 1) * this.#lineHeight;
   }
 
   focus() {

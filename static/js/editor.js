@@ -4,6 +4,8 @@ import { filePath } from "./api.js";
 import { choose, complain, notice } from "./dialog.js";
 import { $, announce, h, setText } from "./dom.js";
 import { Doc } from "./editor-doc.js";
+import { Kept } from "./editor-kept.js";
+import { isGone } from "./editor-load.js";
 import { moved, nameOf, within } from "./files-model.js";
 import { t } from "./i18n.js";
 
@@ -13,6 +15,9 @@ import { t } from "./i18n.js";
  * @property {(path: string, x: number, y: number) => void} menu
  * @property {(path: string) => void} shown the file that is looked at is another
  */
+/** Milliseconds after a change until it is kept for the next time that the page is loaded. */
+const KEEP_AFTER = 700;
+
 export class Editor {
   /** @type {Doc[]} */
   #docs = [];
@@ -30,6 +35,14 @@ export class Editor {
   #opening = new Map();
   #marking = 0;
   #ids = 0;
+  #kept;
+  /** Tabs of before the page was loaded again, whose files can't be had yet; null before they are known. @type {import("./editor-kept.js").Tab[] | null} */
+  #left = null;
+  #restoring = false;
+  /** The unsaved texts that are kept, by what they were kept as. @type {Map<Doc, string>} */
+  #safe = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #keeping;
 
   /** @param {string} session @param {(body: any) => Promise<any>} op @param {Around} around */
   constructor(session, op, around) {
@@ -38,13 +51,21 @@ export class Editor {
     this.place = {
       session, op,
       changed: () => this.#later(),
+      scrolled: () => this.#keepSoon(),
       saved: (path) => {
         notice(t("files.saved", { name: path }));
         around.saved(path);
       },
     };
+    this.#kept = new Kept(session);
     this.#buttons();
-    addEventListener("beforeunload", (event) => this.dirty && event.preventDefault());
+    addEventListener("beforeunload", (event) => {
+      this.#keep();
+      if (this.#docs.some((doc) => doc.dirty && !this.#safe.has(doc))) event.preventDefault();
+    });
+    addEventListener("pagehide", () => this.#keep());
+    document.addEventListener("visibilitychange", () => document.hidden && this.#keep());
+    new ResizeObserver(() => this.#current?.settle()).observe(this.#body);
     this.#root.addEventListener("keydown", (event) => {
       if (event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
       event.preventDefault();
@@ -112,9 +133,7 @@ export class Editor {
     const wish = this.#wished;
     this.#root.setAttribute("aria-busy", "true");
     try {
-      const coming = this.#opening.get(path) ?? this.#get(path);
-      this.#opening.set(path, coming);
-      const doc = await coming;
+      const doc = await this.#coming(path);
       if (!doc || wish !== this.#wished) return;
       this.#show(doc);
       if (line) doc.reveal(line);
@@ -122,28 +141,112 @@ export class Editor {
     } catch (error) {
       complain(error);
     } finally {
-      this.#opening.delete(path);
       if (wish === this.#wished) this.#root.removeAttribute("aria-busy");
     }
+  }
+
+  /** A file with its content; asked for twice, it is read once. @param {string} path */
+  #coming(path) {
+    const coming = this.#opening.get(path) ?? this.#get(path).finally(() => this.#opening.delete(path));
+    this.#opening.set(path, coming);
+    return coming;
   }
 
   /** @param {string} path @returns {Promise<Doc | null>} */
   async #get(path) {
     const there = this.#docs.find((doc) => doc.path === path);
-    if (there) return there;
-    const doc = new Doc(path, this.place);
+    if (there?.loaded) return there;
+    const doc = there ?? new Doc(path, this.place);
     doc.writable = this.#writable;
     this.#body.append(doc.element);
     try {
-      await doc.open();
+      await doc.open(this.#writable ? this.#kept.take(path) : null);
     } catch (error) {
-      doc.close();
+      if (!there) doc.close();
+      else if (isGone(error)) this.#drop(doc);
       throw error;
     }
     doc.setWritable(this.#writable);
+    if (there) return this.#docs.includes(doc) ? doc : null;
     this.#docs.push(doc);
     this.#addTab(doc);
     return doc;
+  }
+
+  // Over a reload
+
+  /** Opens what was open before the page was loaded again; what can't be had now is tried again with the next call. */
+  async restore() {
+    if (this.#restoring) return;
+    this.#restoring = true;
+    try {
+      const { tabs, active } = this.#kept.tabs();
+      if (!this.#left) {
+        const texts = this.#writable ? this.#kept.paths().filter((path) => !tabs.some((tab) => tab.path === path)) : [];
+        this.#left = [...tabs, ...texts.map((path) => ({ path }))];
+      }
+      if (this.#left.length > 0) await this.#reopen(this.#left, active);
+    } finally {
+      this.#restoring = false;
+    }
+  }
+
+  /** @param {import("./editor-kept.js").Tab[]} tabs @param {string} active */
+  async #reopen(tabs, active) {
+    const texts = this.#writable ? this.#kept.paths() : [];
+    const states = await Promise.all(tabs.map(({ path }) => (texts.includes(path) ? "unsaved" : this.#stateOf(path))));
+    this.#left = tabs.filter((_, index) => states[index] === "unknown");
+    const gone = tabs.filter((_, index) => states[index] === "gone").map(({ path }) => path);
+    const unsaved = tabs.filter((_, index) => states[index] === "unsaved").map(({ path }) => path);
+    tabs.forEach(({ path, at }, index) => {
+      if (!["there", "unsaved"].includes(states[index] ?? "") || this.#opening.has(path) || this.paths.includes(path)) return;
+      const doc = new Doc(path, this.place, at);
+      this.#docs.push(doc);
+      this.#addTab(doc);
+    });
+    this.mark();
+    const read = await Promise.all(unsaved.map((path) => this.#coming(path).catch(complain)));
+    const again = read.flatMap((doc) => (doc?.dirty ? [doc.path] : []));
+    const doc = this.#docs.find(({ path }) => path === active) ?? this.#docs[0];
+    if (doc && this.#wished === 0) await this.#pick(doc);
+    if (gone.length > 0) notice(t("edit.not_there", { names: gone.join(", ") }));
+    if (again.length > 0) notice(t("edit.again", { names: again.join(", ") }));
+    this.#keepSoon();
+  }
+
+  /** @param {string} path @returns {Promise<"there" | "gone" | "unknown">} */
+  async #stateOf(path) {
+    try {
+      const { entries } = await this.place.op({ op: "stat", path });
+      return entries?.[0]?.type === "dir" ? "gone" : "there";
+    } catch (error) {
+      return isGone(error) ? "gone" : "unknown";
+    }
+  }
+
+  #keepSoon() {
+    this.#keeping ??= setTimeout(() => this.#keep(), KEEP_AFTER);
+  }
+
+  /** Keeps what is open and what isn't saved; at once, as the page may be about to go. */
+  #keep() {
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
+    for (const doc of this.#docs) this.#keepText(doc);
+    if (!this.#left) return; // what was open is still to be opened
+    const open = this.#docs.map(({ path, at }) => ({ path, at }));
+    const tabs = [...open, ...this.#left.filter(({ path }) => !this.paths.includes(path))];
+    this.#kept.setTabs(tabs, this.path || this.#kept.tabs().active);
+  }
+
+  /** @param {Doc} doc */
+  #keepText(doc) {
+    if (!doc.loaded) return; // nothing is known of it, so nothing is dropped
+    const { unsaved, path } = doc;
+    const before = this.#safe.get(doc) ?? path;
+    if (!unsaved || before !== path) this.#kept.drop(before);
+    if (unsaved && this.#kept.keep(path, unsaved)) this.#safe.set(doc, path);
+    else this.#safe.delete(doc);
   }
 
   async save() {
@@ -173,9 +276,11 @@ export class Editor {
     for (const doc of [...this.#docs]) if (within(doc.path, path)) this.#drop(doc);
   }
 
-  /** Nothing here is asked for any more. */
+  /** Nothing here is asked for any more: the session is gone. */
   forget() {
     for (const doc of [...this.#docs]) this.#drop(doc);
+    this.#left = [];
+    this.#kept.forget();
   }
 
   /** @param {Doc} doc */
@@ -200,6 +305,9 @@ export class Editor {
     this.#tabOf.get(doc)?.remove();
     this.#tabOf.delete(doc);
     doc.close();
+    this.#kept.drop(this.#safe.get(doc) ?? doc.path);
+    this.#safe.delete(doc);
+    this.#keepSoon();
     if (this.#current !== doc) return this.mark();
     this.#show(this.#docs[at] ?? this.#docs[at - 1] ?? null);
     if (!focused) return;
@@ -213,6 +321,8 @@ export class Editor {
     for (const one of this.#docs) one.element.hidden = one !== doc;
     this.#root.hidden = !doc;
     if (!doc) this.#widen(false);
+    doc?.settle();
+    this.#keepSoon();
     this.mark();
     this.around.shown(this.path);
     if (doc) this.#tabOf.get(doc)?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -239,9 +349,15 @@ export class Editor {
   }
 
   /** @param {Doc} doc */
-  #pick(doc) {
+  async #pick(doc) {
     this.#wished += 1;
-    this.#show(doc);
+    const wish = this.#wished;
+    try {
+      if (!doc.loaded && !(await this.#coming(doc.path))) return;
+      if (wish === this.#wished) this.#show(doc);
+    } catch (error) {
+      complain(error);
+    }
   }
 
   /** @param {KeyboardEvent} event */
@@ -271,6 +387,7 @@ export class Editor {
 
   #later() {
     this.#marking ||= requestAnimationFrame(() => this.mark());
+    this.#keepSoon();
   }
 
   mark() {

@@ -22,6 +22,7 @@ export class Files {
   #model = new Model();
   #writable = false;
   #ready = false;
+  #joined = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {import("./files-model.js").Change[]} changes that were told and not taken in */
@@ -121,8 +122,10 @@ export class Files {
     this.editor.setWritable(writable);
     this.#tree.setWritable(writable);
     this.#pane.toggleAttribute("data-viewer", !writable);
+    this.#joined = true;
     this.#enable();
     if (this.#ready) this.changed();
+    this.#restore();
     // Once everything that waits has been sent: on a new connection the watch begins anew, where it was.
     queueMicrotask(() => this.#watch.begin());
   }
@@ -155,6 +158,12 @@ export class Files {
     this.#enable();
     if (ready && (woke || !before)) this.refresh();
     else if (!ready && before) this.#draw();
+    this.#restore();
+  }
+
+  /** What was open before the page was loaded again, once it is known who asks. */
+  #restore() {
+    if (this.#ready && this.#joined) this.editor.restore();
   }
 
   /** What can be asked for now. */

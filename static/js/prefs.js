@@ -1,6 +1,6 @@
-// What a person chose for this browser: the theme, what new sessions begin with, how they are called back.
+// What a person chose for this browser: the theme, what new sessions begin with, how they are called back, the files that are open.
 
-/** @typedef {"theme" | "model" | "image" | "notify" | "sound" | "keys" | "new" | "recent"} Pref */
+/** @typedef {"theme" | "model" | "image" | "notify" | "sound" | "keys" | "new" | "recent" | `tabs.${string}`} Pref */
 
 /** Where nothing can be stored, it holds as long as the page. @type {Map<string, string>} */
 const here = new Map();
@@ -21,6 +21,15 @@ export function setPref(name, value) {
     else localStorage.removeItem(`staithe.${name}`);
   } catch {
     here.set(name, value);
+  }
+}
+
+/** The names of what is chosen for each of several things. @param {"tabs."} begin @returns {Pref[]} */
+export function prefsOf(begin) {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(`staithe.${begin}`)).map((key) => /** @type {Pref} */ (key.slice("staithe.".length)));
+  } catch {
+    return [];
   }
 }
 
