@@ -2,12 +2,14 @@
 
 import { ask, choose, complain, confirmLoss } from "./dialog.js";
 import { announce, h } from "./dom.js";
-import { t } from "./i18n.js";
+import { has, t } from "./i18n.js";
 import { folderOf, join, nameOf, within } from "./files-model.js";
 import { Refused } from "./socket.js";
 
 /** As many names are told of what is deleted. */
 const NAMED = 8;
+/** Bytes of one name that file systems take. */
+const LONGEST = 255;
 
 /**
  * @typedef {object} Around
@@ -35,23 +37,35 @@ export class Work {
 
   /** @param {string} folder */
   async create(folder) {
-    const path = clean(await ask(t("files.new_file"), t("files.name"), folder && `${folder}/`));
-    if (!path) return;
-    await this.#do(async () => {
-      await this.around.op({ op: "create", path, content: "", create_parents: true });
-      await this.#appeared(path);
-      await this.around.open(path);
-    });
+    const path = await this.#make(t("files.new_file"), folder, (to) => ({ op: "create", path: to, content: "", create_parents: true }));
+    if (path) await this.#do(() => this.around.open(path));
   }
 
   /** @param {string} folder */
   async makeFolder(folder) {
-    const path = clean(await ask(t("files.new_folder"), t("files.name"), folder && `${folder}/`));
-    if (!path) return;
-    await this.#do(async () => {
-      await this.around.op({ op: "mkdir", path, parents: true });
-      await this.#appeared(path);
-    });
+    await this.#make(t("files.new_folder"), folder, (path) => ({ op: "mkdir", path, parents: true }));
+  }
+
+  /**
+   * Asks for a name until there is one that works, or none.
+   * @param {string} title @param {string} folder @param {(path: string) => any} operation @returns {Promise<string | null>} what is new
+   */
+  async #make(title, folder, operation) {
+    const accept = async (/** @type {string} */ text) => {
+      const path = clean(text) ?? "";
+      const wrong = wrongName(path);
+      if (wrong) return wrong;
+      if (this.model.isDir(path)) return t("files_wrong.EXISTS", { name: path });
+      try {
+        await this.around.op(operation(path));
+        return "";
+      } catch (error) {
+        return whyNot(error, path);
+      }
+    };
+    const path = clean(await ask(title, t("files.name"), folder && `${folder}/`, { accept }));
+    if (path) await this.#do(() => this.#appeared(path));
+    return path;
   }
 
   /** Its folders are new, too, where they were not known. @param {string} path */
@@ -68,7 +82,7 @@ export class Work {
 
   /** @param {string} path */
   async rename(path) {
-    const to = clean(await ask(t("files.rename"), t("files.name"), path));
+    const to = clean(await ask(t("files.rename"), t("files.name"), path, { accept: async (text) => wrongName(clean(text) ?? "") }));
     if (to && to !== path) await this.#moveAll([[path, to]]);
   }
 
@@ -156,6 +170,23 @@ export class Work {
     }
     await this.around.changed([...new Set(paths.map(folderOf))], []);
   }
+}
+
+/** What no name can be. @param {string} path @returns {string} what is wrong, or "" */
+function wrongName(path) {
+  const parts = path.split("/");
+  if (!path) return t("files_wrong.empty");
+  const not = parts.find((part) => part === "." || part === ".." || /[\u0000-\u001f\u007f]/.test(part));
+  if (not !== undefined) return t("files_wrong.name", { name: not });
+  const long = parts.find((part) => new TextEncoder().encode(part).length > LONGEST);
+  return long === undefined ? "" : t("files_wrong.long", { count: LONGEST });
+}
+
+/** In words for people, not the operating system's. @param {unknown} error @param {string} name */
+function whyNot(error, name) {
+  const code = error instanceof Refused ? error.code : "";
+  if (has(`files_wrong.${code}`)) return t(`files_wrong.${code}`, { name });
+  return (error instanceof Error ? error.message : String(error)).replace(/ ?\(os error \d+\)/, "");
 }
 
 /** A path as the server has it. @param {string | null} path */

@@ -57,8 +57,21 @@ class ModelRow {
     this.check.disabled = !view.usable;
   }
 
+  /** Work of a button whose outcome stands in this row, good or bad. @param {HTMLButtonElement} button @param {() => Promise<unknown>} work */
+  #work(button, work) {
+    delete this.outcome.dataset.ok;
+    return whileBusy(button, async () => {
+      try {
+        await work();
+      } catch (error) {
+        setText(this.outcome, error instanceof Error ? error.message : String(error));
+        this.outcome.dataset.ok = "false";
+      }
+    });
+  }
+
   #set() {
-    return whileBusy(this.set, async () => {
+    return this.#work(this.set, async () => {
       const view = await call("PUT", path(this.name), { json: { key: this.input.value.trim() } });
       this.input.value = "";
       this.show(view);
@@ -69,7 +82,7 @@ class ModelRow {
 
   async #remove() {
     if (!(await confirmLoss(t("models.remove_title", { name: this.name }), [t("models.remove_text")], t("models.remove")))) return;
-    await whileBusy(this.drop, async () => {
+    await this.#work(this.drop, async () => {
       await call("DELETE", path(this.name));
       setText(this.outcome, t("models.was_removed"));
       await this.changed();
@@ -78,16 +91,11 @@ class ModelRow {
 
   #check() {
     setText(this.outcome, t("models.checking"));
-    return whileBusy(this.check, async () => {
-      try {
-        const told = await call("POST", path(this.name, "check"));
-        const time = duration(told.took_ms ?? 0);
-        setText(this.outcome, told.ok ? t("models.works", { time }) : t("models.fails", { reason: told.message ?? "", code: told.code ?? "" }));
-        this.outcome.dataset.ok = String(told.ok);
-      } catch (error) {
-        setText(this.outcome, "");
-        throw error;
-      }
+    return this.#work(this.check, async () => {
+      const told = await call("POST", path(this.name, "check"));
+      const time = duration(told.took_ms ?? 0);
+      setText(this.outcome, told.ok ? t("models.works", { time }) : t("models.fails", { reason: told.message ?? "", code: told.code ?? "" }));
+      this.outcome.dataset.ok = String(told.ok);
     });
   }
 }
@@ -116,6 +124,7 @@ export async function showModels() {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
+      document.dispatchEvent(new Event("staithe.models"));
       resolve();
     }, { once: true });
     dialog.showModal();
