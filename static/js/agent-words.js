@@ -9,6 +9,9 @@ export function agentReason(reason) {
   return reason;
 }
 
+/** An agent that waits for a sandbox which doesn't come. @param {string} state */
+export const unstarted = (state) => (["", "loading", "init"].includes(state) ? "not_started" : state);
+
 /** What the person can do now. @param {string} state @param {string} reason */
 export function agentAdvice(state, reason) {
   const first = reason.split(".")[0] ?? "";

@@ -1,6 +1,6 @@
 // The agent's own bar over the composer: what it does and why, pause, stop, go on, and the question for consent.
 
-import { agentAdvice, agentReason, choices } from "./agent-words.js";
+import { agentAdvice, agentReason, choices, unstarted } from "./agent-words.js";
 import { ConsentBox } from "./consent.js";
 import { $, announce, setText } from "./dom.js";
 import { t, word } from "./i18n.js";
@@ -56,6 +56,8 @@ export class AgentBar {
   #writable = false;
   #up = true;
   #live = false;
+  /** Whether there is a model to ask; that isn't known at once. */
+  #model = true;
   #head = -1;
   #shown = "";
   /** @type {ConsentBox | null} */
@@ -97,6 +99,31 @@ export class AgentBar {
     this.show();
   }
 
+  /** @param {boolean} model whether there is one to ask */
+  setModel(model) {
+    if (this.#model === model) return;
+    this.#model = model;
+    this.show();
+  }
+
+  /** Whether it could begin, had it a model. */
+  get #lacks() {
+    return this.#up && !this.#model && unstarted(this.story.state) !== this.story.state;
+  }
+
+  /** What it does, in a word or two. */
+  get label() {
+    const { state } = this.story;
+    return t("agent.label", { state: this.#lacks ? t("agent.none") : word("agent", this.#up ? state : unstarted(state)) });
+  }
+
+  /** Why it is in its state, in words that hold now: its sandbox may be there again. */
+  #why() {
+    const { reason } = this.story;
+    if (this.#lacks) return this.#writable ? t("agent.no_model") : "";
+    return agentReason(this.#up && reason === "sandbox" ? "sandbox_back" : reason);
+  }
+
   /** Whether all is here that `hello` spoke of: before, the question that the page knows may be an old one. */
   get #current() {
     return this.story.last >= this.#head;
@@ -119,11 +146,11 @@ export class AgentBar {
     bar.dataset.agent = state;
     const may = this.#writable && this.#up;
     const now = choices(state, reason);
-    const why = agentReason(reason);
+    const why = this.#why();
     const advice = may ? agentAdvice(state, reason) : "";
-    setText($("agent-state"), t("agent.label", { state: word("agent", state) }));
+    setText($("agent-state"), this.label);
     setText($("agent-why"), [why, advice].filter(Boolean).join(" "));
-    if (changed && speak && (why || ["running", "finished", "awaiting_user_input", "error"].includes(state))) announce([t("agent.label", { state: word("agent", state) }), why, advice].filter(Boolean).join(". "));
+    if (changed && speak && (why || ["running", "finished", "awaiting_user_input", "error"].includes(state))) announce([this.label, why, advice].filter(Boolean).join(". "));
     this.#showButtons(may, now, state, reason);
     setText($("agent-used"), used && used.steps > 0 ? usedText(used) : "");
     this.#showConsent();

@@ -18,12 +18,14 @@ export class Problem extends Error {
 
 /** Reads an answer's problem body, whatever it holds. @param {number} status @param {string} text */
 export function problemOf(status, text) {
-  if (status === 401) return new Problem(401, { detail: t("error.signed_out") });
+  let body = { detail: text.slice(0, 300) || `HTTP ${status}`, code: "" };
   try {
-    return new Problem(status, JSON.parse(text));
-  } catch {
-    return new Problem(status, { detail: text.slice(0, 300) || `HTTP ${status}` });
-  }
+    body = JSON.parse(text);
+  } catch { /* a proxy's words, or none */ }
+  if (status !== 401) return new Problem(status, body);
+  const problem = new Problem(401, { detail: t(body.code === "auth.link_over" ? "error.link_over" : "error.signed_out") });
+  problem.code = body.code;
+  return problem;
 }
 
 /**

@@ -51,14 +51,16 @@ export class Composer {
   /** What was written before the page was loaded again. */
   #restore() {
     const { text, toAgent } = this.#draft.get();
-    if (!text) return this.#show();
-    this.#set(text);
-    this.#mode(toAgent);
+    const { choice } = this.#draft;
+    if (text) this.#set(text);
+    if (text || choice !== undefined) this.#mode(text ? toAgent : Boolean(choice), false);
+    else this.#show();
   }
 
-  /** The person said where the box writes to. @param {boolean} toAgent */
-  #mode(toAgent) {
+  /** The person said where the box writes to. @param {boolean} toAgent @param {boolean} [keep] whether that is said now */
+  #mode(toAgent, keep = true) {
     this.#chosen = true;
+    if (keep) this.#draft.choose(toAgent);
     this.#toAgent.checked = toAgent;
     this.#changed();
     this.#show();

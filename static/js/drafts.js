@@ -32,11 +32,12 @@ export class History {
   }
 }
 
-/** The unsent text of one session, for as long as the tab lives. */
+/** The unsent text of one session and where it goes, for as long as the tab lives. */
 export class Draft {
   /** @param {string} session */
   constructor(session) {
     this.key = `staithe.draft.${session}`;
+    this.chosen = `staithe.to.${session}`;
   }
 
   /** @returns {{ text: string, toAgent: boolean }} */
@@ -47,6 +48,23 @@ export class Draft {
     } catch {
       return { text: "", toAgent: false };
     }
+  }
+
+  /** Whom the person chose to write to, or undefined. @returns {boolean | undefined} */
+  get choice() {
+    try {
+      const kept = sessionStorage.getItem(this.chosen);
+      return kept === null ? undefined : kept === "agent";
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @param {boolean} toAgent */
+  choose(toAgent) {
+    try {
+      sessionStorage.setItem(this.chosen, toAgent ? "agent" : "shell");
+    } catch { /* full or forbidden: it holds as long as the page */ }
   }
 
   /** @param {string} text @param {boolean} toAgent */

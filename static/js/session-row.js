@@ -7,6 +7,7 @@ import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { h, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { renameSession } from "./rename.js";
+import { mayWrite } from "./settings.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 /** @typedef {{ refresh: () => Promise<unknown>, find: (query: string) => void, home: () => void }} List */
@@ -55,13 +56,14 @@ export class Row {
     this.fault = h("div", { className: "fault-line" });
     this.reason = h("div", { className: "facts" });
     this.rename = h("button", { type: "button", className: "quiet", data: { act: "rename" }, on: { click: () => this.retitle() } }, t("sessions.rename"));
+    this.begin = h("button", { type: "button", className: "quiet", data: { act: "start" }, on: { click: () => this.#start() } }, t("action.start_again"));
     this.stop = h("button", { type: "button", className: "quiet", data: { act: "stop" }, on: { click: () => this.#stop() } }, t("action.stop"));
     this.remove = h("button", { type: "button", className: "quiet danger", data: { act: "delete" }, on: { click: () => this.delete() } }, t("action.delete"));
     this.element = h("li", { data: { session: session.id } },
       h("div", { className: "what" }, h("div", { className: "row" }, this.link, this.labels),
         h("div", { className: "facts" }, this.updated, this.created, this.clients, this.cost), this.reason, this.fault),
       h("div", { className: "marks" }, this.phase, this.agent),
-      h("div", { className: "does" }, this.rename, this.stop, this.remove));
+      h("div", { className: "does", hidden: !mayWrite }, this.rename, this.begin, this.stop, this.remove));
     watched.set(this.element, this);
     seen.observe(this.element);
     this.show(session);
@@ -84,6 +86,8 @@ export class Row {
     setText(this.reason, reasonText(session));
     this.reason.hidden = !session.reason;
     this.stop.hidden = !stoppable(session.phase);
+    this.begin.hidden = session.phase !== "failed";
+    this.begin.setAttribute("aria-label", t("sessions.start_named", { title }));
     this.rename.setAttribute("aria-label", t("sessions.rename_named", { title }));
     this.stop.setAttribute("aria-label", t("sessions.stop_named", { title }));
     this.remove.setAttribute("aria-label", t("sessions.delete_named", { title }));
@@ -127,10 +131,17 @@ export class Row {
   }
 
   async retitle() {
+    if (!mayWrite) return;
     const session = await renameSession(this.session.id, titleOf(this.session.title));
     if (session) this.show({ ...this.session, title: session.title });
     this.rename.focus();
     if (session) await this.list.refresh();
+  }
+
+  async #start() {
+    await whileBusy(this.begin, () => post(`${sessionPath(this.session.id)}/start`));
+    await this.list.refresh();
+    if (this.begin.hidden) this.link.focus();
   }
 
   async #stop() {
@@ -140,6 +151,7 @@ export class Row {
   }
 
   async delete() {
+    if (!mayWrite) return;
     const focused = document.activeElement;
     if (!(await confirmDelete(titleOf(this.session.title), this.session.head))) {
       /** @type {HTMLElement | null} */ (focused)?.focus();

@@ -12,6 +12,7 @@ import { EventList } from "./events.js";
 import { Files } from "./files.js";
 import { Panes } from "./panes.js";
 import { parseTime, said, t, word } from "./i18n.js";
+import { mayWrite } from "./settings.js";
 import { Pending, SessionSocket } from "./socket.js";
 import { Code } from "./plugins.js";
 import { StartPanel } from "./start.js";
@@ -24,6 +25,8 @@ let role = "";
 let view = { phase: "" };
 let helloHead = -1;
 let joined = false;
+/** Whether the session is deleted, or closed to whoever looks at it. */
+let over = false;
 /** @type {any[]} every event, in order */
 const all = [];
 const start = new StartPanel();
@@ -84,6 +87,7 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
     const spoken = state === "reconnecting" ? t("connection.reconnecting", { count: seconds }) : t(`connection.${state}`);
     setText($("connection-text"), spoken);
     bar.setLive(socket.live);
+    if (over) setText($("connection-text"), t("connection.ended"));
     if (state !== "connecting") showButtons();
   },
   answer: (command, answer) => composer.answered(command, answer),
@@ -92,8 +96,9 @@ const socket = new SessionSocket(address, new Pending(storage(), `staithe.pendin
       await get(sessionPath(id));
       return true;
     } catch (error) {
-      const status = /** @type {any} */ (error).status;
-      if (status === 404 || status === 410) leave(t("session.gone"));
+      const { status, code, message } = /** @type {import("./api.js").Problem} */ (error);
+      if (status === 404 || status === 410) end(t("session.deleted"), true);
+      else if (code === "auth.link_over") end(message, false);
       else if (status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
       return status !== 404 && status !== 410 && status !== 401 && status !== 403;
     }
@@ -104,6 +109,8 @@ const files = new Files(socket, id);
 const bar = new AgentBar(socket, () => composer.focus());
 const panel = new AgentPanel(id, $("agent-panel"), () => ({ write: canWrite(), keys: role === "user" || role === "operator" }), (model) => {
   composer.prefer(model !== null);
+  bar.setModel(model !== null);
+  agentShown();
   around.model(model);
 });
 const panes = new Panes({
@@ -115,8 +122,9 @@ const panes = new Panes({
 }, {});
 const around = new Around({ id, socket, title: () => title, role: () => role, canWrite: () => canWrite(), isUp: () => isUp(), retitled, show: (pane) => panes.show(pane) });
 socket.connect();
+document.addEventListener("staithe.models", () => panel.refresh());
 
-const canWrite = () => role !== "" && role !== "viewer";
+const canWrite = () => !over && role !== "" && role !== "viewer";
 const isUp = () => !["stopped", "stopping", "failed"].includes(view.phase);
 
 /** What the agent's state means for the parts of the page. */
@@ -124,6 +132,7 @@ function agentShown() {
   const { state, used } = bar.story;
   events.agentIs(state);
   showAgent($("agent"), state);
+  setText($("agent"), bar.label);
   composer.setAgent(state);
   panel.used(used);
 }
@@ -155,6 +164,7 @@ function show(now) {
   if (told) notice(reasonText(view));
   composer.setState(canWrite(), isUp());
   bar.setState(canWrite(), isUp());
+  agentShown();
   $("stopped").hidden = view.phase !== "stopped";
   $("asleep").hidden = view.phase !== "suspended";
   $("asleep-how").hidden = !canWrite();
@@ -167,10 +177,14 @@ function show(now) {
 }
 
 function showButtons() {
+  for (const one of ["stop", "delete"]) $(one).hidden = over || !mayWrite;
   $("stop").disabled = !canWrite() || !stoppable(view.phase);
   $("delete").disabled = !canWrite();
   code.show(canWrite() && view.phase === "ready");
-  for (const button of document.querySelectorAll("[data-start]")) /** @type {HTMLButtonElement} */ (button).disabled = !canWrite();
+  for (const button of document.querySelectorAll("[data-start]")) {
+    /** @type {HTMLButtonElement} */ (button).hidden = over || !mayWrite;
+    /** @type {HTMLButtonElement} */ (button).disabled = !canWrite();
+  }
 }
 
 /** @param {import("./badges.js").PhaseView["fault"]} fault */
@@ -214,15 +228,25 @@ function retitled(now) {
   document.title = `${title} · Staithe`;
 }
 
-/** @param {string} text */
-function leave(text) {
+/** Nothing more comes, and nothing can be done: the page says why, and stays as it is for who reads. @param {string} text @param {boolean} home whether there is a list to go to */
+function end(text, home) {
+  over = true;
   socket.close();
-  files.forget();
-  notice(text, true);
-  setTimeout(() => location.assign("/"), 1500);
+  setText($("ended-why"), `${text} ${t("session.as_it_was")}`);
+  $("ended-home").hidden = !home;
+  $("ended").hidden = false;
+  // What holds there now isn't known, or is nothing; and there is nobody to talk to.
+  for (const one of ["phase", "agent", "asleep", "stopped", "start", "agent-bar", "composer"]) $(one).hidden = true;
+  composer.setState(false, false);
+  bar.setState(false, false);
+  files.joined(false);
+  showButtons();
+  panes.each((pane) => pane.changed?.());
+  around.changed();
 }
 
 $("fault-log").addEventListener("toggle", toLastLine);
+$("ended-home").addEventListener("click", () => files.forget()); // what isn't saved can't be any more
 $("stop").addEventListener("click", async () => {
   if (await confirmStop(title)) await whileBusy($("stop"), () => post(`${sessionPath(id)}/stop`));
   showButtons();

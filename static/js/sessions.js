@@ -9,7 +9,7 @@ import { NewSession } from "./new-session.js";
 import { callBack, calls } from "./notify.js";
 import { register } from "./palette.js";
 import { GROUPS, Row, groupOf, wordsOf } from "./session-row.js";
-import { mayCreate } from "./settings.js";
+import { mayCreate, mayWrite } from "./settings.js";
 
 /** @typedef {import("./badges.js").SessionBody} SessionBody */
 
@@ -217,6 +217,7 @@ const firstLink = () => /** @type {HTMLElement | null} */ (list.querySelector("[
 
 markNav("sessions");
 $("new-session").hidden = $("models").hidden = !mayCreate;
+$("key-rename").hidden = !mayWrite;
 opensModels($("models"), learn);
 search.addEventListener("input", () => {
   refresh();

@@ -13,6 +13,8 @@ const root = document.documentElement;
 const signedIn = root.dataset.signedIn === "yes";
 /** A link to one session makes none and has no keys; a page of a server that doesn't say so leaves it to the server. */
 export const mayCreate = signedIn && !["viewer", "editor"].includes(root.dataset.role ?? "");
+/** Whoever only watches is offered nothing that writes. */
+export const mayWrite = root.dataset.role !== "viewer";
 /** In their own words, so that whoever can't read the page finds the way out. @type {[string, string][]} */
 const LANGUAGES = [["en", "English"], ["zh-CN", "中文"]];
 const THEMES = /** @type {const} */ (["", "light", "dark"]);

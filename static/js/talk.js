@@ -4,6 +4,8 @@ import { agentReason } from "./agent-words.js";
 import { h, setText } from "./dom.js";
 import { has, number, t, word } from "./i18n.js";
 import { markdown } from "./markdown.js";
+import { opensModels } from "./models.js";
+import { mayCreate } from "./settings.js";
 
 /** States of the agent that need no line where no reason is told. */
 const EXPECTED = ["running", "user_confirmed", "user_rejected"];
@@ -20,6 +22,9 @@ export function isMinor({ action, observation, source, extras = {} }) {
   if (observation === "recall") return !extras.repo_instructions && !extras.microagent_knowledge?.length;
   return !TOLD.includes(observation);
 }
+
+/** Errors that a key may put right. */
+const KEYS = ["ERROR_LLM_AUTHENTICATION", "ERROR_LLM_NOT_CONFIGURED"];
 
 /** Errors whose cause a person can do something about, by what follows the `$` of their id. @param {string} id */
 const nameOf = (id) => id.split("$").at(-1) ?? "";
@@ -51,9 +56,12 @@ export function errorBody({ content = "", message = "", extras = {} }) {
   const said = content || message;
   if (!name || !has(`agent_error.${name}.what`)) return [said];
   const remedy = t(`agent_error.${name}.remedy`);
+  const keys = mayCreate && KEYS.includes(name) && h("button", { type: "button", data: { models: "" }, "aria-haspopup": "dialog" }, t("models.open"));
+  if (keys) opensModels(keys);
   return [
     h("p", {}, errorTitle({ extras })),
     h("p", {}, h("strong", {}, t("fault.remedy")), " ", remedy),
+    ...(keys ? [h("p", {}, keys)] : []),
     fold(t("talk.details"), said),
   ];
 }
@@ -62,6 +70,7 @@ export function errorBody({ content = "", message = "", extras = {} }) {
 function retry({ extras = {}, timestamp = "" }, fresh) {
   const { attempt = 1, most = 1, wait_ms = 0, code = "" } = extras;
   const line = h("span", {});
+  const said = extras.detail ? h("details", { className: "fold" }, h("summary", {}, t("talk.said_exactly")), h("span", { className: "folded" }, extras.detail)) : null;
   const begun = fresh ? Date.now() : Date.parse(/Z|[+-]\d\d:\d\d$/.test(timestamp) ? timestamp : `${timestamp}Z`);
   const show = () => {
     const left = Math.ceil((begun + wait_ms - Date.now()) / 1000);
@@ -71,14 +80,17 @@ function retry({ extras = {}, timestamp = "" }, fresh) {
   };
   const timer = setInterval(() => (line.isConnected || Date.now() < begun + 2000 ? show() : clearInterval(timer)), 500);
   show();
-  return line;
+  return h("span", {}, line, said ? " " : null, said);
 }
 
-/** @param {any} extras */
-function repository({ url = "", branch, state = "", folder = "", commit = "", code = "" }) {
+/** @param {any} extras @param {string} content what git said */
+function repository({ url = "", branch, state = "", folder = "", commit = "", code = "" }, content) {
   const where = branch ? `${url} (${branch})` : url;
   const values = { where, folder: folder || "/", commit: commit.slice(0, 12), code };
-  return has(`repository.${state}`) ? t(`repository.${state}`, values) : where;
+  const line = has(`repository.${state}`) ? t(`repository.${state}`, values) : where;
+  if (state !== "failed") return [line];
+  const cause = content.trim();
+  return [h("span", { className: "clone-failed" }, line, cause ? h("pre", { className: "cause" }, cause) : null, h("span", {}, t("repository.remedy")))];
 }
 
 /** @param {any} extras @param {string} content */
@@ -109,9 +121,10 @@ export function spoken(event, fresh) {
   if (observation === "error" && source === "agent") return { kind: "slim", body: [fold(errorTitle(event), content)] };
   if (observation === "error") return { kind: "error", body: errorBody(event) };
   if (observation === "model_retry") return { kind: "slim", body: [retry(event, fresh)] };
-  if (observation === "repository") return { kind: "slim", body: [repository(extras)] };
+  if (observation === "repository") return { kind: "slim", body: repository(extras, content) };
   if (observation === "recall") return { kind: "slim", body: [recalled(extras, content)] };
   if (observation === "loop_detection") return { kind: "slim", body: [content] };
+  if (observation === "null") return { kind: "slim", body: [t("talk.taken")] };
   if (observation === "user_rejected") return { kind: "slim", body: [t("talk.rejected")] };
   if (observation === "think" || observation === "condense") return { kind: "slim", body: [content] };
   return undefined;
