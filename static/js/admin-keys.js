@@ -2,7 +2,7 @@
 
 import { $, h } from "./dom.js";
 import { t } from "./i18n.js";
-import { keep, kept } from "./admin-query.js";
+import { keep, kept } from "./kept.js";
 
 /** @typedef {{ table: import("./admin-table.js").Table, bulk: import("./admin-bulk.js").Bulk, open: () => void, refresh: () => void }} Uses */
 

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { notice } from "./dialog.js";
 import { h, setText } from "./dom.js";
 import { t } from "./i18n.js";
-import { keep, kept } from "./admin-query.js";
+import { keep, kept } from "./kept.js";
 
 const EVERY = 2000;
 const TAILS = [100, 200, 500, 1000];

@@ -4,7 +4,7 @@ import { $, announce, h, library, setText, sheet } from "./dom.js";
 import { bytes, clock, dateTime, duration, number, t } from "./i18n.js";
 import { drawPlain, drawWith } from "./admin-draw.js";
 import { decimal, rate, timeOf } from "./admin-overview.js";
-import { keep, kept } from "./admin-query.js";
+import { keep, kept } from "./kept.js";
 
 /** @typedef {import("./admin-overview.js").Point} Point */
 /** @typedef {import("./admin-draw.js").Columns} Columns */

@@ -1,5 +1,7 @@
 // What the operator's list is asked for. It stands in the page's address: it can be linked, reloaded and gone back to.
 
+import { keep, kept } from "./kept.js";
+
 export const SIZES = [25, 50, 100, 200];
 export const PHASES = ["starting", "ready", "suspended", "stopping", "stopped", "failed"];
 /** What the server can sort by. */
@@ -9,22 +11,6 @@ const KEPT_SIZE = "staithe.admin.rows";
 /** @typedef {{ q: string, phase: string, owner: string, sort: string, order: string, limit: number, page: number }} Query */
 /** What the address needn't say. @type {Query} */
 const USUAL = { q: "", phase: "", owner: "", sort: "created_at", order: "desc", limit: 50, page: 0 };
-
-/** @param {string} key @returns {string | null} */
-export function kept(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch { // forbidden: nothing is remembered
-    return null;
-  }
-}
-
-/** @param {string} key @param {string} value */
-export function keep(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch { /* forbidden: it is forgotten with the page */ }
-}
 
 /** The query that an address stands for; what it says wrongly is as usual. @param {string} search @returns {Query} */
 export function readQuery(search) {

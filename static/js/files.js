@@ -4,6 +4,7 @@ import { filePath, sessionPath } from "./api.js";
 import { complain, notice } from "./dialog.js";
 import { $, announce, h, setText } from "./dom.js";
 import { Editor } from "./editor.js";
+import { divideFiles } from "./files-divider.js";
 import { chosen, dropped } from "./files-drop.js";
 import { openMenu } from "./files-menu.js";
 import { Model, folderOf, join, moved, nameOf, within } from "./files-model.js";
@@ -70,6 +71,7 @@ export class Files {
     });
     this.#watch = new Watch(socket);
     $("uploads").before(this.#watch.element);
+    divideFiles();
     this.uploads = new Uploads(session, (path) => this.#arrived(path));
     this.#buttons();
     this.#drops();

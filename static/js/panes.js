@@ -1,7 +1,10 @@
-// The panes beside the conversation: a strip of tabs, each pane loaded when it is first shown, the division remembered.
+// The panes beside the conversation: a strip of tabs, each pane loaded when it is first shown, a second one seen with the first, the divisions remembered.
 
-import { $, h } from "./dom.js";
+import { Divider } from "./divider.js";
+import { $, h, sheet } from "./dom.js";
 import { t } from "./i18n.js";
+import { keep, kept } from "./kept.js";
+import { SecondPane } from "./second-pane.js";
 
 /** In the order of their tabs; each but the files is `panes/NAME.js`. */
 export const PANES = ["files", "terminal", "changes", "preview", "code", "cells", "browser", "timeline", "log"];
@@ -35,15 +38,6 @@ const MOST = 80;
  * @property {() => void} [hidden]
  */
 
-/** @param {string} key @param {string} [value] */
-function remember(key, value) {
-  try {
-    if (value === undefined) return localStorage.getItem(key);
-    localStorage.setItem(key, value);
-  } catch { /* forbidden: it is forgotten with the page */ }
-  return value ?? null;
-}
-
 export class Panes {
   /** @type {Map<string, { host: HTMLElement, pane: Pane }>} */
   #open = new Map();
@@ -51,7 +45,11 @@ export class Panes {
   #opening = new Map();
   #root = /** @type {HTMLElement} */ ($("session"));
   #tabs = /** @type {HTMLElement} */ ($("pane-tabs"));
+  /** The one whose tab is chosen, which may be the conversation; and the last that was none. */
   #shown = "";
+  #first = "";
+  /** @type {Set<string>} */
+  #seen = new Set();
 
   /** @param {Omit<Context, "show">} context @param {Pane} files the pane that is there from the beginning */
   constructor(context, files) {
@@ -62,13 +60,15 @@ export class Panes {
     this.#open.set("files", { host, pane: files });
     for (const name of ["talk", ...PANES]) {
       const tab = h("button", { type: "button", id: `tab-${name}`, role: "tab", tabIndex: -1, data: { show: name } }, t(`pane.${name}`));
-      tab.addEventListener("click", () => this.show(name));
+      tab.addEventListener("click", () => this.show(name, true));
       this.#tabs.append(tab);
     }
     this.#tabs.addEventListener("keydown", (event) => this.#key(event));
     NARROW.addEventListener("change", () => this.#fit());
+    sheet("css/panes.css");
     this.#divider();
-    const wanted = new URLSearchParams(location.search).get("pane") ?? (NARROW.matches ? "talk" : remember("staithe.pane"));
+    this.second = new SecondPane(this.#tabs, PANES, () => this.#place());
+    const wanted = new URLSearchParams(location.search).get("pane") ?? (NARROW.matches ? "talk" : kept("staithe.pane"));
     this.show(["talk", ...PANES].includes(wanted ?? "") ? /** @type {string} */ (wanted) : "files");
   }
 
@@ -77,29 +77,54 @@ export class Panes {
     return this.#shown;
   }
 
-  /** Shows a pane, loading it where it is the first time. @param {string} name @returns {Promise<Pane>} */
-  async show(name) {
-    const before = this.#shown;
-    if (name === "talk" && !NARROW.matches) name = before && before !== "talk" ? before : "files";
+  /**
+   * Shows a pane, loading it where it is the first time. The second one is seen already, unless its tab is chosen: then both change places.
+   * @param {string} name @param {boolean} [asFirst] @returns {Promise<Pane>}
+   */
+  async show(name, asFirst = false) {
+    if (name === "talk" && !NARROW.matches) name = this.#first || "files";
+    if (name === this.second.name && name !== this.#first) {
+      if (!asFirst && !NARROW.matches) return this.#get(name);
+      this.second.set(this.#first);
+    }
     this.#shown = name;
     this.#root.dataset.pane = name;
-    if (name !== "talk") remember("staithe.pane", name);
+    if (name !== "talk") {
+      this.#first = name;
+      keep("staithe.pane", name);
+    }
     for (const tab of /** @type {NodeListOf<HTMLButtonElement>} */ (this.#tabs.querySelectorAll("[role=tab]"))) {
       const chosen = tab.dataset.show === name;
       tab.setAttribute("aria-selected", String(chosen));
       tab.tabIndex = chosen ? 0 : -1;
       if (chosen) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
-    if (name === "talk") return {};
-    const opened = this.#get(name);
-    for (const [other, { host, pane }] of this.#open) {
-      const hide = other !== name;
-      if (hide && !host.hidden) pane.hidden?.();
-      host.hidden = hide;
+    return name === "talk" ? {} : this.#place();
+  }
+
+  /** Shows the first pane, and the second where there is room, and hides the others. @returns {Promise<Pane>} the first */
+  #place() {
+    if (this.second.name === this.#first) this.second.set("");
+    const seen = [this.#first, NARROW.matches ? "" : this.second.name].filter(Boolean);
+    const before = this.#seen;
+    this.#seen = new Set(seen);
+    for (const [name, { host, pane }] of this.#open) {
+      if (this.#seen.has(name)) continue;
+      if (!host.hidden) pane.hidden?.();
+      host.hidden = true;
     }
-    const pane = await opened;
-    if (this.#shown === name && before !== name) pane.shown?.();
-    return pane;
+    const opened = seen.map((name) => {
+      const coming = this.#get(name);
+      const host = this.#open.get(name)?.host;
+      if (host) host.hidden = false;
+      host?.toggleAttribute("data-second", name !== this.#first);
+      return before.has(name) ? coming : coming.then((pane) => {
+        if (this.#seen.has(name)) pane.shown?.();
+        return pane;
+      });
+    });
+    this.second.show(seen.length > 1);
+    return /** @type {Promise<Pane>} */ (opened[0]);
   }
 
   /** @param {string} name @returns {Promise<Pane>} */
@@ -125,7 +150,7 @@ export class Panes {
       .catch((error) => {
         this.#opening.delete(name);
         this.#open.delete(name);
-        const again = h("button", { type: "button", on: { click: () => { host.remove(); this.show(name); } } }, t("pane.again"));
+        const again = h("button", { type: "button", on: { click: () => { host.remove(); this.#open.delete(name); this.#place(); } } }, t("pane.again"));
         host.replaceChildren(h("div", { className: "empty", role: "alert" }, h("p", {}, t("pane.failed", { reason: String(error?.message ?? error) })), again));
         this.#open.set(name, { host, pane: empty });
         reportError(error);
@@ -167,43 +192,23 @@ export class Panes {
   }
 
   #fit() {
-    if (!NARROW.matches && this.#shown === "talk") this.show(remember("staithe.pane") ?? "files");
-    // Both were in sight: the conversation stays, unless somebody is at work in the pane.
-    else if (NARROW.matches && !$("panes").contains(document.activeElement)) this.show("talk");
+    if (!NARROW.matches) return void (this.#shown === "talk" ? this.show(kept("staithe.pane") ?? "files") : this.#place());
+    // All were in sight: the conversation stays, unless somebody is at work in a pane.
+    const used = [...this.#open].find(([, { host }]) => host.contains(document.activeElement))?.[0];
+    this.#place();
+    this.show(used ?? "talk");
   }
 
-  /** The width of the conversation, by mouse, finger and arrow keys. */
+  /** The width of the conversation. */
   #divider() {
     const line = /** @type {HTMLElement} */ ($("divider"));
     const body = /** @type {HTMLElement} */ (line.parentElement);
-    const set = (/** @type {number} */ percent, keep = true) => {
-      const value = Math.min(MOST, Math.max(LEAST, Math.round(percent * 10) / 10));
-      body.style.setProperty("--split", String(value));
-      line.setAttribute("aria-valuenow", String(Math.round(value)));
-      if (keep) remember("staithe.split", String(value));
+    const set = (/** @type {number} */ percent) => {
+      body.style.setProperty("--split", String(percent));
+      keep("staithe.split", String(percent));
     };
-    const now = () => Number(line.getAttribute("aria-valuenow"));
-    line.setAttribute("aria-valuemin", String(LEAST));
-    line.setAttribute("aria-valuemax", String(MOST));
-    set(Number(remember("staithe.split")) || USUAL, false);
-    line.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
-      line.focus();
-      line.setPointerCapture(event.pointerId);
-      line.classList.add("moving");
-    });
-    line.addEventListener("pointermove", (event) => {
-      if (!line.classList.contains("moving")) return;
-      const { left, width } = body.getBoundingClientRect();
-      set(((event.clientX - left) / width) * 100);
-    });
-    for (const end of ["pointerup", "pointercancel"]) line.addEventListener(end, () => line.classList.remove("moving"));
-    line.addEventListener("dblclick", () => set(USUAL));
-    line.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 }[event.key];
-      if (step === undefined) return;
-      event.preventDefault();
-      set(now() + step);
-    });
+    const before = Number(kept("staithe.split"));
+    if (before) body.style.setProperty("--split", String(Math.min(MOST, Math.max(LEAST, before))));
+    new Divider(line, { before: () => body.querySelector(".talk"), after: () => $("panes"), set, reset: () => set(USUAL), least: LEAST, most: MOST });
   }
 }

@@ -9,6 +9,7 @@ import { FindBar } from "./terminal-find.js";
 import { whyNot } from "./terminal-line.js";
 import { PlainScreen } from "./terminal-plain.js";
 import { Screen } from "./terminal-screen.js";
+import { Splits } from "./terminal-splits.js";
 import { Tab } from "./terminal-tab.js";
 import { Tools } from "./terminal-tools.js";
 
@@ -39,7 +40,7 @@ export class TerminalPane {
   #closing = new Set();
   /** Who waits for the sandbox. @type {{ resolve: () => void, reject: (why: Error) => void }[]} */
   #waiting = [];
-  /** How this page stood before it was loaded again. @type {{ shown?: number[], active?: number, closing?: string[] }} */
+  /** How this page stood before it was loaded again. @type {{ shown?: number[], grows?: number[], active?: number, closing?: string[] }} */
   #remembered = {};
   #listed = false;
   #listing = false;
@@ -64,6 +65,7 @@ export class TerminalPane {
     this.alone = h("button", { type: "button", title: t("terminal.alone_title"), on: { click: () => this.#alone() } }, t("terminal.alone"));
     this.asleep = h("div", { className: "banner term-asleep", hidden: true });
     this.panels = h("div", { className: "term-panels" });
+    this.splits = new Splits(this.panels, MOST, () => this.#shown, () => this.#keep());
     this.empty = h("div", { className: "empty" });
     this.hint = h("p", { id: "term-hint", className: "help term-hint" }, t(emulator ? "terminal.hint" : "terminal.hint_plain"));
     host.append(h("div", { className: "pane-bar term-top" }, this.list, this.fresh, this.split, this.alone), this.tools.element, this.find.element, this.asleep, this.empty, this.panels, this.tools.keys, this.hint);
@@ -165,9 +167,10 @@ export class TerminalPane {
 
   /** As they stood before a reload. */
   #restore() {
-    const { shown = [], active = 0 } = this.#remembered;
+    const { shown = [], grows = [], active = 0 } = this.#remembered;
     const find = (/** @type {number} */ id) => this.#tabs.find(({ line }) => line.id === id);
     this.#shown = shown.flatMap((id) => find(id) ?? []);
+    if (this.#shown.length === grows.length) this.#shown.forEach((tab, at) => tab.setGrow(grows[at] ?? 1));
     this.#active = find(active) ?? this.#shown[0] ?? null;
     this.#place();
   }
@@ -249,6 +252,7 @@ export class TerminalPane {
     if (first) first.button.tabIndex = 0;
     this.#active?.button.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.panels.classList.toggle("many", this.#shown.length > 1);
+    this.splits.place();
     for (const tab of this.#shown) {
       tab.line.follow();
       tab.line.fit();
@@ -263,8 +267,8 @@ export class TerminalPane {
   }
 
   #keep() {
-    const shown = this.#shown.map(({ line }) => line.id).filter(Boolean);
-    remember(this.#storageKey, JSON.stringify({ shown, active: this.#active?.line.id ?? 0, closing: [...this.#closing] }), sessionStorage);
+    const lasting = this.#shown.filter(({ line }) => line.id);
+    remember(this.#storageKey, JSON.stringify({ shown: lasting.map(({ line }) => line.id), grows: lasting.map(({ grow }) => grow), active: this.#active?.line.id ?? 0, closing: [...this.#closing] }), sessionStorage);
   }
 
   #resized() {

@@ -20,6 +20,8 @@ let made = 0;
 export class Tab {
   /** What the note says, so that its buttons stay the same while it does. */
   #noted = "";
+  /** Its share of the room, beside the others. */
+  grow = 1;
 
   /**
    * @param {import("./socket.js").SessionSocket} socket @param {() => boolean} canWrite @param {Wish} wish
@@ -49,12 +51,19 @@ export class Tab {
   /** @param {boolean} shown @param {boolean} active @param {number} place among those that are shown */
   place(shown, active, place) {
     this.panel.hidden = !shown;
-    this.panel.style.order = String(place);
+    this.panel.style.order = String(2 * place); // a line stands between any two
+    if (!shown) this.setGrow(1);
     this.panel.classList.toggle("active", active);
     this.button.setAttribute("aria-selected", String(shown));
     this.button.classList.toggle("active", active);
     if (shown) this.screen.show();
     else this.screen.hide();
+  }
+
+  /** @param {number} grow */
+  setGrow(grow) {
+    this.grow = grow;
+    this.panel.style.flexGrow = String(grow);
   }
 
   #focused() {
