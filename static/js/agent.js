@@ -3,13 +3,13 @@
 import { agentAdvice, agentReason, choices, unstarted } from "./agent-words.js";
 import { ConsentBox } from "./consent.js";
 import { $, announce, setText } from "./dom.js";
-import { t, word } from "./i18n.js";
+import { figures, t, word } from "./i18n.js";
 import { tokens } from "./talk.js";
 
 /** @typedef {import("./socket.js").SessionSocket} SessionSocket */
 
 /** US dollars, to the cent, or to what there is of one. @param {number} cost */
-export const dollars = (cost) => new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency: "USD", maximumFractionDigits: cost < 0.1 ? 4 : 2 }).format(cost);
+export const dollars = (cost) => new Intl.NumberFormat(figures, { style: "currency", currency: "USD", maximumFractionDigits: cost < 0.1 ? 4 : 2 }).format(cost);
 
 /** A price that isn't known costs nothing: it isn't told. @param {{ steps: number, cost: number, input: number, output: number }} used */
 function usedText({ steps, cost, input, output }) {

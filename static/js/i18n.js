@@ -1,4 +1,4 @@
-// The page's language: strings from the catalogue that <html data-i18n> names; numbers and dates by Intl.
+// The page's language: strings from the catalogue that <html data-i18n> names; numbers and dates by Intl, as the browser's own region writes them.
 
 /** Between attempts, in milliseconds: a browser may break one off when the machine's networks change. */
 const WAITS = [0, 200, 500, 1000, 2000];
@@ -15,10 +15,33 @@ for (const wait of WAITS) {
 
 export const lang = document.documentElement.lang || "en";
 const plural = new Intl.PluralRules(lang);
-const numbers = new Intl.NumberFormat(lang);
+
+/**
+ * How dates and numbers are written: as in the browser's own language where that is the page's. An English page may be read
+ * by anybody: its words stay English, with the order, the hours and the figures of the region that the browser is of.
+ * @param {string} own the browser's @returns {{ dates: Intl.Locale, figures: Intl.Locale }} `figures`: for what has no words
+ */
+export function conventions(own) {
+  const page = new Intl.Locale(lang);
+  try {
+    const browser = new Intl.Locale(own);
+    const { language, script, region = "" } = browser.maximize();
+    if (language === page.language && script === page.maximize().script) return { dates: browser, figures: browser };
+    if (page.language !== "en") return { dates: page, figures: page };
+    const { hourCycle = "h23" } = new Intl.DateTimeFormat(own, { hour: "numeric" }).resolvedOptions();
+    const latin = { numberingSystem: "latn" };
+    return { dates: new Intl.Locale("en", { ...latin, region, hourCycle }), figures: new Intl.Locale(own, latin) };
+  } catch {
+    return { dates: page, figures: page }; // no tag of a language, such as "C"
+  }
+}
+
+/** `dates` may hold words, in the page's language; `figures` writes what has none. */
+export const { dates, figures } = conventions(navigator.languages?.[0] ?? lang);
+const numbers = new Intl.NumberFormat(figures);
 const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" });
-const fullDate = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
-const timeOnly = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
+const fullDate = new Intl.DateTimeFormat(dates, { dateStyle: "medium", timeStyle: "medium" });
+const timeOnly = new Intl.DateTimeFormat(dates, { timeStyle: "medium" });
 
 /**
  * The string of a dotted key; `{name}` is replaced, `count` chooses a plural form.
@@ -90,11 +113,17 @@ export function bytes(n) {
   /** @type {[string, number][]} */
   const units = [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]];
   const [unit, size] = /** @type {[string, number]} */ (units.find(([, s]) => n >= s));
-  return `${new Intl.NumberFormat(lang, { maximumFractionDigits: 1 }).format(n / size)} ${unit}`;
+  return `${new Intl.NumberFormat(figures, { maximumFractionDigits: 1 }).format(n / size)} ${unit}`;
 }
 
-/** @param {number} value @param {string} unit */
-const counted = (value, unit) => new Intl.NumberFormat(lang, { style: "unit", unit, unitDisplay: "short" }).format(value);
+/** A number with its unit: the figures as the region writes them, the unit's word in the page's language. @param {number} value @param {string} unit @param {Intl.NumberFormatOptions} [digits] */
+function counted(value, unit, digits = {}) {
+  const parts = new Intl.NumberFormat(lang, { style: "unit", unit, unitDisplay: "short", ...digits }).formatToParts(value);
+  const word = (/** @type {Intl.NumberFormatPart} */ { type }) => type === "unit" || type === "literal";
+  const first = parts.findIndex((part) => !word(part));
+  const figure = new Intl.NumberFormat(figures, digits).format(value);
+  return parts.map((part, index) => (word(part) ? part.value : index === first ? figure : "")).join("");
+}
 
 /** A time that runs, to the second for its first hour: "2 min 14 sec". @param {number} ms */
 export function elapsed(ms) {
@@ -109,5 +138,5 @@ export function elapsed(ms) {
 export function duration(ms) {
   const fraction = { maximumFractionDigits: ms < 10000 ? 2 : 0 };
   const [unit, value] = ms < 1000 ? ["millisecond", ms] : ms < 120000 ? ["second", ms / 1000] : ms < 7200000 ? ["minute", ms / 60000] : ["hour", ms / 3600000];
-  return new Intl.NumberFormat(lang, { style: "unit", unit: /** @type {string} */ (unit), unitDisplay: "short", ...fraction }).format(/** @type {number} */ (value));
+  return counted(/** @type {number} */ (value), /** @type {string} */ (unit), fraction);
 }

@@ -71,6 +71,31 @@ test("a session that is deleted elsewhere says so where it is open, and leads to
   await page.context().close();
 });
 
+test("without JavaScript a session's page says what it needs, and does not pretend to connect", { timeout: SLOW }, async () => {
+  const page = await openPage(browser, { storageState: signedIn, javaScriptEnabled: false });
+  const { id } = await api("POST", "", { title: "Plain" });
+  for (const path of ["/", `/sessions/${id}`]) {
+    await page.goto(server.url + path);
+    const box = await page.locator("p.noscript.alert").boundingBox();
+    assert.ok(box && box.y < 200, `${path}: it stands at the top`);
+    assert.equal(await page.getByText("Connecting…").isVisible(), false, path);
+  }
+  await shoot(page, "no-script");
+  await page.context().close();
+});
+
+test("a link that is none says so in the page's language", { timeout: SLOW }, async () => {
+  const { id } = await api("POST", "", { title: "Linked" });
+  const { url } = await api("POST", `/${id}/links`, { role: "viewer" });
+  const page = await openPage(browser, { locale: "zh-CN" });
+  await page.goto(url.replace(/.{12}$/, "nothingatall"));
+  const text = await page.locator("main").innerText();
+  assert.match(text, /令牌无效/);
+  assert.doesNotMatch(text, /token is not/);
+  assertClean(page);
+  await page.context().close();
+});
+
 test("a session that failed is started again from the list", { timeout: SLOW }, async () => {
   const { id } = await api("POST", "", { title: "Failed" });
   const page = await openPage(browser, { storageState: signedIn });

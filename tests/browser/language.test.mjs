@@ -146,3 +146,37 @@ test("each page in each look, and in Chinese without a key left over", { timeout
   await shoot(page, "zh-sign-in");
   assertClean(page);
 });
+
+test("times and numbers are written as the browser's region writes them, without its words on an English page", { timeout: 2 * SLOW }, async (t) => {
+  const data = scratch();
+  const server = await startServer({ dataDir: data.folder });
+  const browser = await startBrowser();
+  t.after(async () => {
+    await browser.close();
+    await server.kill();
+    data.end();
+  });
+  const at = "2026-03-09T15:04:05Z";
+  const expected = {
+    "en-US": { lang: "en", clock: "3:04:05 PM", date: "Mar 9, 2026, 3:04:05 PM", number: "1,234.5", took: "1.25 sec" },
+    "en-GB": { lang: "en", clock: "15:04:05", date: "9 Mar 2026, 15:04:05", number: "1,234.5", took: "1.25 sec" },
+    "de-DE": { lang: "en", clock: "15:04:05", date: "9 Mar 2026, 15:04:05", number: "1.234,5", took: "1,25 sec" },
+    "fr-FR": { lang: "en", clock: "15:04:05", date: "9 Mar 2026, 15:04:05", number: "1 234,5", took: "1,25 sec" },
+    "ar-EG": { lang: "en", clock: "3:04:05 PM", date: "Mar 9, 2026, 3:04:05 PM", number: "1,234.5", took: "1.25 sec" },
+    "zh-CN": { lang: "zh-CN", clock: "15:04:05", date: "2026年3月9日 15:04:05", number: "1,234.5", took: "1.25秒" },
+  };
+  for (const [locale, wanted] of Object.entries(expected)) {
+    const page = await openPage(browser, { locale, timezoneId: "UTC" });
+    await page.goto(`${server.url}/login`);
+    const got = await page.evaluate(async (text) => {
+      const base = document.documentElement.dataset.static;
+      const { clock, dateTime, duration, lang, number } = await import(`${base}/js/i18n.js`);
+      const when = new Date(text);
+      return { lang, clock: clock(when), date: dateTime(when), number: number(1234.5), took: duration(1250) };
+    }, at);
+    const plain = Object.fromEntries(Object.entries(got).map(([name, text]) => [name, text.replace(/[\u00a0\u202f]/g, " ")]));
+    assert.deepEqual(plain, wanted, locale);
+    assertClean(page);
+    await page.context().close();
+  }
+});
