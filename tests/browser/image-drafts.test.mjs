@@ -71,6 +71,7 @@ test("where images can't be kept, that is said once, and they go with the messag
     IDBObjectStore.prototype.put = () => { throw new DOMException("full", "QuotaExceededError"); };
   });
   await page.goto(server.url);
+  await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
   await makeSession(page, "No room");
   await attach(page, "one.png");
   await page.locator(".notice", { hasText: "after a reload of the page they are gone" }).waitFor();
@@ -87,6 +88,7 @@ test("where images can't be kept, that is said once, and they go with the messag
 test("what is kept is bounded: a message's images, and those of all, of which the oldest make room", { timeout: 2 * SLOW }, async () => {
   const page = await openPage(browser, { storageState: signedIn });
   await page.goto(server.url);
+  await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
   const found = await page.evaluate(async () => {
     const { ImageDraft } = await import(`${document.documentElement.dataset.static}/js/image-drafts.js`);
     const image = (/** @type {number} */ size) => [{ name: "x", size, url: "x".repeat(size) }];
