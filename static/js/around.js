@@ -2,7 +2,8 @@
 
 import { get, sessionPath } from "./api.js";
 import { notice } from "./dialog.js";
-import { $ } from "./dom.js";
+import { $, h } from "./dom.js";
+import { openMenu } from "./files-menu.js";
 import { Examples } from "./first-run.js";
 import { t } from "./i18n.js";
 import { callBack } from "./notify.js";
@@ -36,6 +37,8 @@ export class Around {
   #switch = /** @type {HTMLButtonElement} */ ($("switch"));
   #presence = new Presence($("presence"), (command) => this.page.socket.ask(command));
   #examples = new Examples((text, toAgent) => this.#fill(text, toAgent));
+  /** Where the header has no room for all: what it leaves out. */
+  #more = h("button", { type: "button", id: "head-more", className: "quiet", "aria-haspopup": "menu", "aria-label": t("session.more"), title: t("session.more"), hidden: true, on: { click: () => this.#openMore() } }, "⋯");
   /** Whether an editor may share: nobody who came by a link lets in others. */
   #hosts = false;
 
@@ -45,6 +48,7 @@ export class Around {
     this.#switch.addEventListener("click", () => switchSession({ current: page.id, create: this.#creates, anchor: this.#switch }));
     this.#share.addEventListener("click", () => this.share());
     $("rename").addEventListener("click", () => this.#rename());
+    $("delete").after(this.#more);
     this.#offer();
   }
 
@@ -68,7 +72,7 @@ export class Around {
   /** The phase, or what this person may do, is another. */
   changed() {
     this.#share.hidden = !(this.#creates || this.#hosts);
-    $("rename").hidden = !this.page.canWrite();
+    $("rename").hidden = this.#more.hidden = !this.page.canWrite();
     this.#examples.setMay(this.page.canWrite() && this.page.isUp());
   }
 
@@ -95,7 +99,15 @@ export class Around {
   async #rename() {
     const session = await renameSession(this.page.id, this.page.title());
     if (session) this.page.retitled(session.title);
-    $("rename").focus();
+    ($("rename").offsetParent ? $("rename") : this.#more).focus();
+  }
+
+  #openMore() {
+    const { left, bottom } = this.#more.getBoundingClientRect();
+    openMenu([
+      { label: t("sessions.rename_title"), act: () => $("rename").click() },
+      { label: t("action.delete"), danger: true, act: () => $("delete").click() },
+    ], left, bottom, t("session.more"));
   }
 
   /** Puts an example into the composer, addressed to whoever can do it. @param {string} text @param {boolean} toAgent */

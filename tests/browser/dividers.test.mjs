@@ -147,3 +147,35 @@ test("a second pane is seen with the first, each opened once, and hidden where t
   assert.equal(await two.getAttribute("aria-pressed"), "false");
   assertClean(page);
 });
+
+test("at 360 px every tool of the terminal lies inside, and a session is renamed from the header's menu", { timeout: 2 * SLOW }, async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.locator("#tab-terminal").click();
+  await page.locator("#pane-terminal .term-panel:visible").first().waitFor();
+  const tools = await page.locator("#pane-terminal :is(.term-top, .term-tools) > button:visible").evaluateAll((all) => all.map((one) => {
+    const { left, right, top, bottom } = one.getBoundingClientRect();
+    return { name: one.textContent ?? "", left, right, top, bottom };
+  }));
+  assert.ok(tools.length >= 7, tools.map(({ name }) => name).join());
+  for (const [index, one] of tools.entries()) {
+    assert.ok(one.left >= 0 && one.right <= 360, `${one.name} is inside`);
+    for (const other of tools.slice(index + 1)) assert.ok(one.right <= other.left + 1 || other.right <= one.left + 1 || one.bottom <= other.top + 1 || other.bottom <= one.top + 1, `${one.name} and ${other.name} are apart`);
+  }
+  await shoot(page, "narrow-terminal");
+  const more = page.getByRole("button", { name: "More with this session" });
+  await more.click();
+  await shoot(page, "narrow-more");
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement?.id === "head-more");
+  await page.keyboard.press("Enter");
+  await page.getByRole("menuitem", { name: "Rename" }).press("Enter");
+  await page.getByRole("dialog").getByRole("textbox").fill("Renamed by hand");
+  await page.keyboard.press("Enter");
+  await page.locator("#title", { hasText: "Renamed by hand" }).waitFor();
+  await more.click();
+  await page.getByRole("menuitem", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await more.waitFor({ state: "hidden" });
+  assertClean(page);
+});
