@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { SLOW, assertClean, assertEachOnce, card, openPage, run, scratch, shoot, signIn, startBrowser, startFakeModel, startServer } from "./helper.mjs";
+import { SLOW, assertClean, assertEachOnce, card, listIsThere, openPage, run, scratch, shoot, signIn, startBrowser, startFakeModel, startServer } from "./helper.mjs";
 
 const data = scratch();
 /** @type {Awaited<ReturnType<typeof startFakeModel>>} */
@@ -47,6 +47,7 @@ const finish = (message) => call("finish", { message });
 async function begin(title, message, options = {}) {
   const page = await openPage(browser, { storageState: signedIn, ...options });
   await page.goto(server.url);
+  await listIsThere(page);
   await page.locator("#new-title").fill(title);
   await page.locator("#new-message").fill(message);
   await page.locator("#new-submit").click();
@@ -143,6 +144,7 @@ test("what was streamed goes on over a lost connection, once, and is gone when i
     line.connectToServer();
   });
   await page.goto(server.url);
+  await listIsThere(page);
   await page.locator("#new-title").fill("Cut");
   await page.locator("#new-message").fill("harbour-cut: talk");
   await page.locator("#new-submit").click();

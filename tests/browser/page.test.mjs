@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { SLOW, assertClean, assertEachOnce, card, makeSession, openPage, run, scratch, shoot, signIn, startBrowser, startServer, type, watch } from "./helper.mjs";
+import { SLOW, assertClean, assertEachOnce, card, listIsThere, makeSession, openPage, run, scratch, shoot, signIn, startBrowser, startServer, type, watch } from "./helper.mjs";
 import { area, inTree, shows } from "./edited.mjs";
 
 const data = scratch();
@@ -230,11 +230,38 @@ test("a page whose modules did not all come is loaded again, and says so when th
   let cut = 2;
   await page.route("**/js/dialog.js", (route) => (cut-- > 0 ? route.abort("internetdisconnected") : route.continue()));
   await page.goto(server.url);
-  await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
+  await listIsThere(page);
   assert.ok(cut < 0, "it was asked for three times");
   assert.equal(await page.locator("#unloaded").isVisible(), false);
   await page.evaluate(() => sessionStorage.clear());
   cut = Infinity;
   await page.goto(server.url);
   await page.locator("#unloaded").waitFor({ timeout: SLOW });
+});
+
+test("whoever is quicker than the page loses nothing of what was typed", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  let cut = true;
+  await page.route("**/js/dialog.js", (route) => (cut ? route.abort("internetdisconnected") : route.continue()));
+  await page.goto(server.url, { waitUntil: "commit" });
+  await page.locator("#new-title").fill("Early");
+  await page.locator("#new-title").press("Enter");
+  assert.equal(page.url(), `${server.url}/`, "a form that nobody hears yet goes nowhere");
+  cut = false;
+  await listIsThere(page);
+  assert.equal(await page.locator("#new-title").inputValue(), "Early");
+  await makeSession(page, "Early, and finished");
+
+  const stranger = await openPage(browser);
+  let asked = 0;
+  stranger.on("request", (request) => (asked += Number(request.url().endsWith("/login") && request.method() === "GET")));
+  await stranger.clock.install();
+  await stranger.route("**/js/dialog.js", (route) => route.abort("internetdisconnected"));
+  await stranger.goto(`${server.url}/login`, { waitUntil: "commit" });
+  await stranger.locator("#token").fill(server.token);
+  await stranger.waitForFunction(() => sessionStorage.getItem("staithe.again"));
+  await stranger.clock.runFor(1000);
+  await stranger.locator("#token").press("Enter");
+  await stranger.waitForURL(`${server.url}/`);
+  assert.equal(asked, 1, "whoever types a secret is not disturbed");
 });
