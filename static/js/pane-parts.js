@@ -78,6 +78,17 @@ export async function openTab(address) {
   }
 }
 
+/** Frames whose origin this page may not have: the server has another one for sandboxes than it had when the page was loaded. */
+document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => {
+  if (effectiveDirective !== "frame-src" || !URL.canParse(blockedURI)) return;
+  const { origin } = new URL(blockedURI);
+  for (const frame of document.querySelectorAll("iframe[data-sandbox]")) {
+    if (new URL(/** @type {HTMLIFrameElement} */ (frame).src).origin !== origin) continue;
+    const again = h("button", { type: "button", className: "primary", on: { click: () => location.reload() } }, t("parts.reload_page"));
+    frame.replaceWith(empty(t("parts.frame_moved"), h("p", {}, t("parts.frame_moved_how", { origin })), again));
+  }
+});
+
 /**
  * A page of the sandbox's origin. What it may not: lead this page elsewhere; and, unless `more` are further rights of a
  * program that we know, read what was copied elsewhere.
@@ -86,7 +97,7 @@ export async function openTab(address) {
 export function sandboxFrame(src, title, loaded, more = "") {
   return h("iframe", {
     sandbox: `allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-downloads ${more}`.trim(),
-    allow: `${more ? "clipboard-read; " : ""}clipboard-write; fullscreen`, title, src, on: { load: loaded },
+    allow: `${more ? "clipboard-read; " : ""}clipboard-write; fullscreen`, title, src, data: { sandbox: "" }, on: { load: loaded },
   });
 }
 

@@ -158,11 +158,18 @@ test("a program's page is shown in the preview, and VS Code in its pane", { time
   assert.equal(await pane.locator("iframe").getAttribute("title"), `Page on port ${port} of the sandbox`);
   assert.deepEqual(((await pane.locator("iframe").getAttribute("sandbox")) ?? "").split(" ").sort(), ["allow-downloads", "allow-forms", "allow-modals", "allow-popups", "allow-same-origin", "allow-scripts"]);
 
-  const path = pane.getByLabel("Path on this port");
+  const path = pane.getByLabel("Path to open");
+  assert.ok(await pane.getByRole("button", { name: "Back to what" }).isDisabled());
   await path.fill("two words.html?x=1");
   await path.press("Enter");
   await frame.getByRole("heading", { name: "Second page" }).waitFor();
   assert.equal(await path.inputValue(), "/two words.html?x=1");
+  await pane.getByRole("button", { name: "Back to what" }).click();
+  await frame.getByRole("heading", { name: "Front page" }).waitFor();
+  assert.equal(await path.inputValue(), "/");
+  assert.ok(await pane.getByRole("button", { name: "Back to what" }).isDisabled());
+  await pane.getByRole("button", { name: "Forward to what" }).click();
+  await frame.getByRole("heading", { name: "Second page" }).waitFor();
   const [tab] = await Promise.all([page.context().waitForEvent("page"), pane.getByRole("button", { name: "Open in a new tab" }).click()]);
   await tab.getByRole("heading", { name: "Second page" }).waitFor();
   assert.match(tab.url(), new RegExp(`/s/${id}/p/${port}/two%20words\\.html\\?x=1$`), "the ticket does not stay in the address");
@@ -183,6 +190,22 @@ test("a program's page is shown in the preview, and VS Code in its pane", { time
   const theirs = await showIn(other, "preview");
   await theirs.getByText("shown to those who may write").waitFor();
   assertClean(other);
+
+  const ticket = `**/ports/${port}/ticket`; // as after a start of the server on other ports
+  const moved = new URL(server.sandbox_url);
+  moved.port = "9";
+  await page.route(ticket, async (route) => {
+    const answer = await route.fetch();
+    const { url } = await answer.json();
+    await route.fulfill({ json: { url: url.replace(/^https?:\/\/[^/]+/, moved.origin), expires_in: 60 } });
+  });
+  await pane.getByRole("button", { name: "Reload", exact: true }).click();
+  await pane.getByText("has another address for the sandboxes").waitFor();
+  assert.equal(await pane.locator("iframe").count(), 0);
+  await page.unroute(ticket);
+  await Promise.all([page.waitForEvent("load"), pane.getByRole("button", { name: "Reload the page" }).click()]);
+  await frame.getByRole("heading", { name: "Front page" }).waitFor();
+  assertClean(page, /frame-src/);
 
   await codeAt(page, id, port);
   await pane.page().locator("#tab-preview").click();

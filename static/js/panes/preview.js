@@ -21,13 +21,18 @@ class Preview {
   /** Whether the port that is shown is listened on. */
   #listens = false;
   #loads = 0;
+  /** What was asked for here, in order: where a page went by itself, this page can't see. @type {{ port: number, path: string }[]} */
+  #visits = [];
+  #at = -1;
   #visible = false;
   #turns = new Turns(() => this.#look(), 200);
   #ticker = new Ticker(() => this.#turns.want(0), EVERY);
   #pick = h("select", { "aria-label": t("preview.port"), on: { change: () => this.#choose(Number(this.#pick.value)) } });
-  #path = h("input", { "aria-label": t("preview.path"), value: "/", spellcheck: false, autocapitalize: "none", autocomplete: "off", enterKeyHint: "go" });
+  #path = h("input", { "aria-label": t("preview.path"), title: t("preview.path_title"), value: "/", spellcheck: false, autocapitalize: "none", autocomplete: "off", enterKeyHint: "go" });
   #where = h("form", { className: "address", on: { submit: (/** @type {Event} */ event) => this.#go(event) } }, this.#path);
-  #tools = h("span", { className: "row tools" },
+  #back = signButton("back", t("preview.back"), () => this.#step(-1));
+  #forward = signButton("forward", t("preview.forward"), () => this.#step(1));
+  #tools = h("span", { className: "row tools" }, this.#back, this.#forward,
     signButton("reload", t("preview.reload"), () => this.#load()),
     signButton("home", t("preview.home"), () => this.#home()),
     signButton("outside", t("preview.outside"), () => this.#outside()),
@@ -116,18 +121,49 @@ class Preview {
     this.#path.value = "/";
     this.#bar.hidden = false;
     this.#showPorts();
+    this.#visit();
+  }
+
+  /** Loads what the fields say, as one more to go back from. */
+  #visit() {
+    this.#below(); // as it will be opened
+    const now = { port: /** @type {number} */ (this.#port), path: this.#path.value };
+    const last = this.#visits[this.#at];
+    if (last?.port !== now.port || last.path !== now.path) {
+      this.#at += 1;
+      this.#visits.splice(this.#at, Infinity, now);
+    }
+    this.#steps();
+    this.#load();
+  }
+
+  #steps() {
+    this.#back.disabled = this.#at <= 0;
+    this.#forward.disabled = this.#at >= this.#visits.length - 1;
+  }
+
+  /** @param {number} by */
+  #step(by) {
+    const to = this.#visits[this.#at + by];
+    if (!to) return;
+    this.#at += by;
+    this.#port = to.port;
+    this.#path.value = to.path;
+    this.#showPorts();
+    this.#listens = this.#ports.some(({ port }) => port === to.port);
+    this.#steps();
     this.#load();
   }
 
   /** @param {Event} event */
   #go(event) {
     event.preventDefault();
-    this.#load();
+    this.#visit();
   }
 
   #home() {
     this.#path.value = "/";
-    this.#load();
+    this.#visit();
   }
 
   /** What stands behind the port's own address: never another place. */
