@@ -124,6 +124,8 @@ const around = new Around({ id, socket, title: () => title, role: () => role, ca
 socket.connect();
 document.addEventListener("staithe.models", () => panel.refresh());
 
+/** Whether this person only looks on. */
+const watches = () => !mayWrite || role === "viewer";
 const canWrite = () => !over && role !== "" && role !== "viewer";
 const isUp = () => !["stopped", "stopping", "failed"].includes(view.phase);
 
@@ -177,12 +179,12 @@ function show(now) {
 }
 
 function showButtons() {
-  for (const one of ["stop", "delete"]) $(one).hidden = over || !mayWrite;
+  for (const one of ["stop", "delete"]) $(one).hidden = over || watches();
   $("stop").disabled = !canWrite() || !stoppable(view.phase);
   $("delete").disabled = !canWrite();
   code.show(canWrite() && view.phase === "ready");
   for (const button of document.querySelectorAll("[data-start]")) {
-    /** @type {HTMLButtonElement} */ (button).hidden = over || !mayWrite;
+    /** @type {HTMLButtonElement} */ (button).hidden = over || watches();
     /** @type {HTMLButtonElement} */ (button).disabled = !canWrite();
   }
 }

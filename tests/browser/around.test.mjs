@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
-import { SLOW, assertClean, makeSession, openPage, scratch, shoot, signIn, startBrowser, startFakeModel, startServer, watch } from "./helper.mjs";
+import { ENGINE, SLOW, assertClean, makeSession, openPage, scratch, shoot, signIn, startBrowser, startFakeModel, startServer, watch } from "./helper.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const data = scratch();
@@ -93,7 +93,7 @@ test("a new person reads what runs where, what is missing and what comes next", 
     const page = await openPage(browser);
     await signIn(page, fresh);
     const first = page.locator("#first");
-    await first.locator('[data-part="where"]').getByText("without containers").waitFor();
+    await first.locator('[data-part="where"]').getByText(ENGINE === "local" ? "without containers" : `Each sandbox is a container (${ENGINE}).`).waitFor();
     await first.locator('[data-part="model"][data-ok="false"]').getByText("No model has a key yet").waitFor();
     assert.equal(await focused(page), "new-title", "the first field has the focus");
     await first.locator("summary").focus();
@@ -389,7 +389,7 @@ test("links to a session are made, copied without a secure context, listed and r
   await line.getByRole("button").click();
   await page.locator('[data-choice="yes"]').click();
   await line.waitFor({ state: "detached" });
-  await guest.waitForURL(/\/login/);
+  await guest.locator("#ended", { hasText: "revoked" }).waitFor();
   assert.equal(await page.locator("#share-url").isVisible(), false, "its address is not shown any more");
   await page.keyboard.press("Escape");
   assert.equal(await focused(page), "share");
