@@ -5,10 +5,10 @@ import { complain, notice } from "./dialog.js";
 import { h } from "./dom.js";
 import { bytes, t } from "./i18n.js";
 import { makeSurface } from "./editor-code.js";
-import { endingsOf, isGone, load } from "./editor-load.js";
+import { endingsOf, load } from "./editor-load.js";
 import { LargeView, hexView, imageView, preview, previewOf } from "./editor-views.js";
 import { makeMerge } from "./editor-merge.js";
-import { nameOf } from "./files-model.js";
+import { isGone, nameOf } from "./files-model.js";
 import { Refused } from "./socket.js";
 
 /** Longer texts are saved by a request of their own, and not over the line that everything else needs. */

@@ -2,7 +2,6 @@
 
 import { Problem, filePath, problemOf } from "./api.js";
 import { t } from "./i18n.js";
-import { Refused } from "./socket.js";
 
 /** As much is read of a file before it is known what it is. */
 const FIRST = 256 * 1024;
@@ -43,9 +42,6 @@ export async function piece(session, path, from, length, version) {
   const size = answer.status === 200 ? bytes.length : Number(total ?? 0);
   return { bytes, version: tag.replace(/^W\/|"/g, ""), size, whole: answer.status !== 206 || (from === 0 && bytes.length === size) };
 }
-
-/** Whether an error says that there is no such file. @param {unknown} error */
-export const isGone = (error) => (error instanceof Problem || error instanceof Refused) && ["NOT_FOUND", "NOT_DIRECTORY"].includes(error.code);
 
 /** The whole of a file that is not too large. @param {string} session @param {string} path @param {Piece} first */
 async function rest(session, path, first) {

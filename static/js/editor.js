@@ -3,10 +3,8 @@
 import { filePath } from "./api.js";
 import { choose, complain, notice } from "./dialog.js";
 import { $, announce, h, setText } from "./dom.js";
-import { Doc } from "./editor-doc.js";
 import { Kept } from "./editor-kept.js";
-import { isGone } from "./editor-load.js";
-import { moved, nameOf, within } from "./files-model.js";
+import { isGone, moved, nameOf, within } from "./files-model.js";
 import { t } from "./i18n.js";
 
 /**
@@ -15,6 +13,10 @@ import { t } from "./i18n.js";
  * @property {(path: string, x: number, y: number) => void} menu
  * @property {(path: string) => void} shown the file that is looked at is another
  */
+/** @typedef {import("./editor-doc.js").Doc} Doc */
+
+/** What a file is edited with comes with the first that is opened. */
+const documents = () => import("./editor-doc.js");
 /** Milliseconds after a change until it is kept for the next time that the page is loaded. */
 const KEEP_AFTER = 700;
 
@@ -154,6 +156,7 @@ export class Editor {
 
   /** @param {string} path @returns {Promise<Doc | null>} */
   async #get(path) {
+    const { Doc } = await documents();
     const there = this.#docs.find((doc) => doc.path === path);
     if (there?.loaded) return there;
     const doc = there ?? new Doc(path, this.place);
@@ -186,6 +189,8 @@ export class Editor {
         this.#left = [...tabs, ...texts.map((path) => ({ path }))];
       }
       if (this.#left.length > 0) await this.#reopen(this.#left, active);
+    } catch (error) {
+      complain(error);
     } finally {
       this.#restoring = false;
     }
@@ -193,6 +198,7 @@ export class Editor {
 
   /** @param {import("./editor-kept.js").Tab[]} tabs @param {string} active */
   async #reopen(tabs, active) {
+    const { Doc } = await documents();
     const texts = this.#writable ? this.#kept.paths() : [];
     const states = await Promise.all(tabs.map(({ path }) => (texts.includes(path) ? "unsaved" : this.#stateOf(path))));
     this.#left = tabs.filter((_, index) => states[index] === "unknown");

@@ -19,6 +19,8 @@ export const join = (folder, name) => (folder ? `${folder}/${name}` : name);
 export const within = (path, above) => path === above || above === "" || path.startsWith(`${above}/`);
 /** Where a path is once what is above it has moved. @param {string} path @param {string} from @param {string} to */
 export const moved = (path, from, to) => (within(path, from) ? to + path.slice(from.length) : path);
+/** Whether an error says that there is no such file, over the WebSocket or REST. @param {any} error */
+export const isGone = (error) => ["NOT_FOUND", "NOT_DIRECTORY"].includes(error?.code);
 
 const order = new Intl.Collator(lang, { numeric: true });
 /** @param {Entry} a @param {Entry} b */

@@ -7,13 +7,12 @@ import { Editor } from "./editor.js";
 import { divideFiles } from "./files-divider.js";
 import { chosen, dropped } from "./files-drop.js";
 import { openMenu } from "./files-menu.js";
-import { Model, folderOf, join, moved, nameOf, within } from "./files-model.js";
+import { Model, folderOf, isGone, join, moved, nameOf, within } from "./files-model.js";
 import { Search } from "./files-search.js";
 import { DRAGGED, Tree } from "./files-tree.js";
 import { Watch } from "./files-watch.js";
 import { Work } from "./files-work.js";
 import { t } from "./i18n.js";
-import { Refused } from "./socket.js";
 import { Uploads } from "./upload.js";
 
 const REFRESH_WAIT = 500;
@@ -102,13 +101,6 @@ export class Files {
     $("files-more").addEventListener("click", () => {
       const { left, bottom } = $("files-more").getBoundingClientRect();
       this.#menu(this.#tree.selected, left, bottom);
-    });
-    this.#pane.addEventListener("keydown", (event) => {
-      if (!(event.ctrlKey || event.metaKey) || event.altKey || event.defaultPrevented) return;
-      const kind = event.key.toLowerCase() === "p" && !event.shiftKey ? "names" : event.key.toLowerCase() === "f" && event.shiftKey ? "content" : undefined;
-      if (!kind || $("find").disabled) return;
-      event.preventDefault();
-      this.#search.focus(kind);
     });
   }
 
@@ -207,7 +199,7 @@ export class Files {
       const { entries = [], truncated = false } = await this.op({ op: "list", path });
       this.#model.set(path, entries, truncated);
     } catch (error) {
-      if (path && error instanceof Refused && (error.code === "NOT_FOUND" || error.code === "NOT_DIRECTORY")) this.#model.forget(path);
+      if (path && isGone(error)) this.#model.forget(path);
       else if (loud) complain(error);
     }
   }
