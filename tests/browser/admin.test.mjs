@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { SLOW, assertClean, openPage, scratch, shoot, signIn, startBrowser, startServer } from "./helper.mjs";
+import { ENGINE, SLOW, assertClean, openPage, scratch, shoot, signIn, startBrowser, startServer } from "./helper.mjs";
 
 const USER = "a-user-of-the-operators-page-0123";
 /** @type {Awaited<ReturnType<typeof startServer>>} */
@@ -347,7 +347,7 @@ test("a session is shown whole with its log, and goes back to its row", { timeou
   const drawer = page.locator("#drawer");
   await drawer.getByText("Processes", { exact: true }).waitFor();
   const text = (await drawer.innerText()).replace(/\s+/g, " ");
-  for (const part of [id, "Restarts 2", "making the sandbox", "10.0.0.9:1234 Viewer 3 29 61 sec", "Engine local", "Steps 0 of 200", "Working time at most 2 hr"]) assert.ok(text.includes(part), `${part} in ${text}`);
+  for (const part of [id, "Restarts 2", "making the sandbox", "10.0.0.9:1234 Viewer 3 29 61 sec", `Engine ${ENGINE}`, "Steps 0 of 200", "Working time at most 2 hr"]) assert.ok(text.includes(part), `${part} in ${text}`);
   assert.equal(await drawer.getByRole("link", { name: "Open the workspace" }).getAttribute("href"), `/sessions/${id}`);
   await drawer.locator(".log-view > summary").click();
   const log = drawer.getByRole("log");

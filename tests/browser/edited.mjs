@@ -55,6 +55,8 @@ export function stage() {
     browser = await startBrowser();
     const made = await rest("POST", "/api/sessions", JSON.stringify({ title: "Files" }), { "content-type": "application/json" });
     session = (await made.json()).id;
+    const phase = async () => (await (await rest("GET", `/api/sessions/${session}`)).json()).phase;
+    await until(phase, (now) => now === "ready", "the sandbox is there");
     const page = await openPage(browser);
     await signIn(page, server);
     storageState = await page.context().storageState();
@@ -99,7 +101,7 @@ export function stage() {
 
 /** Asks until it is so. @template T @param {() => Promise<T>} ask @param {(value: T) => boolean} is @param {string} what */
 export async function until(ask, is, what) {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + SLOW;
   for (;;) {
     const value = await ask();
     if (is(value)) return value;

@@ -4,22 +4,41 @@ import assert from "node:assert/strict";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { SLOW, assertClean, assertEachOnce, openPage, run, scratch, shoot, signIn, startBrowser, startServer } from "./helper.mjs";
+import { ENGINE, SLOW, assertClean, assertEachOnce, docker, openPage, run, scratch, shoot, signIn, startBrowser, startServer } from "./helper.mjs";
+
+/** Why no sandbox can be had, and how that ends. @param {string} dataDir */
+function trouble(dataDir) {
+  if (ENGINE === "docker") {
+    const image = `staithe-test/absent-${process.pid}:1`;
+    const mend = () => docker("tag", "staithe-test/work:1", image);
+    return { env: { STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE: image }, cause: /absent/, begin: () => {}, mend, end: () => docker("rmi", image) };
+  }
+  const folder = path.join(dataDir, "sandboxes");
+  const begin = () => {
+    renameSync(folder, `${folder}.away`);
+    writeFileSync(folder, "no folder");
+  };
+  const mend = () => {
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+  };
+  return { env: {}, cause: /Not a directory/, begin, mend, end: () => {} };
+}
 
 test("a failed start is explained, and can be tried again", { timeout: 4 * SLOW }, async (t) => {
   const data = scratch();
-  const server = await startServer({ dataDir: data.folder });
+  const { env, cause, begin, mend, end } = trouble(data.folder);
+  const server = await startServer({ dataDir: data.folder, env });
   const browser = await startBrowser();
   t.after(async () => {
     await browser.close();
     await server.kill();
     data.end();
+    end();
   });
   const page = await openPage(browser);
   await signIn(page, server);
-  const folder = path.join(data.folder, "sandboxes");
-  renameSync(folder, `${folder}.away`);
-  writeFileSync(folder, "no folder");
+  begin();
 
   await page.getByLabel("Title").fill("Run aground");
   await page.locator("#new-submit").click();
@@ -27,7 +46,7 @@ test("a failed start is explained, and can be tried again", { timeout: 4 * SLOW 
   await page.locator('#phase[data-phase="failed"]').waitFor({ timeout: SLOW });
   const session = page.url().split("/").at(-1) ?? "";
   await page.locator("#fault").waitFor();
-  assert.match(await page.locator("#fault-cause").innerText(), /Not a directory/);
+  assert.match(await page.locator("#fault-cause").innerText(), cause);
   assert.match(await page.locator("#fault-remedy").innerText(), /\w{4}/);
   assert.match(await page.locator("#fault-code").innerText(), /^sandbox\./);
   assert.ok(await page.locator("#box").evaluate((box) => /** @type {HTMLTextAreaElement} */ (box).readOnly), "nothing can be typed");
@@ -51,8 +70,7 @@ test("a failed start is explained, and can be tried again", { timeout: 4 * SLOW 
     await other.context().close();
   }
 
-  rmSync(folder);
-  renameSync(`${folder}.away`, folder);
+  mend();
   await page.locator("#fault-start").click();
   await page.locator('#phase[data-phase="ready"]').waitFor({ timeout: SLOW });
   await page.locator("#fault").waitFor({ state: "hidden" });

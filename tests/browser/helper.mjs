@@ -12,6 +12,8 @@ import { chromium } from "playwright-core";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const START = 30_000;
 const STOP = 10_000;
+/** What sandboxes are made by. */
+export const ENGINE = process.env.STAITHE_TEST_ENGINE || "local";
 /** For what a sandbox has to do. */
 export const SLOW = 60_000;
 
@@ -32,11 +34,13 @@ function dockerSettings() {
   return { STAITHE__SANDBOX__DOCKER__HOST: host, STAITHE__SANDBOX__DOCKER__PULL: "never", STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE: "staithe-test/work:1" };
 }
 
+/** Asks the tests' own daemon. @param {string[]} words @returns {string[]} the words of its answer */
+export const docker = (...words) => spawnSync("docker", ["--host", process.env.STAITHE_TEST_DOCKER ?? "", ...words], { encoding: "utf8", timeout: SLOW }).stdout?.split(/\s+/).filter(Boolean) ?? [];
+
 /** Removes from that daemon what the installation of a data directory has there. @param {string} dataDir */
 function sweepDocker(dataDir) {
-  if (process.env.STAITHE_TEST_ENGINE !== "docker" || !existsSync(path.join(dataDir, "installation"))) return;
+  if (ENGINE !== "docker" || !existsSync(path.join(dataDir, "installation"))) return;
   const label = `label=staithe.owner=${readFileSync(path.join(dataDir, "installation"), "utf8").trim()}`;
-  const docker = (...words) => spawnSync("docker", ["--host", process.env.STAITHE_TEST_DOCKER ?? "", ...words], { encoding: "utf8", timeout: SLOW }).stdout?.split(/\s+/).filter(Boolean) ?? [];
   for (const [list, remove] of [["ps --all", "rm --force --volumes"], ["network ls", "network rm"], ["volume ls", "volume rm"]]) {
     const found = docker(...list.split(" "), "--quiet", "--filter", label);
     if (found.length > 0) docker(...remove.split(" "), ...found);
@@ -51,9 +55,8 @@ function sweepDocker(dataDir) {
 export async function startServer({ dataDir, port = 0, env: own = {} }) {
   const program = process.env.STAITHE_BIN;
   assert.ok(program, "STAITHE_BIN must name the server's program");
-  const engine = process.env.STAITHE_TEST_ENGINE || "local";
-  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--sandbox-listen", "127.0.0.1:0", "--data-dir", dataDir, "--ready-json", "--engine", engine];
-  const env = engine === "docker" ? { ...process.env, ...dockerSettings(), ...own } : { ...process.env, ...own };
+  const args = ["serve", "--listen", `127.0.0.1:${port}`, "--sandbox-listen", "127.0.0.1:0", "--data-dir", dataDir, "--ready-json", "--engine", ENGINE];
+  const env = ENGINE === "docker" ? { ...process.env, ...dockerSettings(), ...own } : { ...process.env, ...own };
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => {

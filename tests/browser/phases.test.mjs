@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SLOW, assertClean, openPage, shoot } from "./helper.mjs";
+import { ENGINE, SLOW, assertClean, openPage, shoot } from "./helper.mjs";
 import { assertFits, browser, played, server, signedIn, stage, text } from "./played.mjs";
 
 stage();
@@ -120,7 +120,7 @@ test("the engine's facts are for operators, and what it lacks is a warning", { t
   assert.deepEqual(Object.keys(open.engine).sort(), ["isolation", "kind"]);
   assert.equal((await fetch(`${server.url}/api/admin/engine`)).status, 401);
   const real = await (await page.request.get(`${server.url}/api/admin/engine`)).json();
-  assert.deepEqual([real.kind, real.waiting, real.ready], ["local", 0, 1]);
+  assert.deepEqual([real.kind, real.waiting, real.ready], [ENGINE, 0, 1]);
   await page.route("**/api/admin/engine", (route) => route.fulfill({ json: { kind: "docker", facts: [{ name: "engine", value: "docker 28.5.2" }, { name: "user namespaces", value: "no" }, { name: "something new", value: "" }], lacks: ["sandbox.docker.cpus: the engine has 2 processors; the limit is cut down to that"], pause: true, pool: true, waiting: 3, starting: 2, ready: 7 } }));
   await page.goto(`${server.url}/admin?lang=en`);
   await page.locator("#engine", { hasText: "docker 28.5.2" }).waitFor();

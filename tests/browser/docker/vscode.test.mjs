@@ -3,12 +3,12 @@
 // registries of Debian, Python and npm.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { SLOW, assertClean, openPage, run, scratch, shoot, signIn, startBrowser, startServer, watch } from "../helper.mjs";
+import { SLOW, assertClean, docker, openPage, run, scratch, shoot, signIn, startBrowser, startServer, watch } from "../helper.mjs";
 
 /** An image with VS Code is built in one to three minutes. */
 const BUILD = 10 * 60_000;
@@ -51,9 +51,7 @@ after(async () => {
   await browser?.close();
   await server?.kill();
   data.end();
-  const docker = (/** @type {string[]} */ ...words) =>
-    spawnSync("docker", ["--host", process.env.STAITHE_TEST_DOCKER ?? "", ...words], { encoding: "utf8", timeout: SLOW });
-  const images = docker("images", "--quiet", REPOSITORY).stdout?.split(/\s+/).filter(Boolean) ?? [];
+  const images = docker("images", "--quiet", REPOSITORY);
   if (images.length > 0) docker("rmi", "--force", ...images);
 });
 
