@@ -2,7 +2,7 @@
 
 import { get, sessionPath } from "./api.js";
 import { diffView } from "./diff-view.js";
-import { h } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { failure } from "./pane-parts.js";
 
@@ -14,7 +14,7 @@ let numbered = 0;
 
 /**
  * @typedef {{ path: string, lossy?: boolean, change: keyof typeof LETTERS, from?: string, added: number | null, deleted: number | null, binary: boolean }} FileChange
- * @typedef {{ session: string, repository: string, base: string | null, open: (path: string) => void }} Place
+ * @typedef {{ session: string, repository: string, base: string | null, open: (path: string) => void, typeOf: (path: string) => Promise<string> }} Place `typeOf`: of a file now
  */
 
 /** The lines that were added and removed. @param {number | null} added @param {number | null} deleted */
@@ -101,10 +101,18 @@ export class ChangeRow {
     this.#shown = key;
     const notes = [];
     if (told.binary) notes.push(h("p", { className: "help" }, t("changes.is_binary")));
-    else if (!told.diff) notes.push(h("p", { className: "help" }, t("changes.no_lines")));
+    else if (!told.diff) notes.push(this.#without());
     if (told.lossy) notes.push(h("p", { className: "help" }, t("changes.odd_bytes")));
     if (told.truncated) notes.push(this.#cut());
     this.#diff.replaceChildren(...notes, ...(told.diff && !told.binary ? [diffView(told.diff, this.change.path)] : []));
+  }
+
+  /** Why there is no line. */
+  #without() {
+    const fresh = ["untracked", "added"].includes(this.change.change);
+    const words = h("p", { className: "help" }, t(fresh ? "changes.no_lines_new" : "changes.no_lines"));
+    if (fresh) this.place.typeOf(this.change.path).then((type) => type === "symlink" && setText(words, t("changes.new_link")), () => {}); // else the words above hold
+    return words;
   }
 
   #cut() {

@@ -28,6 +28,25 @@ export function imageView(image, name) {
   return { element, says: () => (size ? [size] : []), focus: () => element.focus(), destroy: () => URL.revokeObjectURL(address) };
 }
 
+/** Whether bytes that are no UTF-8 may be a text of an older encoding: hardly a control character. @param {Uint8Array} content */
+function isLetters(content) {
+  const controls = content.reduce((count, byte) => count + Number((byte < 32 && byte !== 9 && byte !== 10 && byte !== 13) || byte === 127), 0);
+  return content.length > 0 && controls === 0;
+}
+
+/** A button that shows bytes as Latin-1, to be read. @param {Uint8Array} content @param {number} size @param {HTMLElement} dump what shows it */
+function asLatin(content, size, dump) {
+  const hex = dump.textContent ?? "";
+  const button = h("button", { type: "button", "aria-pressed": "false", on: { click: () => {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(on));
+    dump.setAttribute("aria-label", t(on ? "edit.latin" : "edit.hex"));
+    const rest = content.length < size ? `\n${t("edit.latin_part", { shown: bytes(content.length) })}` : "";
+    dump.textContent = on ? new TextDecoder("windows-1252").decode(content) + rest : hex;
+  } } }, t("edit.latin"));
+  return button;
+}
+
 /** The first bytes, sixteen a line. @param {Uint8Array} content @param {number} size @returns {View} */
 export function hexView(content, size) {
   const shown = content.subarray(0, HEX);
@@ -38,9 +57,10 @@ export function hexView(content, size) {
     const text = row.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·")).join("");
     lines.push(`${at.toString(16).padStart(8, "0")}  ${hex}  ${text}`);
   }
-  const says = size > shown.length ? t("edit.binary_part", { shown: bytes(shown.length), size: bytes(size) }) : t("edit.binary", { size: bytes(size) });
+  const odd = isLetters(content);
+  const says = odd ? t("edit.not_utf8", { size: bytes(size) }) : size > shown.length ? t("edit.binary_part", { shown: bytes(shown.length), size: bytes(size) }) : t("edit.binary", { size: bytes(size) });
   const dump = h("pre", { className: "hex", tabIndex: 0, role: "group", "aria-label": t("edit.hex") }, lines.join("\n"));
-  const element = h("div", { className: "binary", id: "binary" }, h("p", { className: "muted" }, says), dump);
+  const element = h("div", { className: "binary", id: "binary" }, h("p", { className: "muted" }, says, ...(odd ? [" ", asLatin(content, size, dump)] : [])), dump);
   return { element, says: () => [], focus: () => dump.focus(), destroy() {} };
 }
 

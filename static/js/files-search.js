@@ -67,10 +67,22 @@ export class Search {
     this.#box.addEventListener("keydown", (event) => this.#keyInBox(event));
     this.#panel.addEventListener("keydown", (event) => this.#keyInList(event));
     $("found-close").addEventListener("click", () => this.close());
+    document.addEventListener("keydown", (event) => this.#keyAnywhere(event));
+  }
+
+  /** Whatever has the focus, unless it has the keys itself, as terminals do. @param {KeyboardEvent} event */
+  #keyAnywhere(event) {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.defaultPrevented || this.#box.disabled || document.querySelector("dialog[open]")) return;
+    const key = event.key.toLowerCase();
+    const kind = key === "p" && !event.shiftKey ? "names" : key === "f" && event.shiftKey ? "content" : undefined;
+    if (!kind) return;
+    event.preventDefault();
+    if (!this.#box.offsetParent) $("tab-files").click();
+    this.#focus(kind);
   }
 
   /** @param {"names" | "content"} kind */
-  focus(kind) {
+  #focus(kind) {
     this.#kind.value = kind;
     this.#dress();
     this.#box.focus();

@@ -229,6 +229,19 @@ test("a folder comes down as a zip that holds what is in it", { timeout: SLOW },
   assertClean(page);
 });
 
+test("a text of an older encoding is read, not edited", { timeout: SLOW }, async () => {
+  await put("latin.txt", Buffer.from("caf\xe9 \xfcber\nzwei\n", "latin1"));
+  const page = await pane();
+  await inTree(page, "latin.txt").click();
+  await page.locator("#binary", { hasText: "isn’t UTF-8 (15 bytes)" }).waitFor();
+  const latin = page.getByRole("button", { name: "Show as Latin-1" });
+  await latin.click();
+  assert.equal(await page.locator("#binary pre").textContent(), "café über\nzwei\n");
+  await latin.click();
+  assert.match((await page.locator("#binary pre").textContent()) ?? "", /^00000000 {2}63 61 66 e9/);
+  assertClean(page);
+});
+
 test("what is searched for opens at its line, and Escape ends the search", { timeout: SLOW }, async () => {
   await put("sought/long.txt", `${"filler\n".repeat(400)}a Needle here\n${"filler\n".repeat(50)}`);
   const page = await pane();
@@ -253,6 +266,16 @@ test("what is searched for opens at its line, and Escape ends the search", { tim
   await page.keyboard.type("sghtlng");
   await page.locator("#found-list").getByRole("button", { name: "sought/long.txt" }).waitFor();
   await page.keyboard.press("Escape");
+  // From the conversation and from another pane, too.
+  await page.locator("#tab-log").click();
+  await page.locator("#box").focus();
+  await page.keyboard.press("Control+p");
+  await page.locator("#find:focus").waitFor();
+  assert.equal(await page.locator("#find-kind").inputValue(), "names");
+  await page.locator("#box").focus();
+  await page.keyboard.press("Control+Shift+f");
+  await page.locator("#find:focus").waitFor();
+  assert.equal(await page.locator("#find-kind").inputValue(), "content");
   // A search that goes on is ended, too.
   await page.route("**/search", () => {});
   await page.evaluate(() => {

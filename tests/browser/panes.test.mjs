@@ -90,6 +90,9 @@ test("changes of a repository are shown as they happen", { timeout: 3 * SLOW }, 
   await row("src/a.txt").locator("tr.added", { hasText: "3" }).waitFor({ timeout: SLOW });
   await row("more.txt").waitFor({ timeout: SLOW });
   await shoot(page, "changes");
+  await run(page, "ln -s src app/link");
+  await row("link").getByRole("button", { expanded: false }).click();
+  await row("link").getByText("A new symbolic link.").waitFor();
 
   await row("new.txt").getByRole("button", { name: "Open new.txt" }).click();
   await page.locator("#files").waitFor();

@@ -157,7 +157,10 @@ class Changes {
   #files(status, changes) {
     const staged = new Set(status.entries.filter((/** @type {any} */ e) => e.staged && !e.unstaged).map((/** @type {any} */ e) => e.path));
     const session = this.context.id;
-    const place = { session, repository: this.#repository, base: this.#base, open: (/** @type {string} */ path) => this.context.openFile(this.#repository ? `${this.#repository}/${path}` : path) };
+    const repository = this.#repository;
+    const whole = (/** @type {string} */ path) => (repository ? `${repository}/${path}` : path);
+    const typeOf = async (/** @type {string} */ path) => (await this.context.socket.ask({ type: "file", op: "stat", path: whole(path) })).entries?.[0]?.type ?? "";
+    const place = { session, repository, base: this.#base, open: (/** @type {string} */ path) => this.context.openFile(whole(path)), typeOf };
     const files = changes.files.slice(0, MOST_FILES);
     const names = new Set(files.map((/** @type {any} */ file) => file.path));
     for (const [path, row] of this.#rows) {
