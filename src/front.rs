@@ -7,7 +7,7 @@ use serde::Serialize;
 use staithe_actors::{
     Registry, Secrets, SessionHandle, SessionManager, mail, session_manager::messages::OpenSession,
 };
-use staithe_protocol::SessionId;
+use staithe_protocol::{SessionId, api::Resources};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -73,6 +73,8 @@ pub struct FrontSettings {
     pub proxy: ProxySettings,
     /// Patterns; none: any image.
     pub allowed_images: Vec<String>,
+    /// What a session may be given; where one is none, as much as it likes.
+    pub most: Resources,
     /// Whose sessions the configuration's tokens of git open repositories for.
     pub git_tokens_for: TokensFor,
 }

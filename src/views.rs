@@ -35,6 +35,18 @@ pub struct SignIn<'a> {
     pub next: &'a str,
 }
 
+/// The sessions.
+#[derive(Debug, Serialize)]
+pub struct SessionsPage<'a> {
+    #[serde(flatten)]
+    pub page: Page<'a>,
+    /// Whether a session may be given limits of its own.
+    pub has_limits: bool,
+    /// GiB; none: no limit.
+    pub most_memory: Option<f64>,
+    pub most_cpus: Option<f64>,
+}
+
 /// One session.
 #[derive(Debug, Serialize)]
 pub struct SessionPage<'a> {

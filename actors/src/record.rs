@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use staithe_protocol::{AgentState, Fault, Generation, Phase, SessionId, api::StepTime};
+use staithe_protocol::{
+    AgentState, Fault, Generation, Phase, SessionId,
+    api::{Resources, StepTime},
+};
 use staithe_store::SessionRow;
 
 use crate::{agent_session::choice::AgentChoice, session::task::FirstTask};
@@ -18,6 +21,9 @@ pub struct SessionRecord {
     pub owner: String,
     pub labels: BTreeMap<String, String>,
     pub image: Option<String>,
+    /// What its sandbox may use, instead of the configuration's limits.
+    #[serde(default)]
+    pub resources: Resources,
     /// RFC 3339.
     pub created_at: String,
     pub updated_ms: i64,

@@ -3,6 +3,7 @@
 //! Floors and measurements take turns, so that a busy machine slows both. Medians and ratios count;
 //! the absolute figures say what this machine was like. Nothing here passes or fails.
 
+mod crowd;
 mod docker;
 mod echo;
 mod log;
@@ -17,17 +18,21 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    // `cargo bench -- terminal`: that alone.
-    if std::env::args().any(|argument| argument == "terminal") {
-        return print(&terminal::key());
-    }
-    let mut rows: Vec<Row> = Vec::new();
-    rows.extend(start::server());
-    rows.extend(start::runner());
-    rows.extend(start::session());
-    rows.extend(docker::rows());
-    rows.extend(echo::echo());
-    rows.extend(terminal::key());
-    rows.extend(log::append());
-    print(&rows);
+    let all: [(&str, fn() -> Vec<Row>); 10] = [
+        ("server", start::server),
+        ("runner", start::runner),
+        ("session", start::session),
+        ("docker", docker::rows),
+        ("echo", echo::echo),
+        ("terminal", terminal::key),
+        ("append", log::append),
+        ("fan-out", crowd::fan_out),
+        ("replay", crowd::replay),
+        ("idle", crowd::idle),
+    ];
+    // `cargo bench -- terminal idle`: those alone.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|it| it == name);
+    let rows = all.iter().filter(|(name, _)| is_wanted(name)).flat_map(|(_, measure)| measure());
+    print(&rows.collect::<Vec<_>>());
 }

@@ -200,11 +200,25 @@ impl Client {
         }
     }
 
+    /// Sends an action and waits until it is taken: durable, and told.
+    pub(crate) async fn act(&mut self, action: &Value) {
+        let reference = next_reference();
+        let frame = json!({ "type": "do", "ref": reference, "action": action });
+        self.0.send(Message::text(frame.to_string())).await.expect("the socket takes it");
+        loop {
+            let message = self.0.next().await.expect("the socket stays").expect("it reads");
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).expect("frames are JSON");
+            if frame["ref"] == reference.as_str() {
+                assert_eq!(frame["type"], "done", "{frame}");
+                return;
+            }
+        }
+    }
+
     /// Runs a command; returns when its own observation is there: events of before are replayed too.
     pub(crate) async fn run(&mut self, command: &str) {
-        // A `ref` that was used gets its first answer again.
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let reference = format!("bench-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let reference = next_reference();
         let frame = json!({
             "type": "do",
             "ref": reference,
@@ -230,6 +244,12 @@ impl Client {
             }
         }
     }
+}
+
+/// A `ref` that was used gets its first answer again.
+fn next_reference() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("bench-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A runtime for one measurement.

@@ -42,6 +42,7 @@ pub(super) fn front_settings(
         keep_sandboxes: config.sandbox.keep_runtime_alive,
         proxy,
         allowed_images: config.sandbox.allowed_images.clone(),
+        most: config.sandbox.docker.most(),
     }
 }
 

@@ -8,7 +8,9 @@ use std::{
 
 use staithe_engine::docker::{DockerConfig, ExtraMount, LineChoice, Pull, SandboxShape};
 
-use super::{Config, LineChoice as Line, Pull as Fetch, Sandbox, load};
+use staithe_protocol::api::Resources;
+
+use super::{Config, Docker, LineChoice as Line, Pull as Fetch, Sandbox, load};
 
 impl Sandbox {
     /// The image of sessions that ask for none.
@@ -49,6 +51,15 @@ impl Sandbox {
                 .filter(|path| !path.is_empty()),
             workspace: self.workspace_mount_path_in_sandbox.clone(),
         }
+    }
+}
+
+impl Docker {
+    /// What a session may be given; none: no limit.
+    pub fn most(&self) -> Resources {
+        let memory = if self.most_memory.0 == 0 { self.memory.0 } else { self.most_memory.0 };
+        let cpus = if self.most_cpus == 0.0 { self.cpus } else { self.most_cpus };
+        Resources { memory: (memory > 0).then_some(memory), cpus: (cpus > 0.0).then_some(cpus) }
     }
 }
 

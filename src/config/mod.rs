@@ -181,6 +181,8 @@ pub struct Docker {
     pub memory: Size,
     pub memory_swap: Size,
     pub cpus: f64,
+    pub most_memory: Size,
+    pub most_cpus: f64,
     pub shm_size: Size,
     pub disk: Size,
     pub read_only_rootfs: bool,

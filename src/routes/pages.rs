@@ -16,7 +16,7 @@ use crate::{
     front::{Front, session_id},
     guard::PagePolicy,
     routes::ports,
-    views::{ErrorPage, JoinPage, Page, SessionPage, SignIn},
+    views::{ErrorPage, JoinPage, Page, SessionPage, SessionsPage, SignIn},
 };
 
 /// The cookie of a chosen language.
@@ -26,7 +26,14 @@ const LANG_COOKIE: &str = "lang";
 pub async fn sessions(front: web::Data<Front>, request: HttpRequest) -> HttpResponse {
     match signed_in(&front, &request) {
         Ok(identity) => {
-            let page = page(&front, &request, Some(&identity));
+            #[expect(clippy::cast_precision_loss, reason = "for people")]
+            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+            let page = SessionsPage {
+                page: page(&front, &request, Some(&identity)),
+                has_limits: front.engine.kind != "local",
+                most_memory: front.settings.most.memory.map(gib),
+                most_cpus: front.settings.most.cpus,
+            };
             render(&front, &request, "pages/sessions.html", &page, StatusCode::OK)
         }
         Err(elsewhere) => elsewhere,

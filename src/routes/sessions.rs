@@ -32,6 +32,9 @@ use crate::{
 
 /// Longest title, label and idempotency key, in characters.
 const MAX_TEXT: usize = 200;
+/// Least memory of a sandbox, in bytes, and least processors: with less its runner and a shell may not start.
+const LEAST_MEMORY: u64 = 64 * 1024 * 1024;
+const LEAST_CPUS: f64 = 0.1;
 /// Most labels of a session.
 const MAX_LABELS: usize = 32;
 /// Sessions on a page when no limit is given, and the most that one page holds.
@@ -49,6 +52,7 @@ pub async fn create(
     let mut wanted: api::CreateSession = body::json(payload, front.settings.max_body).await?;
     check(&wanted)?;
     check_image(&front, wanted.image.as_deref())?;
+    let resources = check_resources(&front, wanted.resources)?;
     let task = first_task(&front, &identity, &wanted)?;
     // Taken out here: neither the key's digest nor anything else that is kept knows it.
     let credential = credential(&mut wanted, &task)?;
@@ -59,6 +63,7 @@ pub async fn create(
         owner: identity.subject.clone(),
         title: wanted.title.clone(),
         image: wanted.image.clone(),
+        resources,
         labels: wanted.labels.clone(),
         task,
         credential,
@@ -118,6 +123,37 @@ fn check_image(front: &Front, image: Option<&str>) -> Result<(), ApiError> {
         return Ok(());
     }
     denied("session.image_not_allowed", "the operator does not allow this image")
+}
+
+fn check_resources(
+    front: &Front,
+    wanted: Option<api::Resources>,
+) -> Result<api::Resources, ApiError> {
+    let wanted = wanted.unwrap_or_default();
+    let api::Resources { memory, cpus } = wanted;
+    let denied = |code, detail: String| {
+        Err(ApiError::denied(StatusCode::UNPROCESSABLE_ENTITY, code, detail))
+    };
+    if wanted != api::Resources::default() && front.engine.kind == "local" {
+        let why = "this server makes sandboxes without containers (engine local), which it can't limit one by one";
+        return denied("session.resources_unsupported", why.to_owned());
+    }
+    let most = front.settings.most;
+    if let Some(memory) = memory {
+        let most = most.memory.unwrap_or(u64::MAX);
+        if !(LEAST_MEMORY..=most).contains(&memory) {
+            let why = format!("resources.memory: {LEAST_MEMORY} to {most} bytes");
+            return denied("session.resources_not_allowed", why);
+        }
+    }
+    if let Some(cpus) = cpus {
+        let most = most.cpus.unwrap_or(f64::from(u16::MAX));
+        if !(LEAST_CPUS..=most).contains(&cpus) {
+            let why = format!("resources.cpus: {LEAST_CPUS} to {most}");
+            return denied("session.resources_not_allowed", why);
+        }
+    }
+    Ok(wanted)
 }
 
 fn idempotency_key(

@@ -201,9 +201,9 @@ export class Card {
     this.term.gap(t("event.bytes_skipped", { count }));
   }
 
-  /** The observation replaces what was streamed. @param {any} event */
-  finish(event) {
-    const content = event.content ?? "";
+  /** The observation replaces what was streamed. @param {any} event @param {boolean} [told] its output stands in the card of the command already */
+  finish(event, told = false) {
+    const content = told ? "" : (event.content ?? "");
     const cut = showOutput(this.out, content, t("event.middle_cut"));
     const meta = event.extras?.metadata ?? {};
     const code = exitCode(event);
@@ -214,10 +214,11 @@ export class Card {
       this.badge.className = `badge ${state}`;
       this.badge.textContent = code === -1 ? t("event.still_running") : t("event.exit", { code: String(code) });
       this.badge.dataset.exit = String(code);
-      if (!content && code !== -1) line.append(h("span", {}, t("event.no_output")));
-      if (meta.suffix && !PLAIN_END.test(meta.suffix)) line.append(h("span", { className: "suffix" }, meta.suffix.trim()));
+      if (this.isInput) this.#wasInput(event, line);
+      else if (!content && code !== -1) line.append(h("span", {}, t("event.no_output")));
+      if (meta.suffix && !this.isInput && !PLAIN_END.test(meta.suffix)) line.append(h("span", { className: "suffix" }, meta.suffix.trim()));
       const bytes = encoder.encode(content).length;
-      if (cut || (event.extras?.total_bytes ?? bytes) > bytes + LINE_END) line.append(this.#whole());
+      if (cut || (!this.isInput && (event.extras?.total_bytes ?? bytes) > bytes + LINE_END)) line.append(this.#whole());
     } else {
       const refused = event.observation === "user_rejected";
       const bad = event.observation === "error" || refused;
@@ -232,6 +233,16 @@ export class Card {
     line.append(time(event), raw(event));
     this.foot.append(line);
     this.element.dataset.state = "done";
+  }
+
+  /** Whether what was typed was read is said, not how the command ended, which its own card says. @param {any} event @param {HTMLElement} line */
+  #wasInput({ extras }, line) {
+    const unread = extras?.unread_lines > 0;
+    this.badge.className = unread ? "badge fail" : "badge";
+    this.badge.textContent = t(unread ? "event.unread" : "event.typed");
+    if (!unread) return;
+    line.append(h("span", { className: "suffix" }, t("event.unread_why")));
+    if (this.event.source === "user") line.append(h("button", { type: "button", className: "quiet", data: { again: "again" } }, t("event.run_now")));
   }
 
   /** What it prints from now on comes after what was observed. */

@@ -41,6 +41,8 @@ export class EventList {
   #agent = "";
   /** @type {CardRow | null} a command that answered −1 and goes on */
   #lingering = null;
+  /** The newest observation of a command that was no input. @type {any} */
+  #told = null;
   /** @type {Map<number, any[]>} output whose action hasn't come */
   #orphans = new Map();
   /** @type {{ row: FreeRow, term: TermText }[]} what background jobs printed */
@@ -267,11 +269,12 @@ export class EventList {
 
   /** @param {CardRow} row @param {any} event */
   #finish(row, event) {
-    row.finish(event);
+    row.finish(event, row.isInput && this.#isTold(event));
     this.#ofEvent.set(event.id, row);
     this.#open.delete(event.cause);
     this.#helpers.delete(event.cause);
     if (!row.isRun) return;
+    if (!row.isInput) this.#told = event;
     const code = exitCode(event);
     if (event.observation !== "run" || code !== -1) this.#linger(null);
     else if (!row.isInput) this.#linger(row);
@@ -279,6 +282,12 @@ export class EventList {
       const command = row.command.slice(0, 80);
       this.#say(code === 0 ? t("event.done_ok", { command }) : t("event.done_bad", { command, code: String(code ?? "?") }));
     }
+  }
+
+  /** Whether the command that it was typed to has told the same. @param {any} event */
+  #isTold({ observation, content, extras }) {
+    const command = this.#told;
+    return observation === "run" && command?.content === content && command?.extras?.total_bytes === extras?.total_bytes;
   }
 
   /** @param {CardRow | null} row */

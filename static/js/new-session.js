@@ -7,6 +7,7 @@ import { fillModels, listModels } from "./models.js";
 import { pref, setPref } from "./prefs.js";
 
 const EVERY = 5000;
+const GIB = 1024 ** 3;
 
 /** "name=value" by lines. @param {string} text @returns {Record<string, string>} */
 function labelsOf(text) {
@@ -29,6 +30,8 @@ function wanted() {
     const value = $(`new-${id}`).value.trim();
     if (value) body[name] = value;
   }
+  const [memory, cpus] = ["new-memory", "new-cpus"].map((id) => Number($(id)?.value ?? 0));
+  if (memory || cpus) body.resources = { ...(memory && { memory: Math.round(memory * GIB) }), ...(cpus && { cpus }) };
   const labels = labelsOf($("new-labels").value);
   if (Object.keys(labels).length) body.labels = labels;
   return body;

@@ -148,6 +148,7 @@ export class CardRow extends BaseRow {
   group = null;
   #decided = false;
   #orphaned = false;
+  #told = false;
   /** What a person made of it. @type {boolean | null} */
   #open = null;
 
@@ -171,7 +172,7 @@ export class CardRow extends BaseRow {
     const card = new Card(this.event, this.session);
     this.card = card;
     if (this.#decided) card.decided();
-    if (this.result) card.finish(this.result);
+    if (this.result) card.finish(this.result, this.#told);
     else if (this.#orphaned) card.orphan();
     if (this.#open !== null) card.details.open = this.#open;
     return card.element;
@@ -213,10 +214,11 @@ export class CardRow extends BaseRow {
     return /** @type {Card} */ (this.card);
   }
 
-  /** @param {any} event */
-  finish(event) {
+  /** @param {any} event @param {boolean} [told] see the card */
+  finish(event, told = false) {
     this.result = event;
-    this.card?.finish(event);
+    this.#told = told;
+    this.card?.finish(event, told);
     this.group?.told();
     this.#rest();
   }

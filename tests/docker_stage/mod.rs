@@ -19,6 +19,7 @@ use staithe_link::{Address, Link, LinkEvent, Stream};
 use staithe_protocol::{
     Action, Generation, Observation, SandboxId, SessionId,
     action::Run,
+    api::Resources,
     files::{FileCode, FileOp},
     observation::RunObservation,
     runner::{Answer, Call, Hello, Limits},
@@ -100,6 +101,7 @@ impl Stage {
             .map(|(label, value)| (label.to_owned(), value))
             .into(),
             image: Some(image.to_owned()),
+            resources: Resources::default(),
             key: "0123456789abcdef".to_owned(),
             env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
         }

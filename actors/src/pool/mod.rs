@@ -16,7 +16,7 @@ use actix::{
 use futures_util::StreamExt;
 use staithe_engine::{Engine, LABEL_OWNER, LABEL_POOL, Labels, SandboxSpec};
 use staithe_link::{Link, LinkEvent};
-use staithe_protocol::{Fault, Generation, SandboxId, StartStep};
+use staithe_protocol::{Fault, Generation, SandboxId, StartStep, api::Resources};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -89,6 +89,7 @@ impl Pool {
                 (LABEL_POOL.to_owned(), number.clone()),
             ]),
             image: Some(resolve(self.origin.supply.as_ref(), asked)),
+            resources: Resources::default(),
             workspace: None,
             key: random_key(),
             env: settings.env.clone(),

@@ -26,6 +26,7 @@ use staithe_engine::{Engine, SandboxExited, SandboxState};
 use staithe_link::{Link, LinkEvent, LinkFailed};
 use staithe_protocol::{
     Action, EventId, Fault, Generation, Observation, SandboxId, SessionId,
+    api::Resources,
     frames::PartialKind,
     runner::{Answer, Call, Hello},
 };
@@ -96,6 +97,8 @@ pub struct Origin {
     pub owner: String,
     /// What is asked for; what sandboxes are made of may be built on it.
     pub image: Option<String>,
+    /// What it may use, instead of the configuration's limits.
+    pub resources: Resources,
     pub key: String,
     /// The engine's name of the workspace, when there has been one.
     pub workspace: Option<String>,
@@ -199,7 +202,8 @@ impl Runtime {
     /// The way to the pool, for a session that never had a sandbox.
     fn door(&self, generation: Generation, ctx: &Context<Self>) -> Option<Door> {
         let Origin { image, session, settings, workspace, engine, .. } = &self.origin;
-        let first = generation == Generation::default().next() && workspace.is_none();
+        let usual = self.origin.resources == Resources::default();
+        let first = usual && generation == Generation::default().next() && workspace.is_none();
         let image = image.as_ref().filter(|_| first && engine.capabilities().pool)?;
         let pooled = settings.pool.iter().any(|size| size.image == *image);
         pooled.then(|| Door {

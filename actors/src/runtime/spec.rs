@@ -21,6 +21,7 @@ pub(super) fn of(origin: &Origin, generation: Generation) -> SandboxSpec {
             (LABEL_OWNER.to_owned(), origin.owner.clone()),
         ]),
         image: origin.image.as_deref().map(|asked| resolve(origin.supply.as_ref(), asked)),
+        resources: origin.resources,
         workspace: origin.workspace.clone(),
         key: origin.key.clone(),
         env: origin.settings.env.clone(),

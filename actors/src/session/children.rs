@@ -42,6 +42,7 @@ impl Session {
             settings: settings.sandbox.clone(),
             owner: settings.owner.clone(),
             image: self.record.image.clone().or_else(|| settings.sandbox.image.clone()),
+            resources: self.record.resources,
             key: self.record.key.clone(),
             workspace: self.record.workspace.clone(),
             generation: self.record.generation,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use actix::Message;
 use serde::Serialize;
 use staithe_engine::{EngineFailed, Sandbox};
-use staithe_protocol::{SessionId, runner::Credential};
+use staithe_protocol::{SessionId, api::Resources, runner::Credential};
 use staithe_store::StoreFailed;
 
 use super::registry::SessionHandle;
@@ -19,6 +19,7 @@ pub struct CreateSession {
     pub owner: String,
     pub title: Option<String>,
     pub image: Option<String>,
+    pub resources: Resources,
     pub labels: BTreeMap<String, String>,
     /// What it begins with, in the owner's name.
     pub task: FirstTask,

@@ -248,6 +248,7 @@ impl SessionManager {
             owner: create.owner.clone(),
             labels: create.labels.clone(),
             image: create.image.clone(),
+            resources: create.resources,
             created_at: now.to_string(),
             updated_ms: now.as_millisecond(),
             phase: Phase::Starting,

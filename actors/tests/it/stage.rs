@@ -25,7 +25,7 @@ use staithe_actors::{
     },
 };
 use staithe_protocol::{
-    Action, EventId, Phase, SessionId, Source, action::Run, runner::Credential,
+    Action, EventId, Phase, SessionId, Source, action::Run, api::Resources, runner::Credential,
 };
 use staithe_testkit::{FakeEngine, Machine, eventually, eventually_some};
 
@@ -101,6 +101,7 @@ impl Stage {
     ) -> Result<Created, CreateFailed> {
         let key = key.map(|(key, of)| IdempotencyKey { key: key.into(), digest: [of; 32] });
         let create = CreateSession {
+            resources: Resources::default(),
             owner: owner.into(),
             title: None,
             image: image.map(str::to_owned),
@@ -121,6 +122,7 @@ impl Stage {
     /// A session that begins with something.
     pub(crate) async fn create_with(&self, task: FirstTask, credential: Option<Credential>) -> One {
         let create = CreateSession {
+            resources: Resources::default(),
             owner: "me".into(),
             title: None,
             image: None,

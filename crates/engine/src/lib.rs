@@ -18,7 +18,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use serde::{Deserialize, Serialize};
-use staithe_protocol::{Generation, Progress, SandboxId, SessionId};
+use staithe_protocol::{Generation, Progress, SandboxId, SessionId, api::Resources};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::broadcast,
@@ -58,6 +58,8 @@ pub struct SandboxSpec {
     pub labels: Labels,
     /// The image; none for engines that have none.
     pub image: Option<String>,
+    /// Instead of the engine's own limits.
+    pub resources: Resources,
     /// The workspace that an earlier sandbox of this session used, as [`Sandbox::workspace`] told it.
     /// None: the one that belongs to the name.
     pub workspace: Option<String>,

@@ -33,8 +33,25 @@ pub struct CreateSession {
     /// The name of the group of models that the agent uses; else the configuration's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// What its sandbox may use at most, instead of the configuration's; the engine `local` can't limit that and
+    /// refuses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
     /// At most 32; keys and values up to 200 characters.
     pub labels: BTreeMap<String, String>,
+}
+
+/// What a sandbox may use at most. What is left out is as configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Resources {
+    /// Bytes, 64 MiB or more; swap is not added to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Processors' worth of time, 0.1 or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
 }
 
 /// One session.

@@ -14,4 +14,7 @@ pub struct ModelRetry {
     pub wait_ms: u64,
     /// `model.rate_limited` or `model.unavailable`.
     pub code: String,
+    /// What the provider said, cut to 300 characters; absent: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }

@@ -192,12 +192,20 @@ async fn input_that_was_left_over_is_not_run_as_a_command() {
     let mut line = runner.line().await;
     let id = line.begin_run("mkfifo p; echo go; read x < p; rm p").await;
     line.output_contains("go").await;
+    let mut typed = Vec::new();
     for text in ["touch executed", "touch also", "partly C-d"] {
-        line.begin_act(input(text), limits()).await;
+        typed.push(line.begin_act(input(text), limits()).await);
     }
     while !line.info().await.busy {}
     std::fs::write(runner.workspace().join("p"), "\n").unwrap();
-    check(&line.ran(id).await, 0, "go");
+    let ran = line.ran(id).await;
+    check(&ran, 0, "go");
+    assert_eq!(ran.unread_lines, None, "it is said to who typed it");
+    for id in typed {
+        let told = line.ran(id).await;
+        assert!(told.unread_lines.is_some_and(|lines| (1..=3).contains(&lines)), "{told:?}");
+        assert!(told.metadata.suffix.contains("without reading"), "{told:?}");
+    }
     check(&line.run("ls").await, 0, "");
 }
 

@@ -27,6 +27,8 @@ const MOST_CALLS: usize = 32;
 const MOST_ID: usize = 100;
 /// Empty answers in a row that end the work.
 const MOST_EMPTY: u32 = 3;
+/// Characters of what a provider said that are told while it is asked again.
+const MOST_DETAIL: usize = 300;
 /// Condensations before one answer, when the model says that the question is too long.
 const MOST_CONDENSED: u32 = 2;
 
@@ -164,14 +166,14 @@ impl Controller {
             && top.condensed < MOST_CONDENSED
             && condense::plan(&top.view, Why::TooLong, self.condenser_window()).is_some()
         {
-            let told = retry(top.condensed + 1, MOST_CONDENSED, Duration::ZERO, failed.kind);
+            let told = retry(top.condensed + 1, MOST_CONDENSED, Duration::ZERO, failed);
             return Append { llm_metrics: Some(self.metrics(&nothing)), ..told };
         }
         let retries = self.configured.settings.retries;
         let attempt = top.retry.as_ref().map_or(0, |retry| retry.attempt) + 1;
         if failed.kind.is_passing() && attempt <= retries.most {
             let wait = failures::wait(&retries, attempt, failed.retry_after);
-            return retry(attempt, retries.most, wait, failed.kind);
+            return retry(attempt, retries.most, wait, failed);
         }
         let about_the_question = matches!(
             failed.kind,
@@ -192,8 +194,10 @@ fn own_id(given: &str, seen: Option<EventId>) -> String {
     format!("{given}@{}", seen.map_or(0, |seen| seen.0))
 }
 
-fn retry(attempt: u32, most: u32, wait: Duration, kind: FailureKind) -> Append {
+fn retry(attempt: u32, most: u32, wait: Duration, failed: &ModelFailed) -> Append {
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    let retry = ModelRetry { attempt, most, wait_ms, code: kind.code().to_owned() };
+    let code = failed.kind.code().to_owned();
+    let detail = failed.message.chars().take(MOST_DETAIL).collect();
+    let retry = ModelRetry { attempt, most, wait_ms, code, detail };
     observed(Source::Environment, None, Observation::ModelRetry(retry))
 }

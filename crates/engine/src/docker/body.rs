@@ -148,7 +148,20 @@ fn arguments(shape: &SandboxShape, plan: &Plan) -> Vec<String> {
     words
 }
 
+/// What this sandbox is made like: the configuration's limits, or its session's.
+fn shaped(shape: &SandboxShape, spec: &SandboxSpec) -> SandboxShape {
+    let mut shape = shape.clone();
+    if let Some(memory) = spec.resources.memory {
+        (shape.memory, shape.memory_swap) = (memory, 0);
+    }
+    if let Some(cpus) = spec.resources.cpus {
+        shape.cpus = cpus;
+    }
+    shape
+}
+
 fn host_config(shape: &SandboxShape, facts: &Facts, plan: &Plan, spec: &SandboxSpec) -> HostConfig {
+    let shape = &shaped(shape, spec);
     let capabilities = match &plan.user {
         // For the step to that user; with it they are gone.
         Some(_) => ["CHOWN", "SETUID", "SETGID"].map(str::to_owned).to_vec(),
@@ -351,7 +364,7 @@ pub(super) fn network(
 /// may be secret and are left out: whoever reads labels could try them.
 pub(super) fn config_hash(shape: &SandboxShape, spec: &SandboxSpec, runner_hash: &str) -> String {
     let names: Vec<&String> = spec.env.keys().collect();
-    let all = serde_json::to_vec(&(shape, &spec.image, names, runner_hash))
+    let all = serde_json::to_vec(&(&shaped(shape, spec), &spec.image, names, runner_hash))
         .expect("settings are plain data with string keys");
     HEXLOWER.encode(&Sha256::digest(all)[..8])
 }

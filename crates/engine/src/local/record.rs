@@ -280,6 +280,7 @@ mod tests {
             generation: Generation(1),
             labels: Labels::new(),
             image: None,
+            resources: staithe_protocol::api::Resources::default(),
             key: String::new(),
             env: BTreeMap::new(),
         });

@@ -17,7 +17,7 @@ use staithe_engine::{
     Engine, Labels, SandboxSpec,
     local::{LocalConfig, LocalEngine, Network, Tier},
 };
-use staithe_protocol::{Generation, SandboxId, SessionId};
+use staithe_protocol::{Generation, SandboxId, SessionId, api::Resources};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -115,6 +115,7 @@ pub(crate) fn spec(name: &str) -> SandboxSpec {
         generation: Generation(1),
         labels: Labels::from([("name".to_owned(), name.to_owned()), ("all".into(), "yes".into())]),
         image: None,
+        resources: Resources::default(),
         key: "the key".to_owned(),
         env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
     }

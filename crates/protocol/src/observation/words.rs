@@ -30,14 +30,15 @@ pub(super) fn ports(ports: &[Port]) -> String {
 }
 
 pub(super) fn retry(retry: &ModelRetry) -> String {
-    let ModelRetry { attempt, most, wait_ms, code } = retry;
+    let ModelRetry { attempt, most, wait_ms, code, detail } = retry;
     let why = match code.as_str() {
         "model.rate_limited" => "takes no more requests for now",
         _ => "did not answer",
     };
     // Tenths of a second are all that a person wants to know.
     let (seconds, tenth) = (wait_ms / 1000, wait_ms % 1000 / 100);
+    let said = if detail.is_empty() { String::new() } else { format!(". It said: {detail}") };
     format!(
-        "The model {why} ({code}); it is asked again in {seconds}.{tenth} s, try {attempt} of {most}"
+        "The model {why} ({code}); it is asked again in {seconds}.{tenth} s, try {attempt} of {most}{said}"
     )
 }

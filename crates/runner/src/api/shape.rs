@@ -13,7 +13,7 @@ const LATER: [&str; 7] =
 const RUN_OF_0_16: [&str; 5] =
     ["command_id", "command", "exit_code", "hidden", "interpreter_details"];
 /// What came after 0.16 and is as good as not there, while it is empty or the default.
-const EMPTY: [&str; 8] = [
+const EMPTY: [&str; 9] = [
     "impl_source",
     "formatted_output_and_error",
     "diff",
@@ -22,6 +22,7 @@ const EMPTY: [&str; 8] = [
     "set_of_marks",
     "goal_image_urls",
     "total_bytes",
+    "unread_lines",
 ];
 
 /// The observation's JSON, for one who asked with these `args`.

@@ -11,7 +11,7 @@
 //! terminal, from which only the foreground (the idle shell) can read. `2>/dev/null` hides it from
 //! `set -x`; with `set -v` it is echoed before `begin`, where the output is dropped.
 //!
-//! * `drain` reads away input that the command left behind, which would be run as commands.
+//! * `drain` reads away input that the command left behind, which would be run as commands, and says so for each line.
 //! * `end` prints `$?`, `$$`, `$-` and `$PWD` to the terminal even if stdout was redirected.
 //! * After C-c the shell throws the rest of the line away and prompts; the prompt's own mark makes
 //!   the runner type [`question`], which prints the same as `end`.
@@ -43,7 +43,9 @@ fn prompt(nonces: &Nonces) -> String {
 /// Reads left-over input away, then says how things stand.
 fn tail(nonce: &str, nonces: &Nonces) -> String {
     let mark = say(&format!("E;{nonce};%s;%s;%s;%s;{nonce}"), r#" "$1" "$$" "$-" "$PWD""#);
-    let drain = r"while \builtin read -t 0 && \builtin read -r -t 0.1 _; do :; done";
+    let unread = format!(r"\builtin printf '\033]7717;U;{nonce}\007' >/dev/tty");
+    let drain =
+        format!(r"while \builtin read -t 0 && \builtin read -r -t 0.1 _; do {unread}; done");
     let inner = format!("{drain}; {mark}; {}", prompt(nonces));
     // `$?` is put in by the outer shell; everything else by `eval`, after the drain.
     let escaped = inner.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");

@@ -177,13 +177,16 @@ impl Live {
     }
 
     /// The shell has said `end`: what was typed to the command and not read is forgotten.
-    pub fn said_end(&mut self) {
+    /// Lines of it that the terminal had no room for.
+    pub fn said_end(&mut self) -> u64 {
+        let lines = memchr::memchr_iter(b'\n', &self.input).count() as u64;
         self.input.clear();
         self.waits_for = self.dialect.go_on(&self.nonces);
         // A shell that waits reads it away, maybe at this very moment: half a line must not remain.
         if self.waits_for.is_none() {
             self.pty.flush_input();
         }
+        lines
     }
 
     /// Sends a signal to what runs in the foreground. The shell itself, whose jobs and variables go

@@ -81,6 +81,8 @@ pub struct Running {
     /// What was not told yet.
     pub capture: Capture,
     pub total: u64,
+    /// Lines of input that it left behind.
+    pub unread: u64,
     pub spool: Spool,
     pub waiters: Vec<Waiter>,
     pub started: Instant,
@@ -99,6 +101,7 @@ pub struct Told {
     pub exit_code: i64,
     pub suffix: String,
     pub total: Option<u64>,
+    pub unread: Option<u64>,
 }
 
 /// What does not change from command to command.
@@ -158,6 +161,7 @@ impl Identity {
                 suffix: told.suffix,
             },
             total_bytes: told.total,
+            unread_lines: told.unread,
         })
     }
 }

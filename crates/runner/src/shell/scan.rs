@@ -44,6 +44,8 @@ pub struct End {
 pub enum Mark {
     Begin,
     Prompt,
+    /// A line of input that the command left behind was read away.
+    Unread,
     End(End),
 }
 
@@ -82,6 +84,8 @@ impl Scanner {
             ('B', &nonces.begin, Some(Mark::Begin)),
             ('P', &nonces.prompt, Some(Mark::Prompt)),
             ('P', &nonces.old_prompt, None),
+            ('U', &nonces.end, Some(Mark::Unread)),
+            ('U', &nonces.answer, Some(Mark::Unread)),
         ] {
             if !nonce.is_empty() {
                 self.plain.push((format!("\x1b]7717;{letter};{nonce}\x07").into_bytes(), mark));

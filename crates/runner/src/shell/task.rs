@@ -212,6 +212,7 @@ impl Task {
             began: false,
             capture: Capture::new(most(&ask.limits)),
             total: 0,
+            unread: 0,
             spool,
             waiters: Vec::new(),
             started: now,
@@ -305,6 +306,7 @@ impl Task {
             exit_code: untold.status,
             suffix: untold.suffix,
             total: Some(untold.total),
+            unread: None,
         };
         let observation = self.observe(&ask.run, words::GOES_ON.to_owned(), told);
         drop(ask.reply.send(observation));
@@ -400,6 +402,11 @@ impl Task {
             // Nobody but the shell knows the nonce; yet a mark counts only from the foreground. If it
             // does not count, the prompt follows.
             Mark::End(end) if live.is_in_front() => self.ended(end),
+            Mark::Unread => {
+                if let Some(running) = &mut self.running {
+                    running.unread += 1;
+                }
+            }
             Mark::Prompt | Mark::End(_) => {}
         }
     }
@@ -419,7 +426,10 @@ impl Task {
     /// The shell says how things stand: it is ready, or a command has ended.
     fn ended(&mut self, end: End) {
         let Some(live) = &mut self.live else { return };
-        live.said_end();
+        let left = live.said_end();
+        if let Some(running) = &mut self.running {
+            running.unread += left;
+        }
         if live.ready && self.running.is_none() {
             // The answer to a question that the command's own end overtook: its exit code is that of
             // our words, and the command's has been told.
@@ -450,12 +460,16 @@ impl Task {
         self.view.active.set(now);
         let text = running.capture.take(true, 0);
         let untold = running.waiters.is_empty();
+        let unread = (running.unread > 0).then_some(running.unread);
         for mut waiter in running.waiters {
+            let unread = unread.filter(|_| waiter.run.is_input);
             let told = Told {
                 content: text.clone(),
                 exit_code: status,
-                suffix: suffix.to_owned(),
+                suffix: unread
+                    .map_or_else(|| suffix.to_owned(), |lines| words::unread(suffix, lines)),
                 total: Some(running.total),
+                unread,
             };
             let prefix = std::mem::take(&mut waiter.prefix);
             let observation = self.observe(&waiter.run, prefix, told);

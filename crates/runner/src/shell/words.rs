@@ -27,6 +27,11 @@ pub fn completed(status: i64, key: Option<u8>) -> String {
     }
 }
 
+pub fn unread(end: &str, lines: u64) -> String {
+    let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    format!("{end}\n[It ended without reading {lines} of its input, which was thrown away.]")
+}
+
 pub fn no_change(time: Duration) -> String {
     format!("[The command has no new output after {} seconds. {CHOICES}]", seconds(time))
 }

@@ -10,6 +10,7 @@ fn spec() -> SandboxSpec {
         generation: staithe_protocol::Generation(1),
         labels: Labels::from([(LABEL_OWNER.to_owned(), "me".to_owned())]),
         image: Some("base:1".into()),
+        resources: staithe_protocol::api::Resources::default(),
         workspace: None,
         key: "very secret".into(),
         env: [("A".to_owned(), "secret value".to_owned())].into(),
@@ -108,6 +109,17 @@ fn processors_are_cut_down_to_what_is_there() {
     let shape = SandboxShape { cpus: 16.0, ..shape() };
     let host = body(&shape, LineKind::Socket, None).host_config.expect("a host's part");
     assert_eq!(host.nano_cpus, Some(2_000_000_000));
+}
+
+#[test]
+fn a_session_s_own_limits_stand_in_for_the_configuration_s() {
+    let resources = staithe_protocol::api::Resources { memory: Some(256 << 20), cpus: Some(0.5) };
+    let spec = SandboxSpec { resources, ..spec() };
+    let shape = SandboxShape { memory_swap: 8 << 30, ..shape() };
+    let host = host_config(&shape, &facts(), &plan(LineKind::Socket, None), &spec);
+    assert_eq!((host.memory, host.memory_swap), (Some(256 << 20), Some(256 << 20)));
+    assert_eq!(host.nano_cpus, Some(500_000_000));
+    assert_ne!(config_hash(&shape, &spec, "r"), config_hash(&shape, &self::spec(), "r"));
 }
 
 #[test]

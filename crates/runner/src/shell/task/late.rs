@@ -87,6 +87,7 @@ impl Task {
                 exit_code: -1,
                 suffix,
                 total: Some(running.total),
+                unread: None,
             };
             let prefix = std::mem::take(&mut waiter.prefix);
             let observation = self.observe(&waiter.run, prefix, told);
