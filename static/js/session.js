@@ -245,6 +245,7 @@ function end(text, home) {
   showButtons();
   panes.each((pane) => pane.changed?.());
   around.changed();
+  for (const one of ["share", "presence"]) $(one).hidden = true;
 }
 
 $("fault-log").addEventListener("toggle", toLastLine);

@@ -62,7 +62,7 @@ test("a session that is deleted elsewhere says so where it is open, and leads to
   await api("DELETE", `/${id}`);
   await page.locator("#ended", { hasText: "This session was deleted." }).waitFor();
   assert.equal(new URL(page.url()).pathname, `/sessions/${id}`);
-  for (const one of ["#stop", "#delete", "#phase", "#rename"]) assert.equal(await page.locator(one).isVisible(), false, one);
+  for (const one of ["#stop", "#delete", "#phase", "#rename", "#share"]) assert.equal(await page.locator(one).isVisible(), false, one);
   assert.equal(await page.locator("#composer").isVisible(), false);
   await shoot(page, "session-deleted");
   await page.locator("#ended a").click();
