@@ -1,15 +1,20 @@
-// Photographs every page and pane, in both themes and three widths, into docs/screens: STAITHE_BIN=… STAITHE_FAKE_MODEL=… node screens.mjs
-// The kernel is the one of tests/agent (target/tmp/jupyter), the browser this machine's; without them their panes explain themselves.
+// Photographs every page and pane, in both themes and three widths, into docs/screens: STAITHE_BIN=… STAITHE_FAKE_MODEL=… node screens.mjs [NAME…]
+// With names such as "cells log" only these. The panes of plugins and the log are played (screens-played.mjs).
+// In the conversation the kernel is the one of tests/agent (target/tmp/jupyter), the browser this machine's, where they are there.
 
 import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { SLOW, openPage, scratch, signIn, startBrowser, startFakeModel, startServer } from "./helper.mjs";
+import { PLAYED, pictures, play } from "./screens-played.mjs";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const to = path.join(root, "docs/screens");
 const WIDTHS = [360, 1280, 2560];
 const KERNEL = path.join(root, "target/tmp/jupyter");
+const PANES = ["talk", "files", "terminal", "changes", "preview", "code", "cells", "browser", "timeline", "log"];
+const asked = process.argv.slice(2);
+const wanted = (name) => asked.length === 0 || asked.includes(name);
 
 const data = scratch();
 const model = await startFakeModel();
@@ -47,6 +52,7 @@ await page.locator("#pane-terminal .xterm").waitFor();
 await page.waitForTimeout(1000);
 await page.keyboard.type("ls -la --color; git log --oneline\n");
 await page.waitForTimeout(1000);
+const shots = await pictures(browser);
 const state = await page.context().storageState();
 await page.context().close();
 
@@ -55,14 +61,18 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   for (const width of WIDTHS) {
     const page = await openPage(browser, { colorScheme, storageState: state, viewport: { width, height: width < 500 ? 740 : Math.min(1440, Math.round(width * 0.6)) } });
     const shoot = async (name) => page.screenshot({ path: path.join(to, `${name}-${colorScheme}-${width}.jpg`), type: "jpeg", quality: 60, scale: "css" });
-    await page.goto(`${server.url}/`);
-    await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
-    await shoot("sessions");
-    await page.goto(`${server.url}/admin`);
-    await page.locator(`[data-session="${id}"]`).waitFor();
-    await page.waitForTimeout(1500);
-    await shoot("admin");
-    for (const name of ["talk", "files", "terminal", "changes", "preview", "code", "cells", "browser", "timeline", "log"]) {
+    if (wanted("sessions")) {
+      await page.goto(`${server.url}/`);
+      await page.locator("#sessions:not([aria-busy])").waitFor({ state: "attached" });
+      await shoot("sessions");
+    }
+    if (wanted("admin")) {
+      await page.goto(`${server.url}/admin`);
+      await page.locator(`[data-session="${id}"]`).waitFor();
+      await page.waitForTimeout(1500);
+      await shoot("admin");
+    }
+    for (const name of PANES.filter((one) => wanted(one) && !PLAYED.includes(one))) {
       if (name === "talk" && width > 1000) continue;
       await page.goto(`${server.url}/sessions/${id}?pane=${name}`);
       await page.locator('#connection[data-state="live"]').waitFor();
@@ -71,6 +81,14 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       if (name === "changes") await page.getByRole("button", { name: "Unfold all" }).click();
       if (name === "timeline") await page.locator("#pane-timeline [role=option], #pane-timeline [role=row], #pane-timeline li").nth(4).click();
       await page.waitForTimeout(800);
+      await shoot(name);
+    }
+    const played = PLAYED.filter(wanted);
+    if (played.length > 0) await play(page, server, id, shots);
+    for (const name of played) {
+      await page.goto(`${server.url}/sessions/${id}?pane=${name}`);
+      await page.locator('#connection[data-state="live"]').waitFor();
+      await page.waitForTimeout(2000);
       await shoot(name);
     }
     await page.context().close();
