@@ -70,7 +70,7 @@ export function errorBody({ content = "", message = "", extras = {} }) {
 function retry({ extras = {}, timestamp = "" }, fresh) {
   const { attempt = 1, most = 1, wait_ms = 0, code = "" } = extras;
   const line = h("span", {});
-  const said = extras.detail ? h("details", { className: "fold" }, h("summary", {}, t("talk.said_exactly")), h("span", { className: "folded" }, extras.detail)) : null;
+  const said = extras.detail ? h("details", { className: "fold" }, h("summary", {}, t("talk.details")), h("span", { className: "folded" }, extras.detail)) : null;
   const begun = fresh ? Date.now() : Date.parse(/Z|[+-]\d\d:\d\d$/.test(timestamp) ? timestamp : `${timestamp}Z`);
   const show = () => {
     const left = Math.ceil((begun + wait_ms - Date.now()) / 1000);
