@@ -9,7 +9,7 @@ mod common;
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{Client, EngineKind, PROMPT, Server, docker};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 /// All fifty, on two cores.
@@ -103,6 +103,49 @@ async fn an_idle_session_sleeps_and_a_command_wakes_it_with_what_it_had() {
         server.delete(&format!("/api/sessions/{sid}"), &[]).await;
         server.nothing_is_left().await;
     }
+}
+
+fn body_of<Headers>((_, _, body): &(u16, Headers, Vec<u8>)) -> Value {
+    serde_json::from_slice(body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_has_the_limits_that_it_was_made_with_in_every_sandbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = [
+        ("STAITHE__SANDBOX__DOCKER__MEMORY", "512MiB"),
+        ("STAITHE__SANDBOX__DOCKER__MOST_MEMORY", "1GiB"),
+        ("STAITHE__SANDBOX__DOCKER__CPUS", "1"),
+    ];
+    let server = Server::start_on(EngineKind::Docker, dir.path(), &env).await;
+    for (resources, code) in [
+        (json!({ "memory": 1024 }), "session.resources_not_allowed"),
+        (json!({ "memory": (1_u64 << 30) + 1 }), "session.resources_not_allowed"),
+        (json!({ "cpus": 1.5 }), "session.resources_not_allowed"),
+    ] {
+        let answer = server.post("/api/sessions", &[], &json!({ "resources": resources })).await;
+        assert_eq!((answer.0, &body_of(&answer)["code"]), (422, &json!(code)), "{resources}");
+    }
+    let wanted = json!({ "resources": { "memory": 1 << 30, "cpus": 0.5 } });
+    let made = body_of(&server.post("/api/sessions", &[], &wanted).await);
+    let sid = made["id"].as_str().unwrap().to_owned();
+    let label = format!("label=staithe.session={sid}");
+    for life in 0..2 {
+        server.phase(&sid, "ready", PROMPT).await;
+        let id = docker::docker(&["ps", "--filter", &label, "-q"]);
+        let format = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}}";
+        let limits = docker::docker(&["inspect", "--format", format, id.trim()]);
+        assert_eq!(limits.trim(), "1073741824 1073741824 500000000", "life {life}");
+        for command in ["stop", "start"] {
+            let path = format!("/api/sessions/{sid}/{command}");
+            assert!(server.post(&path, &[], &json!({})).await.0 < 300, "{command}");
+            if command == "stop" {
+                server.phase(&sid, "stopped", PROMPT).await;
+            }
+        }
+    }
+    server.delete(&format!("/api/sessions/{sid}"), &[]).await;
+    server.nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -143,8 +143,9 @@ pub fn problem(front: &Front, request: &HttpRequest, denied: &ApiError) -> HttpR
 #[expect(clippy::result_large_err, reason = "it is the answer itself, made once")]
 fn signed_in(front: &Front, request: &HttpRequest) -> Result<Identity, HttpResponse> {
     auth::identify(front, request).map(|(identity, _)| identity).map_err(|denied| {
-        if denied.status != StatusCode::UNAUTHORIZED {
-            return error(front, request, &denied); // another sign-in would not help
+        // Another sign-in would not help, or whoever came by a link has none.
+        if denied.status != StatusCode::UNAUTHORIZED || denied.code == "auth.link_over" {
+            return error(front, request, &denied);
         }
         let next: String = request
             .uri()

@@ -1,7 +1,7 @@
 // Two ways to draw one plot: with uPlot where this build has it, else as plain SVG. Both show the same columns.
 
 import { h } from "./dom.js";
-import { clock, lang } from "./i18n.js";
+import { clock, dates } from "./i18n.js";
 
 /** @typedef {[number[], ...(number | null)[][]]} Columns seconds, then each line's values; null is nothing */
 /**
@@ -21,7 +21,7 @@ import { clock, lang } from "./i18n.js";
 
 const HEIGHT = 150;
 const SVG = "http://www.w3.org/2000/svg";
-const minute = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit" });
+const minute = new Intl.DateTimeFormat(dates, { hour: "2-digit", minute: "2-digit" });
 const shortTime = (/** @type {Date} */ at) => minute.format(at);
 /** So that lines are told apart without their colours. */
 const DASHES = [[], [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [1, 3]];

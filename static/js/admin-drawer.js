@@ -4,7 +4,7 @@ import { call, get, post, sessionPath } from "./api.js";
 import { countText, reasonText, showPhase, stoppable, titleOf } from "./badges.js";
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { $, h, setText } from "./dom.js";
-import { bytes, dateTime, duration, lang, number, parseTime, said, t, word } from "./i18n.js";
+import { bytes, dateTime, duration, figures, number, parseTime, said, t, word } from "./i18n.js";
 import { Log } from "./admin-log.js";
 import { Part, facts, muted, table } from "./admin-parts.js";
 import { startable } from "./admin-row.js";
@@ -130,7 +130,7 @@ export class Drawer {
     const share = this.#before.at && past > 1000 && now.cpu >= this.#before.cpu ? ((now.cpu - this.#before.cpu) * 1000) / past : undefined;
     if (past > 1000) this.#before = now;
     const total = duration(stats.cpu_seconds * 1000);
-    const percent = new Intl.NumberFormat(lang, { style: "percent" });
+    const percent = new Intl.NumberFormat(figures, { style: "percent" });
     return [
       [t("admin.stats_cpu"), share === undefined ? total : t("admin.stats_cpu_now", { total, percent: percent.format(share) })],
       [t("admin.stats_memory"), stats.memory_limit ? t("admin.stats_memory_of", { used: bytes(stats.memory_bytes), limit: bytes(stats.memory_limit) }) : bytes(stats.memory_bytes)],
@@ -190,7 +190,7 @@ const clients = (all) => table(t("admin.clients_title"), [t("admin.client_peer")
   all.map((c) => [c.peer, word("role", c.role), number(c.cursor), h("span", { className: c.lag > 0 ? "lag" : "" }, number(c.lag)), duration(c.connected_for * 1000)]));
 
 /** @param {number} cost */
-const dollars = (cost) => new Intl.NumberFormat(lang, { style: "currency", currency: "USD" }).format(cost);
+const dollars = (cost) => new Intl.NumberFormat(figures, { style: "currency", currency: "USD" }).format(cost);
 
 /** What the agent has used of what it may; how long it worked isn't told. @param {any} agent @returns {Pair[]} */
 function limits({ model, limits: most, used }) {

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { $, h, setText } from "./dom.js";
-import { bytes, clock, dateTime, duration, elapsed, lang, number, parseTime, t } from "./i18n.js";
+import { bytes, clock, dateTime, duration, elapsed, figures, number, parseTime, t } from "./i18n.js";
 import { PHASES } from "./admin-query.js";
 
 /**
@@ -41,7 +41,7 @@ export function rate(from, to) {
 }
 
 /** @param {number} value @param {number} [digits] */
-export const decimal = (value, digits = 2) => new Intl.NumberFormat(lang, { maximumFractionDigits: value >= 100 ? 0 : digits }).format(value);
+export const decimal = (value, digits = 2) => new Intl.NumberFormat(figures, { maximumFractionDigits: value >= 100 ? 0 : digits }).format(value);
 
 export class Overview {
   /** @type {Map<string, { value: HTMLElement, more: HTMLElement }>} */

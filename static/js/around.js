@@ -1,7 +1,7 @@
 // What stands around the panes of a session: the switcher, sharing, who is here, calls to come back, and its commands in the palette.
 
 import { get, sessionPath } from "./api.js";
-import { notice } from "./dialog.js";
+import { complain, copyText, notice } from "./dialog.js";
 import { $, h } from "./dom.js";
 import { openMenu } from "./files-menu.js";
 import { Examples } from "./first-run.js";
@@ -10,7 +10,6 @@ import { callBack } from "./notify.js";
 import { register } from "./palette.js";
 import { Presence } from "./presence.js";
 import { renameSession } from "./rename.js";
-import { copyLink, openShare } from "./share.js";
 import { switchSession } from "./switcher.js";
 
 /**
@@ -92,8 +91,14 @@ export class Around {
     this.#examples.setAgent(model !== null);
   }
 
-  share() {
-    return openShare(this.page.id, this.page.title());
+  /** Its dialog is loaded once somebody wants it. */
+  async share() {
+    try {
+      const { openShare } = await import("./share.js");
+      await openShare(this.page.id, this.page.title());
+    } catch (error) {
+      complain(error);
+    }
   }
 
   async #rename() {
@@ -157,7 +162,7 @@ export class Around {
     const starts = () => /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-start]")]).find((one) => !one.disabled && one.offsetParent);
     register({ id: "session-start", group: session, title: t("palette.start"), when: () => starts() !== undefined, run: () => starts()?.click() });
     register({ id: "copy-link", group: session, title: t("palette.copy_link"), run: async () => {
-      const copied = await copyLink(page.id);
+      const copied = await copyText(new URL(`/sessions/${page.id}`, location.href).href);
       notice(t(copied ? "share.copied" : "share.copy_failed"), !copied);
     } });
     register({ id: "events-all", group: session, title: t("session.show_all"), when: () => Boolean($("show-all")), run: () => $("show-all").click() });

@@ -164,6 +164,3 @@ export async function openShare(id, title) {
   await sheet("css/settings.css").catch(() => {}); // it works unadorned, too
   await new ShareDialog(id, title).show();
 }
-
-/** Copies the session's own address, which opens it for whoever may. @param {string} id @returns {Promise<boolean>} */
-export const copyLink = (id) => copyText(new URL(`/sessions/${id}`, location.href).href);

@@ -50,6 +50,10 @@ test("a link that is revoked under somebody's eyes is told where they look", { t
   assert.equal(await page.locator("#connection").innerText(), "Ended");
   assert.equal(await page.locator("#ended a").isVisible(), false, "there is no list for them");
   await shoot(page, "link-revoked");
+  await page.reload();
+  await page.locator(".error-page", { hasText: "auth.link_over" }).waitFor();
+  assert.equal(new URL(page.url()).pathname, `/sessions/${id}`, "nobody is sent to a sign-in that is not for them");
+  await page.getByRole("link", { name: "sign-in" }).or(page.locator(".error-page a.button")).first().waitFor();
   assertClean(page);
   await page.context().close();
 });

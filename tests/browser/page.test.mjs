@@ -133,6 +133,34 @@ test("a running command takes input and can be interrupted", { timeout: 3 * SLOW
   assertClean(page);
 });
 
+test("input that a command did not read says so, and is run when a person wants that", { timeout: 3 * SLOW }, async () => {
+  const page = await signedIn();
+  await makeSession(page, "Typed ahead");
+  await type(page, "read answer; echo got $answer; sleep 90");
+  await card(page, "read answer").locator(".out").waitFor({ state: "attached" });
+  await page.locator("#send", { hasText: "Send input" }).waitFor();
+  await type(page, "forty-two");
+  await card(page, "read answer").locator(".out", { hasText: "got forty-two" }).waitFor({ timeout: SLOW });
+  await page.locator("#interrupt").click();
+  const read = page.locator("#events > .runcard", { has: page.locator(".cmd", { hasText: "⌨ forty-two" }) });
+  await read.locator(".badge", { hasText: "sent" }).waitFor({ timeout: SLOW });
+  assert.equal((await read.locator(".out").textContent())?.trim(), "", "what the command printed stands in its own card");
+
+  await run(page, "mkfifo gate");
+  await type(page, "read x < gate");
+  await page.locator("#send", { hasText: "Send input" }).waitFor();
+  await type(page, "echo typed-$((1 + 1))");
+  await page.locator("#events > .runcard .cmd", { hasText: "⌨ echo typed" }).waitFor();
+  await page.locator("#interrupt").click();
+  const lost = page.locator("#events > .runcard", { has: page.locator(".cmd", { hasText: "⌨ echo typed" }) });
+  await lost.locator(".badge.fail", { hasText: "not read" }).waitFor({ timeout: SLOW });
+  await lost.getByRole("button", { name: "Run it as a command" }).click();
+  const now = page.locator("#events > .runcard", { has: page.locator(".cmd", { hasText: /^echo typed/ }) });
+  await now.locator('[data-exit="0"]').waitFor({ timeout: SLOW });
+  assert.equal((await now.locator(".out").textContent())?.trim(), "typed-2");
+  assertClean(page);
+});
+
 test("two pages on one session see the same events", { timeout: 3 * SLOW }, async () => {
   const first = await signedIn();
   const session = await makeSession(first, "Together");

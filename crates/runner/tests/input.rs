@@ -210,6 +210,23 @@ async fn input_that_was_left_over_is_not_run_as_a_command() {
 }
 
 #[tokio::test]
+async fn input_that_was_left_over_after_an_interrupt_is_no_command_either() {
+    let runner = Runner::start().await;
+    let mut line = runner.line().await;
+    for round in 0..10 {
+        line.outputs.clear();
+        let id = line.begin_run("echo go; sleep 1000").await;
+        line.output_contains("go").await;
+        let typed = line.begin_act(input(&format!("touch executed-{round}")), limits()).await;
+        assert!(line.info().await.busy && line.interrupt().await);
+        assert_eq!(line.ran(id).await.exit_code, 130);
+        let told = line.ran(typed).await;
+        check(&line.run("ls").await, 0, "");
+        assert_eq!(told.unread_lines, Some(1), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn an_interrupt_from_aside_ends_even_what_ignores_it_after_the_third() {
     let runner = Runner::start().await;
     let mut line = runner.line().await;

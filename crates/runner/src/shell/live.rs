@@ -189,6 +189,16 @@ impl Live {
         lines
     }
 
+    /// What was typed and not read is thrown away, as a terminal does at its interrupt key: the shell would run it as
+    /// commands. Lines of it; what the terminal held counts as one.
+    pub fn drop_input(&mut self) -> u64 {
+        let held = u64::from(self.pty.has_input());
+        let lines = memchr::memchr_iter(b'\n', &self.input).count() as u64;
+        self.input.clear();
+        self.pty.flush_input();
+        held + lines
+    }
+
     /// Sends a signal to what runs in the foreground. The shell itself, whose jobs and variables go
     /// with it, gets none but `SIGINT`, and `SIGKILL` as the last one.
     pub fn signal(&self, signal: Signal) {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustix::{
+    io::ioctl_fionread,
     process::Pid,
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
     termios::{
@@ -84,6 +85,11 @@ impl Pty {
             modes.special_codes[code] = byte;
         }
         Ok(tcsetattr(&self.slave, OptionalActions::Now, &modes)?)
+    }
+
+    /// Whether there is input that nobody has read.
+    pub fn has_input(&self) -> bool {
+        ioctl_fionread(&self.slave).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Throws away input that nobody has read.

@@ -274,6 +274,9 @@ impl Task {
     fn press(&mut self, ask: Ask, key: u8) {
         let level = if key == 3 { self.interrupt_level() } else { 0 };
         if let (Some(live), Some(running)) = (&mut self.live, &mut self.running) {
+            if running.began && matches!(key, 3 | 26 | 28) && live.pty.is_line_mode() {
+                running.unread += live.drop_input();
+            }
             live.type_in(&[key]);
             running.key_sent = Some(key);
             if matches!(key, 3 | 26 | 28) {
@@ -318,7 +321,11 @@ impl Task {
             return;
         }
         let level = self.interrupt_level();
-        let (Some(live), Some(running)) = (&self.live, &mut self.running) else { return };
+        let (Some(live), Some(running)) = (&mut self.live, &mut self.running) else { return };
+        // Before it begins, what is not read is the command itself.
+        if running.began {
+            running.unread += live.drop_input();
+        }
         live.signal(match level {
             0 => Signal::INT,
             1 => Signal::TERM,
