@@ -58,7 +58,7 @@ impl Docker {
     /// What a session may be given; none: no limit.
     pub fn most(&self) -> Resources {
         let memory = if self.most_memory.0 == 0 { self.memory.0 } else { self.most_memory.0 };
-        let cpus = if self.most_cpus == 0.0 { self.cpus } else { self.most_cpus };
+        let cpus = if self.most_cpus > 0.0 { self.most_cpus } else { self.cpus };
         Resources { memory: (memory > 0).then_some(memory), cpus: (cpus > 0.0).then_some(cpus) }
     }
 }
