@@ -136,11 +136,15 @@ pub async fn submit(
     pages::error(&front, &request, &ApiError { retry_after: Some(60), ..denied })
 }
 
-/// `POST /logout`
+/// `POST /logout`. Drafts, unsaved text and images of sessions lie in the browser's storage: they go, too.
 pub async fn sign_out(front: web::Data<Front>, request: HttpRequest) -> HttpResponse {
     let mut gone = cookie(&front, &request, String::new());
     gone.make_removal();
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/login")).cookie(gone).finish()
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, "/login"))
+        .insert_header(("Clear-Site-Data", "\"storage\""))
+        .cookie(gone)
+        .finish()
 }
 
 /// Signs a browser in, no longer than what it showed holds, and leads it on.

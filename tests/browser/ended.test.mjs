@@ -119,3 +119,18 @@ test("a session that failed is started again from the list", { timeout: SLOW }, 
   assertClean(page);
   await page.context().close();
 });
+
+test("who signs out leaves nothing of a session in the browser", { timeout: SLOW }, async () => {
+  const { id } = await api("POST", "", { title: "Left behind" });
+  const page = await openPage(browser, { storageState: signedIn });
+  await page.goto(`${server.url}/sessions/${id}`);
+  await page.locator('#connection[data-state="live"]').waitFor();
+  await page.locator("#box").fill("a secret plan");
+  await page.waitForFunction(() => JSON.stringify({ ...localStorage, ...sessionStorage }).includes("a secret plan"));
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL(/\/login/);
+  const left = await page.evaluate(async () => JSON.stringify({ ...localStorage, ...sessionStorage, bases: await indexedDB.databases() }));
+  assert.doesNotMatch(left, /secret plan/);
+  assertClean(page);
+  await page.context().close();
+});
