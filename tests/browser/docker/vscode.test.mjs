@@ -1,6 +1,6 @@
-// VS Code as a person opens it from the session's page: through the proxy on the sandbox origin, in an image that
-// is built with it. Needs a Docker daemon (STAITHE_TEST_ENGINE=docker, STAITHE_TEST_DOCKER) and, for the build, the
-// registries of Debian, Python and npm.
+// What an image brings that is built with plugins, as a person has it in the session's page: VS Code through the proxy on
+// the sandbox origin, in a tab and in its pane, and a Python kernel. Needs a Docker daemon (STAITHE_TEST_ENGINE=docker,
+// STAITHE_TEST_DOCKER) and, for the build, the registries of Debian, Python and npm.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -94,19 +94,25 @@ async function startNginx(folder, pairs) {
   return { end: async () => { child.kill("SIGQUIT"); const late = setTimeout(() => child.kill("SIGKILL"), 5000); await exited; clearTimeout(late); } };
 }
 
-/** @param {string} title */
-async function fromThePage(title) {
+/** A page of a new session, for which the image may have to be built. @param {string} title @param {(page: import("playwright-core").Page) => void} [prepare] */
+async function newSession(title, prepare) {
   const page = await openPage(browser);
-  /** @type {string[]} */
-  const told = [];
-  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
-    if (typeof payload === "string" && payload.includes('"type":"files"')) told.push(payload);
-  }));
+  prepare?.(page);
   await signIn(page, server);
   await page.getByLabel("Title").fill(title);
   await page.locator("#new-submit").click();
   await page.waitForURL(/\/sessions\/[0-9a-f]{32}$/);
   await page.locator('#phase[data-phase="ready"]').waitFor({ timeout: BUILD });
+  return page;
+}
+
+/** @param {string} title */
+async function fromThePage(title) {
+  /** @type {string[]} */
+  const told = [];
+  const page = await newSession(title, (page) => page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
+    if (typeof payload === "string" && payload.includes('"type":"files"')) told.push(payload);
+  })));
   assert.match(await run(page, "printf 'one\\n' > notes.txt; echo made"), /made/);
 
   const button = page.locator("#vscode");
@@ -153,6 +159,66 @@ async function fromThePage(title) {
 
 test("VS Code opens from the page, and what is saved there is seen in the page's tree and told by the watcher", { timeout: BUILD + 10 * SLOW }, async () => {
   await fromThePage("With an editor");
+});
+
+/** Opens a pane. @param {import("playwright-core").Page} page @param {string} name */
+async function showIn(page, name) {
+  await page.locator(`#tab-${name}`).click();
+  const pane = page.locator(`#pane-${name}`);
+  await pane.waitFor();
+  return pane;
+}
+
+/** Asks the sandbox until a file has the words. @param {import("playwright-core").Page} page @param {string} file @param {RegExp} words */
+async function fileHas(page, file, words) {
+  let content = "";
+  for (const end = Date.now() + SLOW; !words.test(content) && Date.now() < end;) content = await run(page, `cat ${file} # ${Date.now()}`);
+  assert.match(content, words);
+}
+
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==";
+
+test("VS Code stands in the session's own pane, and cells run in its kernel", { timeout: BUILD + 10 * SLOW }, async () => {
+  const page = await newSession("With panes");
+  await run(page, "printf 'one\\n' > notes.txt");
+  const pane = await showIn(page, "code");
+  const frame = pane.frameLocator("iframe");
+  await frame.locator(".monaco-workbench").waitFor({ timeout: SLOW });
+  await frame.locator(".explorer-folders-view").getByText("notes.txt", { exact: true }).dblclick({ timeout: SLOW });
+  await frame.locator(".monaco-editor .view-line", { hasText: "one" }).first().click({ timeout: SLOW });
+  await page.keyboard.press("Control+End");
+  await page.keyboard.type("from the pane");
+  await frame.locator(".monaco-editor .view-line", { hasText: "from the pane" }).first().waitFor();
+  await page.keyboard.press("Control+s");
+  await fileHas(page, "notes.txt", /one\nfrom the pane/);
+  await page.locator("#tab-files").click();
+  await page.locator("#tab-code").click();
+  await frame.locator(".monaco-editor .view-line", { hasText: "from the pane" }).first().waitFor(); // it is as it was left
+  await shoot(page, "vscode-pane");
+
+  const cells = await showIn(page, "cells");
+  const box = cells.getByLabel("Python code");
+  /** @param {string} code */
+  const cell = async (code) => {
+    const before = await cells.locator(".cell").count();
+    await box.fill(code);
+    await box.press("Shift+Enter");
+    await cells.locator(".cell").nth(before).and(cells.locator("[data-state=done]")).waitFor({ timeout: SLOW });
+    return cells.locator(".cell").nth(before);
+  };
+  assert.match(await (await cell("six = 6\nfor n in range(3): print('line', n)\nopen('notes.txt').read()")).locator(".out").innerText(), /line 0\nline 1\nline 2\n.*from the pane/s);
+  const shown = await cell(`import base64\nfrom IPython.display import Image\nprint(six * 7)\nImage(base64.b64decode("${PNG}"), format="png")`);
+  assert.match(await shown.locator(".out").innerText(), /^42$/m);
+  assert.equal(await shown.locator("img").evaluate((img) => /** @type {HTMLImageElement} */ (img).decode().then(() => /** @type {HTMLImageElement} */ (img).naturalWidth)), 3);
+  assert.match(await (await cell("six / 0")).locator(".out").innerText(), /ZeroDivisionError/);
+  await box.fill("import time\nprint('begun', flush=True)\ntime.sleep(600)");
+  await box.press("Shift+Enter");
+  const long = cells.locator(".cell").last();
+  await long.locator(".out", { hasText: "begun" }).waitFor({ timeout: SLOW });
+  await cells.getByRole("button", { name: "Interrupt" }).click();
+  await long.locator(".out", { hasText: "KeyboardInterrupt" }).waitFor({ timeout: SLOW });
+  await shoot(page, "vscode-cells");
+  assertClean(page);
 });
 
 test("behind an nginx all of it is the same, and a Jupyter server is there whole", { timeout: BUILD + 10 * SLOW }, async () => {
