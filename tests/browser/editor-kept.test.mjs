@@ -58,8 +58,8 @@ test("open files are there again with cursor and scroll, the one that was looked
   await area(page).focus();
   for (let n = 0; n < 8; n += 1) await page.keyboard.press("PageDown");
   await page.keyboard.press("ArrowRight");
+  await page.locator("#editor-status", { hasText: /^Line \d{2,3}, column 2/ }).waitFor(); // it is told a moment later
   const place = await page.locator("#editor-status").innerText();
-  assert.match(place, /^Line \d{2,3}, column 2/);
   const scroll = () => page.locator(".doc:not([hidden]) .cm-scroller").evaluate((element) => element.scrollTop);
   const before = await until(scroll, (top) => top > 500, "it is scrolled");
   await remove("kept/gone.txt");
