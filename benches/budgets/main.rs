@@ -13,12 +13,15 @@ mod terminal;
 
 use support::{Row, print};
 
+/// What gives some rows of the table.
+type Measure = fn() -> Vec<Row>;
+
 fn main() {
     // `cargo test --benches` runs this too; measuring is for `cargo bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let all: [(&str, fn() -> Vec<Row>); 10] = [
+    let all: [(&str, Measure); 10] = [
         ("server", start::server),
         ("runner", start::runner),
         ("session", start::session),

@@ -238,7 +238,6 @@ fn creations() -> Vec<Row> {
         create("an image", r#"{"image":"alpine"}"#, "422 session.image_unsupported"),
         create("limits", r#"{"resources":{"cpus":1}}"#, "422 session.resources_unsupported"),
         create("unknown limits", r#"{"resources":{"gpus":1}}"#, "400 request.invalid"),
-        create("negative memory", r#"{"resources":{"memory":-1}}"#, "400 request.invalid"),
     ];
     for repository in [
         "a/b'; touch /tmp/x; '",

@@ -136,19 +136,19 @@ mod tests {
         Action::Run(Run { command: command.to_owned(), thought: "t".to_owned(), ..Run::default() })
     }
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
     }
 
     #[test]
     fn what_it_does_is_changed_and_the_rest_stays() {
-        let (action, names) = apply(&run("rm -rf /"), &map(json!({ "command": "ls" }))).unwrap();
+        let (action, names) = apply(&run("rm -rf /"), &map(&json!({ "command": "ls" }))).unwrap();
         assert_eq!(action, run("ls"));
         assert_eq!(names, ["command"]);
-        let (same, names) = apply(&run("ls"), &map(json!({ "command": "ls" }))).unwrap();
+        let (same, names) = apply(&run("ls"), &map(&json!({ "command": "ls" }))).unwrap();
         assert!(same == run("ls") && names.is_empty());
         let edit = Action::Edit(Edit { old_str: Some("a".to_owned()), ..Edit::default() });
-        let (action, _) = apply(&edit, &map(json!({ "new_str": "b", "insert_line": 3 }))).unwrap();
+        let (action, _) = apply(&edit, &map(&json!({ "new_str": "b", "insert_line": 3 }))).unwrap();
         let Action::Edit(edit) = action else { panic!("an edit") };
         assert_eq!((edit.old_str.as_deref(), edit.new_str.as_deref()), (Some("a"), Some("b")));
         assert_eq!(edit.insert_line, Some(3));
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_not_to_be_changed_or_of_a_wrong_type_is_refused_by_name() {
-        let refused = |action: &Action, edited: Value| apply(action, &map(edited)).unwrap_err();
+        let refused = |action: &Action, edited: &Value| apply(action, &map(edited)).unwrap_err();
         for (action, edited, says) in [
             (run("ls"), json!({ "confirmation_state": "confirmed" }), "command"),
             (run("ls"), json!({ "security_risk": 0 }), "security_risk"),
@@ -165,7 +165,7 @@ mod tests {
             (Action::Think(Think::default()), json!({ "thought": "x" }), "nothing can be"),
             (Action::CallToolMcp(CallToolMcp::default()), json!({ "arguments": [] }), "arguments"),
         ] {
-            let why = refused(&action, edited);
+            let why = refused(&action, &edited);
             assert!(why.contains(says), "{why}");
         }
     }
