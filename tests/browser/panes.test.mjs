@@ -264,6 +264,9 @@ test("cells and what came of them, also while they run", { timeout: SLOW }, asyn
   await pane.getByRole("button", { name: "Interrupt" }).waitFor({ state: "hidden" });
   send({ observation: "plugin_changed", content: "", extras: { name: "jupyter", state: "failed", detail: "it ran out of memory" } });
   await pane.getByText("it ran out of memory").waitFor();
+  frame({ type: "partial", cause: 6, seq: 0, offset: 0, text: "overtook it\n" });
+  send({ source: "agent", action: "run_ipython", args: { code: "quick()" } });
+  await cell(6).locator(".out", { hasText: "overtook it" }).waitFor();
   const box = pane.getByLabel("Python code");
   await box.press("ArrowUp");
   assert.equal(await box.inputValue(), "for i in range(2):\n    print(i)");

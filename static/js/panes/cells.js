@@ -12,6 +12,8 @@ const PLUGIN = "jupyter";
 const EXAMPLE = "print(1 + 1)";
 /** Cells that are kept in the page. */
 const MOST = 300;
+/** Pieces of output that wait for their cell, and cells. */
+const MOST_EARLY = 20;
 const MOST_HISTORY = 200;
 /** Phases in which nothing that ran goes on. */
 const ENDED = new Set(["stopped", "failed", "starting"]);
@@ -19,6 +21,8 @@ const ENDED = new Set(["stopped", "failed", "starting"]);
 class Cells {
   /** @type {Map<number, CellView>} by the action's id */
   #cells = new Map();
+  /** Output that overtook its cell on the way here, by the action's id. @type {Map<number, any[]>} */
+  #early = new Map();
   #count = 0;
   /** @type {string[]} */
   #history = [];
@@ -80,6 +84,8 @@ class Cells {
     const cell = new CellView(event, this.#count, this.context.id, (code) => this.#edit(code));
     this.#cells.set(event.id, cell);
     this.#list.append(cell.element);
+    for (const frame of this.#early.get(event.id) ?? []) cell.partial(frame);
+    this.#early.delete(event.id);
     if (this.#cells.size > MOST) {
       const [oldest, view] = /** @type {[number, CellView]} */ (this.#cells.entries().next().value);
       this.#cells.delete(oldest);
@@ -102,10 +108,17 @@ class Cells {
   frame(frame) {
     if (frame.type !== "partial" || frame.kind || frame.cause === null) return;
     const cell = this.#cells.get(frame.cause);
-    if (!cell) return;
+    if (!cell) return this.#wait(frame);
     const atEnd = this.#isAtEnd();
     cell.partial(frame);
     if (atEnd) this.#toEnd();
+  }
+
+  /** Of a cell that is gone, or of a command, the oldest make room. @param {any} frame */
+  #wait(frame) {
+    const waiting = this.#early.get(frame.cause) ?? [];
+    if (waiting.length < MOST_EARLY) this.#early.set(frame.cause, [...waiting, frame]);
+    if (this.#early.size > MOST_EARLY) this.#early.delete(/** @type {number} */ (this.#early.keys().next().value));
   }
 
   joined() {
