@@ -6,6 +6,7 @@
 use std::{
     io::Write,
     net::{TcpListener, TcpStream as Blocking},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -73,7 +74,7 @@ impl Reader {
             let keep = self.tail.len().saturating_sub(mark.len());
             self.tail.drain(..keep);
             let count = self.stream.read(&mut buffer).await.expect("the stream reads");
-            assert!(count > 0, "the stream ended before {:?}", String::from_utf8_lossy(mark));
+            assert!(count > 0, "the stream ended: {}", String::from_utf8_lossy(&self.tail));
             self.bytes += count;
             self.tail.extend_from_slice(&buffer[..count]);
         }
@@ -131,6 +132,11 @@ async fn plain(count: usize) -> (Vec<Blocking>, Vec<Reader>) {
     (writers, readers)
 }
 
+/// A server that lets one address in as often as it likes.
+fn crowded(data_dir: &Path) -> Server {
+    Server::start_on("local", data_dir, &[("STAITHE__LIMITS__REQUESTS_PER_SECOND", "0")])
+}
+
 /// A thought of a person, which is one event, and `null`, which answers it.
 fn think(thought: &str) -> serde_json::Value {
     json!({ "action": "think", "args": { "thought": thought } })
@@ -139,7 +145,7 @@ fn think(thought: &str) -> serde_json::Value {
 /// One event to a thousand sockets.
 pub(crate) fn fan_out() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path());
+    let server = crowded(dir.path());
     let id = server.session();
     let (mut floors, mut times) = (Vec::new(), Vec::new());
     runtime().block_on(async {
@@ -192,7 +198,7 @@ pub(crate) fn fan_out() -> Vec<Row> {
 /// Ten thousand events to a client that joins.
 pub(crate) fn replay() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path());
+    let server = crowded(dir.path());
     let id = server.session();
     let (mut floors, mut times, mut size) = (Vec::new(), Vec::new(), 0);
     runtime().block_on(async {
@@ -236,7 +242,7 @@ pub(crate) fn replay() -> Vec<Row> {
 /// What a session and a socket hold in the server while nothing happens.
 pub(crate) fn idle() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a directory");
-    let server = Server::start(dir.path());
+    let server = crowded(dir.path());
     let (mut session, mut socket) = (0.0, 0.0);
     runtime().block_on(async {
         let first = server.session();

@@ -252,8 +252,10 @@ test("what is read stays where it is as one scrolls up and as new events come", 
   });
   assert.ok(drift.count > 60 && drift.most <= 1.5, JSON.stringify(drift));
   const seen = () => page.evaluate(() => {
-    const { left, top } = /** @type {HTMLElement} */ (document.getElementById("scroll")).getBoundingClientRect();
-    const row = /** @type {HTMLElement} */ (document.elementFromPoint(left + 300, top + 250)?.closest("#events > article"));
+    const { top } = /** @type {HTMLElement} */ (document.getElementById("scroll")).getBoundingClientRect();
+    // Not by a point: it may fall between two rows.
+    const rows = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#events > article")]);
+    const row = /** @type {HTMLElement} */ (rows.find((one) => one.getBoundingClientRect().bottom > top + 250));
     return { id: row.dataset.eventId, top: Math.round(row.getBoundingClientRect().top) };
   });
   const before = await seen();

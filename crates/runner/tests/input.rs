@@ -222,7 +222,23 @@ async fn input_that_was_left_over_after_an_interrupt_is_no_command_either() {
         assert_eq!(line.ran(id).await.exit_code, 130);
         let told = line.ran(typed).await;
         check(&line.run("ls").await, 0, "");
-        assert_eq!(told.unread_lines, Some(1), "round {round}");
+        assert_eq!(told.unread_lines, Some(1), "round {round}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_reaches_the_program_that_the_shell_is_about_to_start() {
+    let runner = Runner::start().await;
+    let mut line = runner.line().await;
+    let slow = "for ((i = 0; i < 20000; i++)); do :; done";
+    for _ in 0..5 {
+        line.outputs.clear();
+        let id = line.begin_run(&format!("trap : INT; echo go; {slow}; sleep 1000; echo $?")).await;
+        line.output_contains("go").await;
+        assert!(line.interrupt().await);
+        let ended = line.ran(id).await;
+        let words: Vec<&str> = ended.content.split_whitespace().collect();
+        assert_eq!((ended.exit_code, words), (0, vec!["go", "130"]));
     }
 }
 

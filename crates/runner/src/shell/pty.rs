@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::{
-    io::ioctl_fionread,
+    event::{PollFd, PollFlags, Timespec, poll},
     process::Pid,
     pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt},
     termios::{
@@ -87,9 +87,12 @@ impl Pty {
         Ok(tcsetattr(&self.slave, OptionalActions::Now, &modes)?)
     }
 
-    /// Whether there is input that nobody has read.
+    /// Whether there is input that nobody has read. `poll` waits for what was written and is still on its way through
+    /// the kernel (`tty_buffer_flush_work`); `FIONREAD` does not.
     pub fn has_input(&self) -> bool {
-        ioctl_fionread(&self.slave).is_ok_and(|bytes| bytes > 0)
+        let mut slave = [PollFd::new(&self.slave, PollFlags::IN)];
+        poll(&mut slave, Some(&Timespec::default()))
+            .is_ok_and(|_| slave[0].revents().contains(PollFlags::IN))
     }
 
     /// Throws away input that nobody has read.

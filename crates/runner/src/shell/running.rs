@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use staithe_protocol::{
     Observation,
     action::Run,
@@ -92,6 +93,8 @@ pub struct Running {
     /// When the shell was last asked how things stand, and when it is next, if nothing comes.
     pub asked: Option<Instant>,
     pub ask_at: Option<Instant>,
+    /// An interrupt that met the shell itself, maybe just as it began a program, which is to get it too until then.
+    pub missed: Option<(Signal, Instant)>,
 }
 
 /// How an observation is told.

@@ -33,6 +33,10 @@ const SILENCE: Duration = Duration::from_secs(20);
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 /// After an interrupt, a shell in the foreground is asked how things stand.
 const ASK_AFTER: Duration = Duration::from_millis(300);
+/// A program that comes to the foreground so soon after an interrupt has missed it.
+const MISSED: Duration = Duration::from_secs(1);
+/// How often it is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A second interrupt within this time is a stronger one.
 const ESCALATE: Duration = Duration::from_secs(5);
 /// It is not asked more often than this, whatever looks like a prompt.
@@ -220,6 +224,7 @@ impl Task {
             key_sent: None,
             asked: None,
             ask_at: None,
+            missed: None,
         });
         self.view.busy.set(true);
         self.interrupted = None;
@@ -277,6 +282,9 @@ impl Task {
             if running.began && matches!(key, 3 | 26 | 28) && live.pty.is_line_mode() {
                 running.unread += live.drop_input();
             }
+            if running.began && key == 3 && live.is_in_front() {
+                running.missed = Some((Signal::INT, Instant::now() + MISSED));
+            }
             live.type_in(&[key]);
             running.key_sent = Some(key);
             if matches!(key, 3 | 26 | 28) {
@@ -326,11 +334,14 @@ impl Task {
         if running.began {
             running.unread += live.drop_input();
         }
-        live.signal(match level {
+        let signal = match level {
             0 => Signal::INT,
             1 => Signal::TERM,
             _ => Signal::KILL,
-        });
+        };
+        let missed = running.began && live.is_in_front();
+        running.missed = missed.then(|| (signal, Instant::now() + MISSED));
+        live.signal(signal);
         running.ask_at = Some(Instant::now() + ASK_AFTER);
     }
 

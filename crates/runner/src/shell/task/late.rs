@@ -7,7 +7,7 @@ use super::{
         running::{Told, Waiter},
         words,
     },
-    LAST_OUTPUT, SILENCE, Task,
+    LAST_OUTPUT, LOOK_AGAIN, SILENCE, Task,
 };
 
 impl Task {
@@ -24,6 +24,9 @@ impl Task {
         }
         if let Some(running) = &self.running {
             all.extend(running.ask_at);
+            if running.missed.is_some() {
+                all.push(Instant::now() + LOOK_AGAIN);
+            }
             if !running.began {
                 all.push(running.started + SILENCE);
             }
@@ -57,6 +60,14 @@ impl Task {
         let Some(running) = &mut self.running else { return };
         if !running.began && now >= running.started + SILENCE {
             live.kill();
+        }
+        if let Some((signal, until)) = running.missed {
+            if now >= until {
+                running.missed = None;
+            } else if !live.is_in_front() {
+                running.missed = None;
+                live.signal(signal);
+            }
         }
         if running.ask_at.is_some_and(|at| now >= at) {
             running.ask_at = None;
