@@ -75,7 +75,8 @@ test("every key that a script or template asks for is there", async () => {
   }
 });
 
-test("each page in each look, and in Chinese without a key left over", { timeout: 6 * SLOW }, async (t) => {
+/** A server and a browser, for as long as the test. @param {import("node:test").TestContext} t */
+async function begin(t) {
   const data = scratch();
   const server = await startServer({ dataDir: data.folder });
   const browser = await startBrowser();
@@ -84,6 +85,11 @@ test("each page in each look, and in Chinese without a key left over", { timeout
     await server.kill();
     data.end();
   });
+  return { server, browser };
+}
+
+test("each page in each look, and in Chinese without a key left over", { timeout: 6 * SLOW }, async (t) => {
+  const { server, browser } = await begin(t);
   const keys = new Set(leaves(catalogue("en")).map(([key]) => key));
   let session = "";
   for (const { name, ...options } of LOOKS) {
@@ -148,14 +154,7 @@ test("each page in each look, and in Chinese without a key left over", { timeout
 });
 
 test("times and numbers are written as the browser's region writes them, without its words on an English page", { timeout: 2 * SLOW }, async (t) => {
-  const data = scratch();
-  const server = await startServer({ dataDir: data.folder });
-  const browser = await startBrowser();
-  t.after(async () => {
-    await browser.close();
-    await server.kill();
-    data.end();
-  });
+  const { server, browser } = await begin(t);
   const at = "2026-03-09T15:04:05Z";
   const expected = {
     "en-US": { lang: "en", clock: "3:04:05 PM", date: "Mar 9, 2026, 3:04:05 PM", number: "1,234.5", took: "1.25 sec" },
