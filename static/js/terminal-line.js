@@ -36,11 +36,13 @@ export class Line {
   state = "new";
   /** Why it is gone, or can't be followed. */
   reason = "";
-  /** Whether this person wants to be the only one who types. */
+  /** Whether this page was the only one who typed when its connection broke off, and takes that up again. */
   wanted = false;
   /** Whether something that was typed could not be sent. */
   unsent = false;
   #you = "";
+  /** What this page was on the connection before: the server may take it to be there for a while. */
+  #before = "";
   /** Where in all its output this page is. @type {number | undefined} */
   #from;
   /** Bytes of a replay that are still to come. */
@@ -164,6 +166,7 @@ export class Line {
   /** @param {any} frame */
   #opened(frame) {
     const { you, event: _, terminal: __, type: ___, ref: ____, ...info } = frame;
+    if (you !== this.#you) this.#before = this.#you;
     this.#you = you;
     this.#coming = false;
     this.state = "open";
@@ -222,7 +225,7 @@ export class Line {
   /** @param {string | null} driver */
   #drivenBy(driver) {
     /** @type {Info} */ (this.info).driver = driver;
-    if (this.driver === "me") this.wanted = false;
+    if (this.driver === "me" || (driver && driver !== this.#before)) this.wanted = false; // who took over isn't waited for
     else if (this.wanted && this.driver === "nobody") this.drive(true).catch(() => {}); // another was faster: it has it
   }
 

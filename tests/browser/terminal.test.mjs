@@ -186,6 +186,45 @@ test("two pages see one terminal, one may type alone, and a viewer only watches"
   for (const page of [one, two, three, viewer]) assertClean(page);
 });
 
+test("who typed alone and lost the connection doesn't take the terminal back from who took over meanwhile", { timeout: 4 * SLOW }, async () => {
+  const { page: one, session } = await onSession();
+  /** @type {import("playwright-core").WebSocketRoute[]} */
+  const lines = [];
+  let away = false;
+  await one.routeWebSocket(/\/ws\?/, (ws) => {
+    if (away) return void ws.close();
+    ws.connectToServer();
+    lines.push(ws);
+  });
+  await visit(one, session);
+  await openFirst(one);
+  const { page: two } = await onSession({ session });
+  await shows(two, /[$#]\s*$/);
+  await button(one, "Type alone").click();
+  await two.getByText("Another page types here alone").waitFor();
+  const cut = async () => {
+    away = true;
+    await lines.at(-1)?.close();
+    await button(two, "Type alone").waitFor();
+  };
+  await cut();
+  away = false;
+  await two.getByText("Another page types here alone").waitFor(); // nobody took over: it is as before
+
+  await cut();
+  await button(two, "Type alone").click();
+  await two.getByText("Only you can type here.").waitFor();
+  away = false;
+  await one.getByText("Another page types here alone").waitFor();
+  await button(two, "Let others type").click();
+  await button(one, "Type alone").waitFor();
+  await panels(one).locator(".xterm").click();
+  await enter(one, "echo after-$((1 + 0))"); // what it asks for when the other one lets go comes before
+  await shows(one, /^after-1$/);
+  for (const page of [one, two]) assert.equal(await page.getByText("Only you can type here.").or(page.getByText("Another page types here alone")).isVisible(), false);
+  for (const page of [one, two]) assertClean(page);
+});
+
 test("a program that draws, an exit, and colours that follow the theme", { timeout: 3 * SLOW }, async () => {
   const { page } = await onSession();
   await openFirst(page);
@@ -209,6 +248,7 @@ test("a program that draws, an exit, and colours that follow the theme", { timeo
   await page.locator(".term-find [role=status]", { hasText: "1 of 1" }).waitFor();
   await page.keyboard.press("Escape");
   await enter(page, "clear; echo true colour");
+  await shows(page, /^true colour$/);
   const background = () => page.locator(".term-panel.active .xterm-scrollable-element").evaluate((element) => getComputedStyle(element).backgroundColor);
   const light = await background();
   await page.evaluate(() => (document.documentElement.dataset.theme = "dark"));
@@ -345,8 +385,8 @@ test("what is typed is seen soon", { timeout: 3 * SLOW }, async (t) => {
   const COUNT = 100;
   const { page, session } = await onSession();
   await openFirst(page);
-  await enter(page, "clear; exec cat");
-  await page.waitForFunction(() => !document.querySelector(".term-panel.active .xterm-rows")?.textContent?.includes("$"));
+  await enter(page, "clear; echo ready; exec cat");
+  await shows(page, /^ready$/);
   await page.evaluate(() => {
     const rows = /** @type {Element} */ (document.querySelector(".term-panel.active .xterm-rows"));
     const times = /** @type {number[]} */ ([]);
