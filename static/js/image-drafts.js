@@ -10,6 +10,8 @@ const MOST = 21 * 2 ** 20;
 const ALL = 64 * 2 ** 20;
 /** Tabs are closed without a word: what nobody asked for in so many milliseconds is given up. */
 const FORGET = 7 * 24 * 3600 * 1000;
+/** Milliseconds within which the page that was in this tab before lets go of what it held. */
+const LET_GO = 1000;
 
 /** @typedef {import("./attachments.js").Image} Image */
 
@@ -42,25 +44,47 @@ async function makeRoom(store, id, size) {
   }
 }
 
+/**
+ * Holds what is kept under an id for as long as this page lives, so that no other changes it.
+ * @param {string} id @returns {Promise<boolean>} false: another page holds it, or it can't be known (plain http)
+ */
+function hold(id) {
+  return new Promise((resolve) => {
+    const held = () => {
+      resolve(true);
+      return new Promise(() => {}); // until the page goes
+    };
+    navigator.locks?.request(`staithe.images.${id}`, { signal: AbortSignal.timeout(LET_GO) }, held).catch(() => resolve(false));
+    if (!navigator.locks) resolve(false);
+  });
+}
+
 /** Those of one session, in one tab. */
 export class ImageDraft {
   /** One after the other. @type {Promise<unknown>} */
   #work = Promise.resolve();
-  /** Where they are kept; none yet where it is empty. */
+  /** Where this page keeps them; nowhere yet where it is empty. */
   #id = "";
+  /** Where they were kept before the page was loaded; a duplicate of a tab has the other's. @type {string | null} */
+  #came = null;
+  /** Whether that is this page's alone. */
+  #mine;
 
   /** @param {string} session */
   constructor(session) {
     this.key = `staithe.images.${session}`;
+    try {
+      this.#came = sessionStorage.getItem(this.key);
+    } catch { /* forbidden: then there is nothing */ }
+    this.#mine = this.#came ? hold(this.#came) : Promise.resolve(false);
   }
 
   /** @returns {Promise<Image[]>} */
   async get() {
     try {
-      const id = sessionStorage.getItem(this.key);
-      if (!id) return [];
+      if (!this.#came) return [];
       const base = await database();
-      const kept = await done(base.transaction(IMAGES).objectStore(IMAGES).get(id));
+      const kept = await done(base.transaction(IMAGES).objectStore(IMAGES).get(this.#came));
       base.close();
       return kept?.images ?? [];
     } catch {
@@ -78,16 +102,15 @@ export class ImageDraft {
 
   #forget() {
     try {
-      this.#id ||= sessionStorage.getItem(this.key) ?? "";
       sessionStorage.removeItem(this.key);
     } catch { /* forbidden: then there is nothing */ }
   }
 
   /** @param {Image[]} images */
   async #set(images) {
-    this.#id ||= sessionStorage.getItem(this.key) ?? "";
+    if (await this.#mine) this.#id ||= this.#came ?? "";
     if (!this.#id && images.length === 0) return true;
-    this.#id ||= uuid();
+    if (!this.#id) await hold((this.#id = uuid()));
     const size = images.reduce((sum, { url }) => sum + url.length, 0);
     const base = await database();
     try {

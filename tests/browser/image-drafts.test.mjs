@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SLOW, assertClean, makeSession, openPage, signIn } from "./helper.mjs";
+import { SLOW, assertClean, makeSession, openPage, signIn, watch } from "./helper.mjs";
 import { browser, server, signedIn, stage } from "./played.mjs";
 
 stage();
@@ -62,6 +62,41 @@ test("attached images are there again after a reload, with their text or without
   await kept(page, 0);
   assert.equal(await images(page).count(), 0, "what was sent doesn't come back");
   assertClean(page);
+  await page.context().close();
+});
+
+test("a duplicate of a tab begins with its images, and has a message of its own from then on", { timeout: 2 * SLOW }, async () => {
+  const page = await openPage(browser, { storageState: signedIn });
+  await page.goto(server.url);
+  await makeSession(page, "Duplicated");
+  await attach(page, "one.png");
+  await images(page).waitFor();
+  await kept(page, 1);
+  /** What a page opens begins with a copy of its storage, as a duplicate does. */
+  const duplicate = async () => {
+    const [other] = await Promise.all([page.waitForEvent("popup"), page.evaluate(() => { window.open(location.href); })]);
+    await other.locator('#connection[data-state="live"]').waitFor();
+    await images(watch(other)).waitFor();
+    return other;
+  };
+  const [two, three] = [await duplicate(), await duplicate()];
+  await attach(two, "two.png");
+  await images(two).nth(1).waitFor();
+  await kept(two, 3);
+  await three.locator("#send:not(:disabled)").click();
+  await three.locator("#events > .msg.user img.shown").waitFor();
+  await three.reload();
+  await three.locator("#events > .msg.user").waitFor();
+  assert.equal(await images(three).count(), 0, "what was sent doesn't come back");
+  for (const [one, names] of /** @type {const} */ ([[page, ["one.png"]], [two, ["one.png", "two.png"]]])) {
+    await one.reload();
+    await images(one).nth(names.length - 1).waitFor();
+    assert.deepEqual(await images(one).locator(".name").allTextContents(), names);
+  }
+  await two.locator('#connection[data-state="live"]').waitFor();
+  await two.getByRole("button", { name: "Remove one.png" }).click();
+  await kept(two, 2); // what it wrote before the reload is still its own, and nobody else's goes
+  for (const one of [page, two, three]) assertClean(one);
   await page.context().close();
 });
 
