@@ -46,12 +46,17 @@ const STATIC = document.documentElement.dataset.static ?? "";
 /** @type {Map<string, Promise<void>>} */
 const sheets = new Map();
 
-/** Loads a style sheet of `static/`, once. @param {string} path such as `css/terminal.css` @returns {Promise<void>} */
+/** Loads a style sheet of `static/`, once; one that did not come is asked for again by the next who needs it. @param {string} path such as `css/terminal.css` @returns {Promise<void>} */
 export function sheet(path) {
   const known = sheets.get(path);
   if (known) return known;
   const loaded = new Promise((/** @type {(value?: any) => void} */ resolve, reject) => {
-    const link = h("link", { rel: "stylesheet", href: `${STATIC}/${path}`, on: { load: () => resolve(), error: () => reject(new Error(path)) } });
+    const failed = () => {
+      sheets.delete(path);
+      link.remove();
+      reject(new Error(path));
+    };
+    const link = h("link", { rel: "stylesheet", href: `${STATIC}/${path}`, on: { load: () => resolve(), error: failed } });
     document.head.append(link);
   });
   sheets.set(path, loaded);

@@ -73,7 +73,7 @@ export class EventList {
     this.session = session;
     this.on = on;
     const { scroll, list, toEnd, count } = parts;
-    sheet("css/talk.css").catch(reportError);
+    sheet("css/talk.css").catch(() => {}); // again.js sees it fail, and loads the page again
     list.setAttribute("aria-busy", "true");
     this.#list = new VirtualList({ scroll, list, scrolled: () => this.#showUnseen(), placed: (row, element) => this.#placed(row, element) });
     toEnd.addEventListener("click", () => this.toEnd());

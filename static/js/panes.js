@@ -65,7 +65,7 @@ export class Panes {
     }
     this.#tabs.addEventListener("keydown", (event) => this.#key(event));
     NARROW.addEventListener("change", () => this.#fit());
-    sheet("css/panes.css");
+    sheet("css/panes.css").catch(() => {}); // again.js sees it fail, and loads the page again
     this.#divider();
     this.second = new SecondPane(this.#tabs, PANES, () => this.#place());
     const wanted = new URLSearchParams(location.search).get("pane") ?? (NARROW.matches ? "talk" : kept("staithe.pane"));
