@@ -311,7 +311,7 @@ export class Editor {
     this.#tabOf.get(doc)?.remove();
     this.#tabOf.delete(doc);
     doc.close();
-    this.#kept.drop(this.#safe.get(doc) ?? doc.path);
+    if (doc.loaded) this.#kept.drop(this.#safe.get(doc) ?? doc.path); // whose text was never seen nobody gave up
     this.#safe.delete(doc);
     this.#keepSoon();
     if (this.#current !== doc) return this.mark();

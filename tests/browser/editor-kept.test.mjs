@@ -172,6 +172,34 @@ test("leaving is asked about only where something would be lost: too long, or an
   await page.close({ runBeforeUnload: false });
 });
 
+test("a tab whose file can't be read is closed without its kept text, which is there when the file is opened", { timeout: 2 * SLOW }, async () => {
+  await put("unread/note.txt", "base\n");
+  await put("unread/other.txt", "other\n");
+  const page = await pane();
+  await inTree(page, "unread").click();
+  await openAll(page, "note.txt");
+  await page.keyboard.type("mine ");
+  await page.waitForFunction(() => Object.entries(localStorage).some(([key, value]) => key.endsWith("/unread/note.txt") && value.includes("mine base")));
+  await openAll(page, "other.txt");
+  const read = /\/files\/unread\/note\.txt/;
+  await page.route(read, (route) => route.abort());
+  assert.ok(await reload(page));
+  await page.locator(".notice.bad").waitFor();
+  await shows(page, "other\n");
+  await tabs(page).nth(0).press("Delete");
+  await tabs(page).nth(1).waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  await page.unroute(read);
+  await inTree(page, "unread").click();
+  await openAll(page, "note.txt");
+  await shows(page, "mine base\n");
+  await page.locator("#editor-close").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
+  await tabs(page).nth(1).waitFor({ state: "detached" });
+  assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("staithe.unsaved."))), []);
+  await page.close({ runBeforeUnload: false });
+});
+
 test("without the library it is so, too, and a tab that was closed left its text to the next one; a viewer is given none", { timeout: 2 * SLOW }, async () => {
   const base = Array.from({ length: 200 }, (_, n) => `note ${n + 1}\n`).join("");
   await put("plain/note.txt", base);
