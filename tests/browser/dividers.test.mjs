@@ -46,7 +46,7 @@ test("the line between tree and editor is moved by mouse and keys, in either dir
   await page.locator("#tree [role=treeitem]", { hasText: "one.txt" }).click();
   await page.locator("#editor").waitFor();
   const line = page.locator("#files-divider");
-  assert.equal(await line.getAttribute("aria-orientation"), "horizontal", "one above the other at this width");
+  await page.locator('#files-divider[aria-orientation="horizontal"]').waitFor(); // one above the other at this width
   const before = await box("#tree");
   await drag("#files-divider", 0, 90);
   const after = await box("#tree");

@@ -16,7 +16,7 @@ const withoutLibrary = (page) => page.addInitScript(() => {
   }).observe(document, { childList: true });
 });
 
-test("texts are edited under tabs, saved as their lines end, and not closed unsaved unasked", { timeout: SLOW }, async () => {
+test("texts are edited under tabs, saved as their lines end, and not closed unsaved unasked", { timeout: 2 * SLOW }, async () => {
   await put("edit/unix.py", "def f():\n    return 1\n");
   await put("edit/windows.txt", "one\r\ntwo\r\n");
   await put("edit/mixed.txt", "one\r\ntwo\nthree\r\n");
@@ -60,7 +60,7 @@ test("texts are edited under tabs, saved as their lines end, and not closed unsa
   assertClean(page);
 });
 
-test("what somebody else wrote meanwhile is overwritten, taken or merged, as is chosen", { timeout: SLOW }, async () => {
+test("what somebody else wrote meanwhile is overwritten, taken or merged, as is chosen", { timeout: 2 * SLOW }, async () => {
   const base = "first\nmiddle\nlast\n";
   const page = await pane();
   /** @param {string} name */
@@ -101,7 +101,7 @@ test("what somebody else wrote meanwhile is overwritten, taken or merged, as is 
   assertClean(page);
 });
 
-test("an open file that is not edited follows what changes, with cursor and scroll", { timeout: SLOW }, async () => {
+test("an open file that is not edited follows what changes, with cursor and scroll", { timeout: 2 * SLOW }, async () => {
   const lines = Array.from({ length: 300 }, (_, n) => `line ${n + 1}`);
   await put("live/long.txt", `${lines.join("\n")}\n`);
   const page = await pane();
@@ -131,7 +131,7 @@ test("an open file that is not edited follows what changes, with cursor and scro
 
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAMAAAACCAIAAAASFvFNAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg==", "base64");
 
-test("images, large files and bytes are shown as what they are", { timeout: SLOW }, async () => {
+test("images, large files and bytes are shown as what they are", { timeout: 2 * SLOW }, async () => {
   await put("kinds/dot.png", PNG);
   await put("kinds/drawn.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><script>parent.document.title = "taken"</script><rect width="40" height="30"/></svg>');
   await put("kinds/bytes.dat", Buffer.from([0, 1, 2, 65, 66, 255]));
@@ -174,7 +174,7 @@ test("images, large files and bytes are shown as what they are", { timeout: SLOW
   assertClean(page);
 });
 
-test("in Chinese the pane and the editor's own search speak Chinese", { timeout: SLOW }, async () => {
+test("in Chinese the pane and the editor's own search speak Chinese", { timeout: 2 * SLOW }, async () => {
   await put("zh/程序.py", "print('你好')\n");
   const page = await pane({ locale: "zh-CN" });
   await inTree(page, "zh").click();
@@ -188,7 +188,7 @@ test("in Chinese the pane and the editor's own search speak Chinese", { timeout:
   assertClean(page);
 });
 
-test("without the library a text field does the work, conflicts too", { timeout: SLOW }, async () => {
+test("without the library a text field does the work, conflicts too", { timeout: 2 * SLOW }, async () => {
   await put("plain/note.txt", "one\r\ntwo\r\n");
   const page = await pane({}, withoutLibrary);
   assert.equal(await page.evaluate(() => document.documentElement.dataset.libraries), "no");

@@ -23,7 +23,7 @@ async function answer(page, value) {
   await page.locator("dialog").waitFor({ state: "detached" });
 }
 
-test("files are made, renamed, moved and deleted with the keyboard alone", { timeout: SLOW }, async () => {
+test("files are made, renamed, moved and deleted with the keyboard alone", { timeout: 2 * SLOW }, async () => {
   await put("keys/a/one.txt", "1\n");
   await put("keys/b/two.txt", "2\n");
   const page = await pane();
@@ -41,7 +41,8 @@ test("files are made, renamed, moved and deleted with the keyboard alone", { tim
   await page.keyboard.press("F2");
   await answer(page, "keys/renamed.txt");
   await until(() => list("keys"), (all) => all.includes("keys/renamed.txt") && !all.includes("keys/fresh.txt"), "renamed");
-  assert.equal(await page.locator("#editor-path").textContent(), "keys/renamed.txt", "the open file follows");
+  await page.locator("#editor-path", { hasText: "keys/renamed.txt" }).waitFor(); // the open file follows
+  await until(() => active(page), (at) => at === "keys/renamed.txt", "selected");
 
   await page.locator("#tree").focus();
   await page.keyboard.press("Control+x");
@@ -52,7 +53,7 @@ test("files are made, renamed, moved and deleted with the keyboard alone", { tim
   assert.equal(await active(page), "keys/a");
   await page.keyboard.press("Control+v");
   await until(() => list("keys/a"), (all) => all.includes("keys/a/renamed.txt"), "moved");
-  await inTree(page, "renamed.txt").waitFor();
+  await until(() => active(page), (at) => at === "keys/a/renamed.txt", "selected");
 
   await page.locator("#tree").focus();
   await page.keyboard.press("Shift+F10");
@@ -76,7 +77,7 @@ test("files are made, renamed, moved and deleted with the keyboard alone", { tim
   assertClean(page);
 });
 
-test("the tree walks, types ahead and selects as trees do", { timeout: SLOW }, async () => {
+test("the tree walks, types ahead and selects as trees do", { timeout: 2 * SLOW }, async () => {
   for (const name of ["alpha.txt", "beta.txt", "gamma.txt", "sub/inner.txt"]) await put(`walk/${name}`, name);
   const page = await pane();
   const tree = page.locator("#tree");
@@ -115,7 +116,7 @@ test("the tree walks, types ahead and selects as trees do", { timeout: SLOW }, a
   assertClean(page);
 });
 
-test("files are moved by dragging, and folders of the machine are dropped with progress", { timeout: SLOW }, async () => {
+test("files are moved by dragging, and folders of the machine are dropped with progress", { timeout: 2 * SLOW }, async () => {
   await put("drag/from.txt", "dragged");
   await put("drag/into/there.txt", "x");
   const page = await pane();
@@ -171,7 +172,7 @@ test("files are moved by dragging, and folders of the machine are dropped with p
   assertClean(page);
 });
 
-test("an upload is given up, fails with its reason, is tried again, and asks before it replaces", { timeout: SLOW }, async () => {
+test("an upload is given up, fails with its reason, is tried again, and asks before it replaces", { timeout: 2 * SLOW }, async () => {
   const page = await pane();
   let hold = true;
   await page.route("**/uploads", async (route) => (hold ? undefined : route.continue()));
@@ -213,7 +214,7 @@ function unzip(zip) {
   return files;
 }
 
-test("a folder comes down as a zip that holds what is in it", { timeout: SLOW }, async () => {
+test("a folder comes down as a zip that holds what is in it", { timeout: 2 * SLOW }, async () => {
   await put("zipped/one.txt", "one\n".repeat(1000));
   await put("zipped/in/two ü.txt", "two");
   const page = await pane();
@@ -229,7 +230,7 @@ test("a folder comes down as a zip that holds what is in it", { timeout: SLOW },
   assertClean(page);
 });
 
-test("a text of an older encoding is read, not edited", { timeout: SLOW }, async () => {
+test("a text of an older encoding is read, not edited", { timeout: 2 * SLOW }, async () => {
   await put("latin.txt", Buffer.from("caf\xe9 \xfcber\nzwei\n", "latin1"));
   const page = await pane();
   await inTree(page, "latin.txt").click();
@@ -242,7 +243,7 @@ test("a text of an older encoding is read, not edited", { timeout: SLOW }, async
   assertClean(page);
 });
 
-test("what is searched for opens at its line, and Escape ends the search", { timeout: SLOW }, async () => {
+test("what is searched for opens at its line, and Escape ends the search", { timeout: 2 * SLOW }, async () => {
   await put("sought/long.txt", `${"filler\n".repeat(400)}a Needle here\n${"filler\n".repeat(50)}`);
   const page = await pane();
   await inTree(page, "sought").click();
@@ -293,7 +294,7 @@ test("what is searched for opens at its line, and Escape ends the search", { tim
   assertClean(page);
 });
 
-test("who may only watch is not offered what writes", { timeout: SLOW }, async () => {
+test("who may only watch is not offered what writes", { timeout: 2 * SLOW }, async () => {
   await put("seen.txt", "look\n");
   const { token } = await (await rest("POST", `/api/sessions/${session()}/tokens`, JSON.stringify({ role: "viewer" }), { "content-type": "application/json" })).json();
   const page = await stranger();
@@ -319,7 +320,7 @@ test("who may only watch is not offered what writes", { timeout: SLOW }, async (
   assertClean(page);
 });
 
-test("a folder of five thousand entries scrolls, and finds its way by keys", { timeout: SLOW }, async () => {
+test("a folder of five thousand entries scrolls, and finds its way by keys", { timeout: 2 * SLOW }, async () => {
   const run = await rest("POST", `/api/sessions/${session()}/actions`, JSON.stringify({ action: "run", args: { command: "mkdir -p many && cd many && seq -f 'f%05g.txt' 5000 | xargs touch" } }), { "content-type": "application/json" });
   assert.equal(run.status, 202);
   await until(() => content("many/f05000.txt"), (text) => text === "", "they are made");
@@ -333,18 +334,21 @@ test("a folder of five thousand entries scrolls, and finds its way by keys", { t
   await page.keyboard.type("f04321");
   assert.equal(await active(page), "many/f04321.txt");
   await inTree(page, "f04321.txt").waitFor();
-  const worst = await page.evaluate(async () => {
+  const steps = await page.evaluate(async () => {
     const tree = /** @type {HTMLElement} */ (document.querySelector("#tree"));
-    let most = 0;
+    /** @type {number[]} */
+    const times = [];
     for (let n = 0; n < 40; n += 1) {
       const begun = performance.now();
       tree.scrollTop = (tree.scrollHeight * n) / 40;
       await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-      most = Math.max(most, performance.now() - begun);
+      times.push(performance.now() - begun);
     }
-    return most;
+    return times.sort((a, b) => a - b);
   });
-  assert.ok(worst < 500, `a step takes ${worst} ms at most`);
+  const median = steps[20] ?? Infinity;
+  console.log(`steps through five thousand: median ${median.toFixed(1)} ms, longest ${(steps.at(-1) ?? 0).toFixed(1)} ms`);
+  assert.ok(median < 100, `a step takes ${median} ms`);
   assert.ok((await count()) < 80);
   assertClean(page);
 });

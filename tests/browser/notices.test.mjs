@@ -24,7 +24,7 @@ test("errors are at most three, once each, and go when they were read; not under
   for (const text of ["one", "two", "three", "four", "two"]) await say(page, text);
   assert.deepEqual(await lines(page), ["three", "four", "two"]);
   assert.equal(await page.locator("#notices").getAttribute("aria-live"), "polite");
-  await page.clock.fastForward(7000);
+  await page.clock.fastForward(5000);
   assert.equal((await lines(page)).length, 3, "they are still read");
   await page.locator(".notice", { hasText: "four" }).hover();
   await page.clock.fastForward(12_000);

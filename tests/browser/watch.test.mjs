@@ -33,7 +33,7 @@ test("what a command in the background does appears while nothing else happens",
   await inTree(page, "first.txt").waitFor();
   await inTree(page, "watched.txt").click();
   await shows(page, "1\n");
-  await run(page, "(sleep 2; echo 2 > folder/second.txt; echo 2 > watched.txt; sleep 2; mv folder moved; rm watched.txt) > /dev/null 2>&1 &");
+  await run(page, "(sleep 2; echo 2 > folder/second.txt; echo 2 > watched.txt; sleep 6; mv folder moved; rm watched.txt) > /dev/null 2>&1 &");
   await inTree(page, "second.txt").waitFor({ timeout: SLOW });
   await shows(page, "2\n");
   await inTree(page, "moved").waitFor({ timeout: SLOW });
