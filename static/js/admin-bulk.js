@@ -1,6 +1,7 @@
 // The bar of the chosen sessions: start, stop or delete many, with progress, an end before the end, and what failed.
 
-import { Problem, call, post, sessionPath } from "./api.js";
+import { Problem, post, sessionPath } from "./api.js";
+import { deleteSession } from "./delete.js";
 import { stoppable, titleOf } from "./badges.js";
 import { complain, notice } from "./dialog.js";
 import { $, announce, h, setText } from "./dom.js";
@@ -24,7 +25,7 @@ const CAN = { start: ({ phase }) => startable(phase), stop: ({ phase }) => stopp
 /** @param {Deed} deed @param {SessionBody} session */
 async function treat(deed, { id }) {
   try {
-    await (deed === "delete" ? call("DELETE", sessionPath(id)) : post(`${sessionPath(id)}/${deed}`));
+    await (deed === "delete" ? deleteSession(id) : post(`${sessionPath(id)}/${deed}`));
   } catch (error) {
     if (!(error instanceof Problem && SO_ALREADY[deed]?.test(error.code))) throw error;
   }

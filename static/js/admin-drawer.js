@@ -1,6 +1,7 @@
 // One session whole, beside the list: how it is, why it failed, how it started, what it uses, who is joined, its log.
 
-import { call, get, post, sessionPath } from "./api.js";
+import { get, post, sessionPath } from "./api.js";
+import { deleteSession } from "./delete.js";
 import { countText, reasonText, showPhase, stoppable, titleOf } from "./badges.js";
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { $, h, setText } from "./dom.js";
@@ -81,7 +82,7 @@ export class Drawer {
     const session = this.#session;
     if (!session || !(await confirmDelete(titleOf(session.title), session.head))) return;
     await whileBusy($("drawer-delete"), async () => {
-      await call("DELETE", sessionPath(session.id));
+      await deleteSession(session.id);
       this.#dialog.close();
     });
     await this.uses.changed();

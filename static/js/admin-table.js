@@ -1,6 +1,7 @@
 // The operator's list of sessions: search, filter, order, pages, and the row that the keys move.
 
-import { call, get, post, sessionPath } from "./api.js";
+import { get, post, sessionPath } from "./api.js";
+import { deleteSession } from "./delete.js";
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
 import { $, announce, h, setText } from "./dom.js";
 import { t } from "./i18n.js";
@@ -194,7 +195,7 @@ export class Table {
     if (deed === "owner") return this.ask({ owner: session.owner });
     if (deed === "start") await whileBusy(row.start, () => post(`${at}/start`));
     else if (deed === "stop" && (await confirmStop(title))) await whileBusy(row.stop, () => post(`${at}/stop`));
-    else if (deed === "delete" && (await confirmDelete(title, session.head))) await whileBusy(row.remove, () => call("DELETE", at));
+    else if (deed === "delete" && (await confirmDelete(title, session.head))) await whileBusy(row.remove, () => deleteSession(session.id));
     await this.refresh();
     if (document.activeElement === document.body) this.focus();
   }

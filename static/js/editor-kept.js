@@ -6,7 +6,7 @@ import { pref, prefsOf, setPref } from "./prefs.js";
 /** Files of one session, and sessions. */
 const MOST_FILES = 20;
 const MOST_SESSIONS = 40;
-/** Characters of one text that isn't saved, and of all of them: storage for five million is usual. */
+/** Characters of one text that isn't saved, and of all of them, of which the oldest make room: storage for five million is usual. */
 const EACH = 2 ** 20;
 const ALL = 2 * 2 ** 20;
 /** What nobody came back for in so many milliseconds is given up. */
@@ -25,6 +25,14 @@ const HEAD = /^\{"at":(\d+),"by":"([^"]*)"/;
 function headOf(key) {
   const [, at = "0", by = ""] = HEAD.exec(localStorage.getItem(key)?.slice(0, 100) ?? "") ?? [];
   return { at: Number(at), by };
+}
+
+/** What is kept of a session that is gone. @param {string} session */
+export function forgetSession(session) {
+  setPref(`tabs.${session}`, "");
+  try {
+    for (const key of Object.keys(localStorage)) if (key.startsWith(`${PREFIX}${session}/`)) localStorage.removeItem(key);
+  } catch { /* forbidden: nothing was kept */ }
 }
 
 export class Kept {
@@ -136,14 +144,29 @@ export class Kept {
     }
   }
 
-  /** Whether it fits, and no other text of another page's would be lost by it. @param {string} path @param {Unsaved} unsaved */
+  /** Whether it fits, and is in the place of no other text of another page's. @param {string} path @param {Unsaved} unsaved */
   #mayWrite(path, { text }) {
     const key = this.#key(path);
     const there = localStorage.getItem(key);
     if (there !== null && !this.#holds(path) && JSON.parse(there).text !== text) return false;
-    const others = Object.keys(localStorage).filter((other) => other.startsWith(PREFIX) && other !== key);
-    const sum = others.reduce((all, other) => all + (localStorage.getItem(other)?.length ?? 0), 0);
-    return text.length <= EACH && sum + text.length <= ALL;
+    return text.length <= EACH && this.#makeRoomFor(key, text.length);
+  }
+
+  /** The oldest texts go, but none of this page's. @param {string} key @param {number} length @returns {boolean} whether there is room */
+  #makeRoomFor(key, length) {
+    const others = Object.keys(localStorage).filter((other) => other.startsWith(PREFIX) && other !== key)
+      .map((other) => ({ other, length: localStorage.getItem(other)?.length ?? 0, ...headOf(other) })).sort((a, b) => a.at - b.at);
+    let over = others.reduce((all, one) => all + one.length, length) - ALL;
+    const old = [];
+    for (const one of others) {
+      if (over <= 0) break;
+      if (one.by === this.#me) continue;
+      old.push(one.other);
+      over -= one.length;
+    }
+    if (over > 0) return false;
+    for (const other of old) localStorage.removeItem(other);
+    return true;
   }
 
   /** @param {string} path @param {Unsaved} unsaved */

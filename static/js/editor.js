@@ -43,6 +43,8 @@ export class Editor {
   #restoring = false;
   /** The unsaved texts that are kept, by what they were kept as. @type {Map<Doc, string>} */
   #safe = new Map();
+  /** Those of which it was told that their text can't be kept. @type {WeakSet<Doc>} */
+  #told = new WeakSet();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #keeping;
 
@@ -253,6 +255,9 @@ export class Editor {
     if (!unsaved || before !== path) this.#kept.drop(before);
     if (unsaved && this.#kept.keep(path, unsaved)) this.#safe.set(doc, path);
     else this.#safe.delete(doc);
+    if (!unsaved || this.#safe.has(doc) || this.#told.has(doc)) return;
+    this.#told.add(doc);
+    notice(t("edit.not_kept", { name: path }), true);
   }
 
   async save() {

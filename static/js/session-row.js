@@ -1,9 +1,10 @@
 // One session in the list: its elements stay over refreshes, so that focus and dialogs stay.
 
-import { call, get, post, sessionPath } from "./api.js";
+import { get, post, sessionPath } from "./api.js";
 import { dollars } from "./agent.js";
 import { reasonText, showAgent, showAgo, showPhase, stoppable, titleOf } from "./badges.js";
 import { confirmDelete, confirmStop, whileBusy } from "./dialog.js";
+import { deleteSession } from "./delete.js";
 import { h, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { renameSession } from "./rename.js";
@@ -159,7 +160,7 @@ export class Row {
     }
     const links = [...document.querySelectorAll("#sessions [data-session] a")];
     const at = links.indexOf(this.link);
-    await whileBusy(this.remove, () => call("DELETE", sessionPath(this.session.id)));
+    await whileBusy(this.remove, () => deleteSession(this.session.id));
     await this.list.refresh();
     const next = /** @type {HTMLElement | undefined} */ ([links[at + 1], links[at - 1]].find((link) => link?.isConnected));
     if (this.element.isConnected) this.remove.focus();

@@ -144,8 +144,13 @@ test("leaving is asked about only where something would be lost: too long, or an
   await inTree(page, "asked").click();
   await openAll(page, "long.txt");
   await page.keyboard.type("x");
-  await page.locator("#dirty").waitFor();
+  const notKept = page.locator(".notice.bad", { hasText: "can't keep what isn't saved of “asked/long.txt”" });
+  await notKept.waitFor();
+  await notKept.getByRole("button").click();
+  await page.keyboard.type("x");
   assert.equal(await reload(page), false, "a long text is asked about");
+  assert.equal(await notKept.count(), 0, "it is told once");
+  await page.keyboard.press("Control+z");
   await page.keyboard.press("Control+z");
   await page.locator("#dirty").waitFor({ state: "hidden" });
   await openAll(page, "both.txt");
@@ -198,6 +203,34 @@ test("a tab whose file can't be read is closed without its kept text, which is t
   await tabs(page).nth(1).waitFor({ state: "detached" });
   assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("staithe.unsaved."))), []);
   await page.close({ runBeforeUnload: false });
+});
+
+test("the oldest texts make room for a new one, and a session that is deleted in a list takes its texts along", { timeout: 2 * SLOW }, async () => {
+  await put("room/new.txt", "some words\n".repeat(30_000));
+  const made = await rest("POST", "/api/sessions", '{"title":"To be deleted"}', { "content-type": "application/json" });
+  const { id } = await made.json();
+  const page = await pane();
+  await page.evaluate((gone) => {
+    const keep = (/** @type {string} */ name, /** @type {number} */ ago, /** @type {number} */ size) =>
+      localStorage.setItem(`staithe.unsaved.${name}`, JSON.stringify({ at: Date.now() - ago, by: "another", text: "x".repeat(size), version: "1", endings: "lf" }));
+    keep("of-long-ago/a.txt", 3_600_000, 1_000_000);
+    keep(`${gone}/b.txt`, 1_800_000, 800_000);
+    localStorage.setItem(`staithe.tabs.${gone}`, "{}");
+  }, id);
+  await inTree(page, "room").click();
+  await openAll(page, "new.txt");
+  await page.keyboard.type("mine ");
+  await page.waitForFunction(() => Object.keys(localStorage).some((key) => key.endsWith("/room/new.txt")));
+  const kept = () => page.evaluate(() => Object.keys(localStorage).filter((key) => /^staithe\.(unsaved|tabs)\./.test(key)).sort());
+  const own = [`staithe.tabs.${session()}`, `staithe.unsaved.${session()}/room/new.txt`];
+  assert.deepEqual(await kept(), [...own, `staithe.tabs.${id}`, `staithe.unsaved.${id}/b.txt`].sort());
+  assert.equal(await page.locator(".notice").count(), 0);
+  await page.goto(server().url);
+  await page.locator(`[data-session="${id}"]`).locator("[data-act=delete]").click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.locator(`[data-session="${id}"]`).waitFor({ state: "detached" });
+  assert.deepEqual(await kept(), own);
+  assertClean(page);
 });
 
 test("without the library it is so, too, and a tab that was closed left its text to the next one; a viewer is given none", { timeout: 2 * SLOW }, async () => {
