@@ -6,6 +6,7 @@ import { $, announce, h, setText } from "./dom.js";
 import { Kept } from "./editor-kept.js";
 import { isGone, moved, nameOf, within } from "./files-model.js";
 import { t } from "./i18n.js";
+import { agreed, holdsUnsaved, signedOut } from "./sign-out.js";
 
 /**
  * @typedef {object} Around
@@ -65,7 +66,11 @@ export class Editor {
     this.#buttons();
     addEventListener("beforeunload", (event) => {
       this.#keep();
-      if (this.#docs.some((doc) => doc.dirty && !this.#safe.has(doc))) event.preventDefault();
+      if (!agreed && this.#docs.some((doc) => doc.dirty && !this.#safe.has(doc))) event.preventDefault();
+    });
+    holdsUnsaved(() => {
+      this.#keep(); // what was just saved isn't told of
+      return this.#docs.filter((doc) => doc.dirty).map(({ path }) => `${session}/${path}`);
     });
     addEventListener("pagehide", () => this.#keep());
     document.addEventListener("visibilitychange", () => document.hidden && this.#keep());
@@ -240,6 +245,7 @@ export class Editor {
   #keep() {
     clearTimeout(this.#keeping);
     this.#keeping = undefined;
+    if (signedOut) return this.#safe.clear();
     for (const doc of this.#docs) this.#keepText(doc);
     if (!this.#left) return; // what was open is still to be opened
     const open = this.#docs.map(({ path, at }) => ({ path, at }));

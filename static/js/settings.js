@@ -7,6 +7,7 @@ import { fillModels, listModels, showModels } from "./models.js";
 import { chime, mayNotify, setNotify } from "./notify.js";
 import { openPalette, register, shownKeys } from "./palette.js";
 import { applyTheme, pref, setLanguage, setPref, setTheme } from "./prefs.js";
+import { signOut } from "./sign-out.js";
 import { switchSession } from "./switcher.js";
 
 const root = document.documentElement;
@@ -135,7 +136,7 @@ function offer() {
   for (const [code, name] of LANGUAGES) {
     register({ id: `language-${code}`, group: page, everywhere: true, title: t("palette.language", { name }), when: () => lang !== code, run: () => setLanguage(code) });
   }
-  if (signedIn) register({ id: "sign-out", group: page, everywhere: true, title: t("nav.sign_out"), run: () => /** @type {HTMLFormElement | null} */ (document.querySelector("form[action='/logout']"))?.submit() });
+  if (signedIn) register({ id: "sign-out", group: page, everywhere: true, title: t("nav.sign_out"), run: signOut });
 }
 
 $("settings-open")?.addEventListener("click", openSettings);

@@ -233,6 +233,40 @@ test("the oldest texts make room for a new one, and a session that is deleted in
   assertClean(page);
 });
 
+test("signing out is asked about where something isn't saved, and leaves nothing of it, of other tabs neither", { timeout: 2 * SLOW }, async () => {
+  await put("leave/one.txt", "one\n");
+  await put("leave/two.txt", "two\n");
+  const page = await pane();
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  for (const [one, name] of /** @type {const} */ ([[other, "two.txt"], [page, "one.txt"]])) {
+    await inTree(one, "leave").click();
+    await openAll(one, name);
+    await one.keyboard.type("secret ");
+    await one.waitForFunction((end) => Object.keys(localStorage).some((key) => key.startsWith("staithe.unsaved.") && key.endsWith(end)), name);
+  }
+  const left = (/** @type {Page} */ one) => one.evaluate(() => JSON.stringify(Object.entries({ ...localStorage, ...sessionStorage }).filter(([key]) => /^staithe\.(unsaved|tabs)/.test(key))));
+  const question = page.getByRole("dialog", { name: "Sign out with unsaved changes?" });
+  await page.getByRole("button", { name: "Sign out" }).click();
+  assert.deepEqual((await question.getByRole("listitem").allTextContents()).sort(), ["leave/one.txt", "leave/two.txt"]);
+  await question.getByRole("button", { name: "Cancel" }).click();
+  assert.match(await left(page), /secret one.*secret two|secret two.*secret one/);
+  await page.locator("#dirty").waitFor();
+
+  await page.keyboard.press("Control+Shift+P");
+  await page.keyboard.type("sign-out");
+  await page.keyboard.press("Enter");
+  await question.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL(/\/login/);
+  assert.equal(await left(page), "[]");
+  await area(other).pressSequentially("more ");
+  await shows(other, "secret more two\n");
+  await other.evaluate(() => dispatchEvent(new Event("pagehide"))); // as when it is left, and all is kept
+  assert.equal(await left(other), "[]");
+  assert.equal(await reload(other), false, "whoever is at it is asked: it would be lost");
+  assertClean(page);
+});
+
 test("without the library it is so, too, and a tab that was closed left its text to the next one; a viewer is given none", { timeout: 2 * SLOW }, async () => {
   const base = Array.from({ length: 200 }, (_, n) => `note ${n + 1}\n`).join("");
   await put("plain/note.txt", base);
