@@ -174,8 +174,12 @@ test("files are moved by dragging, and folders of the machine are dropped with p
 
 test("an upload is given up, fails with its reason, is tried again, and asks before it replaces", { timeout: 2 * SLOW }, async () => {
   const page = await pane();
-  let hold = true;
-  await page.route("**/uploads", async (route) => (hold ? undefined : route.continue()));
+  /** @type {"held" | "refused" | "let through"} */
+  let fate = "held"; // one route for all: taking a route away may let go of what it holds
+  await page.route("**/uploads", async (route) => {
+    if (fate === "refused") return route.fulfill({ status: 507, contentType: "application/problem+json", body: JSON.stringify({ code: "NO_SPACE", detail: "No space is left." }) });
+    if (fate === "let through") return route.continue();
+  });
   const file = (/** @type {string} */ text) => ({ name: "up.txt", mimeType: "text/plain", buffer: Buffer.from(text) });
   await page.locator("#upload-input").setInputFiles(file("first"));
   await page.locator("#uploads li").waitFor();
@@ -183,13 +187,10 @@ test("an upload is given up, fails with its reason, is tried again, and asks bef
   await page.locator("#uploads li").waitFor({ state: "detached" });
   assert.equal(await content("up.txt"), null);
 
-  hold = false;
-  let refused = true;
-  await page.unroute("**/uploads");
-  await page.route("**/uploads", (route) => (refused ? route.fulfill({ status: 507, contentType: "application/problem+json", body: JSON.stringify({ code: "NO_SPACE", detail: "No space is left." }) }) : route.continue()));
+  fate = "refused";
   await page.locator("#upload-input").setInputFiles(file("second"));
   await page.locator("#uploads .failures").getByText("No space is left.").waitFor();
-  refused = false;
+  fate = "let through";
   await page.locator("#uploads").getByRole("button", { name: "Try again" }).click();
   await until(() => content("up.txt"), (text) => text === "second", "tried again");
   await page.locator("#uploads li").waitFor({ state: "detached" });
