@@ -10,8 +10,6 @@ const MOST = 21 * 2 ** 20;
 const ALL = 64 * 2 ** 20;
 /** Tabs are closed without a word: what nobody asked for in so many milliseconds is given up. */
 const FORGET = 7 * 24 * 3600 * 1000;
-/** Milliseconds within which the page that was in this tab before lets go of what it held. */
-const LET_GO = 1000;
 
 /** @typedef {import("./attachments.js").Image} Image */
 
@@ -45,16 +43,18 @@ async function makeRoom(store, id, size) {
 }
 
 /**
- * Holds what is kept under an id for as long as this page lives, so that no other changes it.
+ * Holds what is kept under an id for as long as this page lives, so that no other changes it. It waits for nobody: it would
+ * come by what a page holds that is only loaded again.
  * @param {string} id @returns {Promise<boolean>} false: another page holds it, or it can't be known (plain http)
  */
 function hold(id) {
   return new Promise((resolve) => {
-    const held = () => {
-      resolve(true);
-      return new Promise(() => {}); // until the page goes
+    /** @param {Lock | null} lock */
+    const held = (lock) => {
+      resolve(lock !== null);
+      return lock ? new Promise(() => {}) : undefined; // until the page goes
     };
-    navigator.locks?.request(`staithe.images.${id}`, { signal: AbortSignal.timeout(LET_GO) }, held).catch(() => resolve(false));
+    navigator.locks?.request(`staithe.images.${id}`, { ifAvailable: true }, held).catch(() => resolve(false));
     if (!navigator.locks) resolve(false);
   });
 }

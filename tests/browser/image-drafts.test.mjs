@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { until } from "./edited.mjs";
 import { SLOW, assertClean, makeSession, openPage, signIn, watch } from "./helper.mjs";
 import { browser, server, signedIn, stage } from "./played.mjs";
 
@@ -14,18 +15,18 @@ const images = (page) => page.locator(".composer .images li");
 /** @param {import("playwright-core").Page} page @param {string[]} names */
 const attach = (page, ...names) => page.locator(".composer input[type=file]").setInputFiles(names.map((name) => ({ name, mimeType: "image/png", buffer: PNG })));
 /** Waits until so many messages' images are kept. @param {import("playwright-core").Page} page @param {number} count */
-const kept = (page, count) => page.waitForFunction((wanted) => new Promise((resolve) => {
+const kept = (page, count) => until(() => page.evaluate(() => new Promise((resolve) => {
   const opening = indexedDB.open("staithe", 1);
   opening.onupgradeneeded = () => opening.transaction?.abort(); // the page has yet to make it
-  opening.onerror = () => resolve(wanted === 0);
+  opening.onerror = () => resolve(0);
   opening.onsuccess = () => {
     const asked = opening.result.transaction("images").objectStore("images").getAll();
     asked.onsuccess = () => {
       opening.result.close();
-      resolve(asked.result.reduce((sum, one) => sum + one.images.length, 0) === wanted);
+      resolve(asked.result.reduce((sum, one) => sum + one.images.length, 0));
     };
   };
-}), count);
+})), (now) => now === count, `${count} images are kept`);
 
 test("attached images are there again after a reload, with their text or without, until they are sent", { timeout: 2 * SLOW }, async () => {
   const page = await openPage(browser);
