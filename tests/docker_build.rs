@@ -429,7 +429,7 @@ async fn a_build_that_is_cancelled_ends_at_once_with_all_its_processes() {
         };
         let (outcome, began) = tokio::join!(site.build(order), began);
         assert!(matches!(outcome, Err(BuildFailed::Cancelled)), "{builder:?}: {outcome:?}");
-        assert!(began.elapsed() < Duration::from_secs(8), "{builder:?}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(30), "{builder:?}: {:?}", began.elapsed());
         eventually("its processes are gone", || running() == 0).await;
         eventually("nothing is left", || site.left().is_empty()).await;
         assert_eq!(site.images.inspect(&site.name("built")).await.unwrap(), None);
@@ -445,7 +445,7 @@ async fn a_build_that_is_cancelled_while_it_copies_leaves_nothing() {
             format!("FROM {BUSYBOX}\nENV MARK={}\nCOPY big /big\nRUN true\n", site.stage.owner);
         let files = vec![
             ("Dockerfile".to_owned(), dockerfile.into_bytes()),
-            ("big".to_owned(), vec![b'x'; 40 << 20]),
+            ("big".to_owned(), vec![b'x'; 4 << 20]),
         ];
         let order = BuildOrder { context: context(files), ..site.order(builder, BUSYBOX, "") };
         let cancel = order.cancel.clone();
@@ -468,7 +468,7 @@ async fn a_build_that_takes_too_long_says_where_it_was() {
     for builder in BUILDERS {
         let site = Site::new().await;
         let order = site.order(builder, BASE, "RUN echo working; sleep 100");
-        let limit = Duration::from_secs(6);
+        let limit = Duration::from_secs(20);
         let failed = site.build(BuildOrder { limit, ..order }).await.unwrap_err();
         let BuildFailed::TimedOut { number, of, text, tail, .. } = failed else {
             panic!("{builder:?}: {failed:?}");

@@ -56,7 +56,7 @@ async fn server(fake: &FakeDockerd, dir: &std::path::Path) -> Server {
         ("STAITHE__SANDBOX__DOCKER__HOST", host.as_str()),
         ("STAITHE__SANDBOX__RUNTIME_CONTAINER_IMAGE", "fake:1"),
         ("STAITHE__SANDBOX__DOCKER__LINE", "socket"),
-        ("STAITHE__SANDBOX__DOCKER__CALL_TIMEOUT", "300ms"),
+        ("STAITHE__SANDBOX__DOCKER__CALL_TIMEOUT", "1s"),
         ("STAITHE__SANDBOX__START_TIMEOUT", "3s"),
         ("STAITHE__SANDBOX__STOP_GRACE", "1s"),
         ("STAITHE__SANDBOX__RECONCILE_EVERY", "1h"),

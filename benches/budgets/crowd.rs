@@ -135,7 +135,8 @@ async fn plain(count: usize) -> (Vec<Blocking>, Vec<Reader>) {
 /// A server that lets one address in as often as it likes.
 fn crowded(data_dir: &Path) -> Server {
     let most = "1000000";
-    let limits = [("STAITHE__LIMITS__REQUESTS_PER_SECOND", most), ("STAITHE__LIMITS__REQUEST_BURST", most)];
+    let limits =
+        [("STAITHE__LIMITS__REQUESTS_PER_SECOND", most), ("STAITHE__LIMITS__REQUEST_BURST", most)];
     Server::start_on("local", data_dir, &limits)
 }
 

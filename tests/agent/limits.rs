@@ -53,7 +53,7 @@ async fn each_limit_pauses_and_is_granted_again() {
         ),
         Scene {
             name: "time, which interrupts the command",
-            choice: r#"{"limits":{"time":1}}"#,
+            choice: r#"{"limits":{"time":3}}"#,
             steps: vec![bash("sleep 60"), finish()],
             acts: vec![
                 Say("Do it"),
@@ -93,17 +93,17 @@ async fn each_limit_pauses_and_is_granted_again() {
         Scene {
             name: "a limit that is changed holds at once",
             choice: r#"{"limits":{"steps":9}}"#,
-            steps: vec![bash("sleep 1"), finish()],
+            steps: vec![bash("sleep 4"), finish()],
             acts: vec![
                 Say("Do it"),
-                See("a run sleep 1"),
+                See("a run sleep 4"),
                 Set(r#"{"limits":{"steps":1}}"#),
                 See("[paused limit.steps]"),
                 Set(r#"{"limits":{"steps":0}}"#),
                 Change("running"),
                 See("[finished]"),
             ],
-            log: "BEGIN | a run sleep 1 | = run 0 | [paused limit.steps] | \
+            log: "BEGIN | a run sleep 4 | = run 0 | [paused limit.steps] | \
                   u change_agent_state running | [running] | a finish | [finished]",
             ..Scene::default()
         },

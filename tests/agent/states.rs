@@ -158,9 +158,9 @@ async fn while_a_command_runs() {
         },
         Scene {
             name: "a message while it runs is told after its result",
-            steps: vec![bash("echo begun; sleep 2"), finish()],
+            steps: vec![bash("echo begun; sleep 4"), finish()],
             acts: vec![Say("Do it"), Shown("begun"), Say("Hurry"), See("[finished]")],
-            log: "BEGIN | a run echo begun; sleep 2 | u message | = run 0 | a finish | [finished]",
+            log: "BEGIN | a run echo begun; sleep 4 | u message | = run 0 | a finish | [finished]",
             look: |asked, _| assert!(asked[1].last_text().contains("Hurry"), "{}", asked[1].body),
             ..Scene::default()
         },
@@ -170,13 +170,13 @@ async fn while_a_command_runs() {
             acts: vec![
                 Say("Do it"),
                 Asked(1),
-                Do(r#"{"action":"run","args":{"command":"echo begun; sleep 2; echo mine"}}"#),
+                Do(r#"{"action":"run","args":{"command":"echo begun; sleep 4; echo mine"}}"#),
                 Shown("begun"),
                 Change("stopped"),
                 See("[stopped]"),
                 See("= run 0"),
             ],
-            log: "BEGIN | u run echo begun; sleep 2; echo mine | u change_agent_state stopped | [stopped] | = run 0",
+            log: "BEGIN | u run echo begun; sleep 4; echo mine | u change_agent_state stopped | [stopped] | = run 0",
             ..Scene::default()
         },
     ];

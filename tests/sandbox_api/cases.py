@@ -60,9 +60,9 @@ def uptime_grows(s):
 
 @first
 def idle_time_starts_anew_with_an_action(s):
-    eventually("idle", lambda: s.json("GET", "/server_info")[1]["idle_time"] > 0.5)
+    eventually("idle", lambda: s.json("GET", "/server_info")[1]["idle_time"] > 2)
     s.says("true")
-    assert s.json("GET", "/server_info")[1]["idle_time"] < 0.5
+    assert s.json("GET", "/server_info")[1]["idle_time"] < 1.5
 
 
 def refused(told):
@@ -280,8 +280,8 @@ def a_hard_limit_answers_and_the_command_goes_on(s):
 @first
 def a_limit_may_be_less_than_a_second(s):
     began = time.monotonic()
-    assert s.run("sleep 3", timeout=0.2)["extras"]["exit_code"] == -1
-    assert time.monotonic() - began < 2
+    assert s.run("sleep 30", timeout=0.2)["extras"]["exit_code"] == -1
+    assert time.monotonic() - began < 10
     assert s.run("C-c", is_input=True)["extras"]["exit_code"] == 130
 
 

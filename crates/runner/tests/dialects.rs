@@ -145,6 +145,23 @@ async fn input_reaches_programs_and_what_is_left_over_nobody() {
 }
 
 #[tokio::test]
+async fn an_interrupt_at_any_moment_of_a_start_reaches_the_program() {
+    each(async |_, line, shell| {
+        for round in 0..30 {
+            let id = line.begin_run("sleep 1000; echo after").await;
+            while !line.info().await.busy {}
+            for _ in 0..round {
+                line.info().await; // a little later each time
+            }
+            assert!(line.interrupt().await);
+            assert_eq!(line.ran(id).await.exit_code, 130, "{shell}: round {round}");
+        }
+        check(&line.run("echo on").await, 0, "on");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_interrupt_ends_programs_and_loops() {
     each(async |_, line, shell| {
         for command in [

@@ -8,6 +8,7 @@ use std::{fs, path::Path, process::Command};
 use common::{Runner, blocking, check, eventually, limits};
 use hyper::Method;
 use mirror::{Client, Watcher, equip, short};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use staithe_protocol::{
@@ -21,9 +22,13 @@ fn sh(folder: &Path, script: &str) {
     assert!(status.expect("a shell").success(), "{script}");
 }
 
-/// What one script causes to be told, in short; the end of it is a file that is made last.
-async fn told(watcher: &mut Watcher, folder: &Path, script: &str) -> Vec<Change> {
+/// What one script causes to be told, in short; the end of it is a file that is made last. The runner stands still
+/// meanwhile: however long the script takes, it is looked at once.
+async fn told(runner: &Runner, watcher: &mut Watcher, folder: &Path, script: &str) -> Vec<Change> {
+    let pid = Pid::from_raw(runner.pid().cast_signed()).expect("a process");
+    kill_process(pid, Signal::STOP).expect("it runs");
     sh(folder, script);
+    kill_process(pid, Signal::CONT).expect("it stands still");
     let changes = until_end(watcher, folder).await;
     changes.into_iter().filter(|change| change.path != "end").collect()
 }
@@ -62,7 +67,7 @@ async fn what_happens_to_one_path_in_a_short_time_is_told_once() {
         echo 2 >old; echo 3 >>old
         echo 2 >gone; rm gone
         rm again; echo other >again";
-    let changes = told(&mut watcher, &work, script).await;
+    let changes = told(&runner, &mut watcher, &work, script).await;
     assert_eq!(shorts(&changes), ["create new", "delete gone", "modify again", "modify old"]);
     let new = changes.iter().find(|change| change.path == "new").unwrap();
     let version = format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest("1\n2\n")));
@@ -78,16 +83,18 @@ async fn moves_are_joined_and_chains_are_one() {
     until_end(&mut watcher, &work).await;
     let script = "mv a b; mv b c; mv x t; mv y x; mv t y; mv d e/d; mv e/d/f e/d/g; echo >>e/d/g
         echo new >.tmp; mv .tmp target; mv nowhere . 2>&- || :; mv c /tmp/$$; rm /tmp/$$";
-    let changes = told(&mut watcher, &work, script).await;
+    let changes = told(&runner, &mut watcher, &work, script).await;
     assert_eq!(
         shorts(&changes),
         ["delete a", "modify target", "modify x", "modify y", "rename d e/d", "rename e/d/f e/d/g"],
     );
-    let changes = told(&mut watcher, &work, "echo >e/d/inner; mv e/d z; echo >z/inner2").await;
+    let changes =
+        told(&runner, &mut watcher, &work, "echo >e/d/inner; mv e/d z; echo >z/inner2").await;
     assert_eq!(shorts(&changes), ["create z/inner", "create z/inner2", "rename e/d z"]);
-    let changes = told(&mut watcher, &work, "mv z/g z/h; mv z/h last").await;
+    let changes = told(&runner, &mut watcher, &work, "mv z/g z/h; mv z/h last").await;
     assert_eq!(shorts(&changes), ["rename z/g last"]);
-    let changes = told(&mut watcher, &work, "mkdir one two; mv one three; mv two one").await;
+    let changes =
+        told(&runner, &mut watcher, &work, "mkdir one two; mv one three; mv two one").await;
     assert_eq!(shorts(&changes), ["create one", "create three"]);
 }
 
@@ -121,17 +128,17 @@ async fn ignored_paths_are_not_told_and_their_rules_may_change() {
         "mkdir -p node_modules/x a/__pycache__ build; touch node_modules/x/y a/__pycache__/z
         touch a/f~ .g.swp build/one; printf '/build\n*.log\n!keep.log\n' >.gitignore
         touch x.log keep.log a/y.log";
-    let changes = told(&mut watcher, &work, script).await;
+    let changes = told(&runner, &mut watcher, &work, script).await;
     assert_eq!(shorts(&changes), ["create .gitignore", "create a", "create keep.log"]);
     let script = "printf '*.tmp\n!y.log\n' >a/.gitignore; touch a/p.tmp; echo >build/two";
-    let changes = told(&mut watcher, &work, script).await;
+    let changes = told(&runner, &mut watcher, &work, script).await;
     assert_eq!(shorts(&changes), ["create a/.gitignore", "create a/y.log"]);
-    let changes = told(&mut watcher, &work, "echo '*.log' >.gitignore").await;
+    let changes = told(&runner, &mut watcher, &work, "echo '*.log' >.gitignore").await;
     assert_eq!(
         shorts(&changes),
         ["create build", "create build/one", "create build/two", "modify .gitignore"],
     );
-    let changes = told(&mut watcher, &work, "echo >build/one; rm .gitignore").await;
+    let changes = told(&runner, &mut watcher, &work, "echo >build/one; rm .gitignore").await;
     assert_eq!(
         shorts(&changes),
         ["create keep.log", "create x.log", "delete .gitignore", "modify build/one"],
@@ -144,14 +151,16 @@ async fn another_branch_is_told_once() {
     let (mut watcher, work) = watched(&runner).await;
     let git = "git -c user.name=a -c user.email=a@b -c init.defaultBranch=main";
     told(
+        &runner,
         &mut watcher,
         &work,
         &format!("{git} init -q; echo 1 >f; {git} add f; {git} commit -qm 1"),
     )
     .await;
-    let changes = told(&mut watcher, &work, &format!("{git} checkout -qb other")).await;
+    let changes = told(&runner, &mut watcher, &work, &format!("{git} checkout -qb other")).await;
     assert_eq!(shorts(&changes), ["branch_changed .git/HEAD"]);
     let changes = told(
+        &runner,
         &mut watcher,
         &work,
         &format!("echo 2 >f; {git} commit -qam 2; {git} checkout -q main"),
@@ -168,13 +177,13 @@ async fn links_are_entries_and_are_never_followed() {
     let outside = tempfile::tempdir().unwrap();
     let (mut watcher, work) = watched(&runner).await;
     let link = format!("ln -s {} link; mkdir d; ln -s d inner", outside.path().display());
-    let changes = told(&mut watcher, &work, &link).await;
+    let changes = told(&runner, &mut watcher, &work, &link).await;
     assert_eq!(shorts(&changes), ["create d", "create inner", "create link"]);
     let script = format!("touch {}/secret link/other inner/f", outside.path().display());
-    let changes = told(&mut watcher, &work, &script).await;
+    let changes = told(&runner, &mut watcher, &work, &script).await;
     assert_eq!(shorts(&changes), ["create d/f"]);
     let swap = format!("mv d e; ln -s {} d; echo >e/g", outside.path().display());
-    let changes = told(&mut watcher, &work, &swap).await;
+    let changes = told(&runner, &mut watcher, &work, &swap).await;
     assert_eq!(shorts(&changes), ["create d", "create e/g", "rename d e"]);
 }
 
@@ -301,7 +310,7 @@ async fn a_reader_that_does_not_read_costs_nothing_and_lists_again() {
 async fn watching_ends_a_while_after_the_last_reader_and_begins_anew() {
     let runner = Runner::start().await;
     let mut line = runner.line().await;
-    equip(&mut line, WatchSettings { linger_ms: 300, ..WatchSettings::default() }).await;
+    equip(&mut line, WatchSettings { linger_ms: 3000, ..WatchSettings::default() }).await;
     let mut watcher = Watcher::open(&runner, "", json!({})).await;
     let first = watcher.next().await;
     drop(watcher);

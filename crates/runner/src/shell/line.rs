@@ -76,9 +76,12 @@ pub fn file(command: &str, nonces: &Nonces, status: i64, traced: bool) -> String
 /// Says that the command begins, and lets it find the last exit code.
 fn begin(nonces: &Nonces, status: i64) -> String {
     let mark = say(&format!("B;{}", nonces.begin), "");
-    // A subshell is needed only where the code is not 0.
-    let restore = if status == 0 { String::new() } else { format!("(exit {status}); ") };
-    format!("{{ {mark}; {restore}}} 2>/dev/null")
+    if status == 0 {
+        return format!("{{ {mark}; }} 2>/dev/null");
+    }
+    // A function that forgets itself. `(exit 1)` would be a child, and an interrupt that met it would end that alone.
+    let body = format!(r"\builtin unset -f _staithe_; {mark}; \builtin return {status}");
+    format!("{{ _staithe_() {{ {body}; }}; _staithe_; }} 2>/dev/null")
 }
 
 /// Asks an idle shell how things stand.

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    missed::{Before, Missed},
     program::{Dialect, Program},
     pty::Pty,
     scan::{Nonces, Scanner},
@@ -190,7 +191,7 @@ impl Live {
     }
 
     /// What was typed and not read is thrown away, as a terminal does at its interrupt key: the shell would run it as
-    /// commands. Lines of it; what the terminal held counts as one.
+    /// commands. Lines of it, at least: what the terminal held counts as one.
     pub fn drop_input(&mut self) -> u64 {
         let held = u64::from(self.pty.has_input());
         let lines = memchr::memchr_iter(b'\n', &self.input).count() as u64;
@@ -199,10 +200,24 @@ impl Live {
         held + lines
     }
 
-    /// Sends a signal to what runs in the foreground. The shell itself, whose jobs and variables go
-    /// with it, gets none but `SIGINT`, and `SIGKILL` as the last one.
-    pub fn signal(&self, signal: Signal) {
-        let Some(front) = self.pty.foreground() else { return };
+    /// Sends a signal to what runs in the foreground. The shell itself, whose jobs and variables go with it, gets none
+    /// but `SIGINT`, and `SIGKILL` as the last one. Who may have missed it.
+    pub fn interrupt(&self, signal: Signal) -> Option<Missed> {
+        let before = Before::look(self.pid, self.pty.foreground());
+        self.signal(before.front?, signal);
+        before.sent(signal)
+    }
+
+    /// Types the interrupt key. Who may have missed it.
+    pub fn press_interrupt(&mut self) -> Option<Missed> {
+        let before = Before::look(self.pid, self.pty.foreground());
+        self.type_in(&[3]);
+        self.pty.has_input(); // the key is through the kernel now
+        before.sent(Signal::INT)
+    }
+
+    /// Sends a signal to a group of the terminal.
+    pub fn signal(&self, front: Pid, signal: Signal) {
         let is_shell = front == self.pid;
         kill_process_group(
             front,

@@ -11,6 +11,7 @@
 //! | `words` (pure) | what observations say beside it |
 //! | `spool` | whole outputs on disk |
 //! | `pty`, `stage`, `live` | the terminal and the process on it |
+//! | `missed` | programs that an interrupt cannot have reached |
 //! | `running` | the command that runs and who waits for it |
 //! | `task` | the loop that holds all this together |
 
@@ -18,6 +19,7 @@ pub mod capture;
 pub mod decide;
 pub mod line;
 pub mod live;
+pub mod missed;
 pub mod output;
 pub mod posix;
 pub mod program;

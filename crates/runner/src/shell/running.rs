@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
 use staithe_protocol::{
     Observation,
     action::Run,
@@ -11,7 +10,7 @@ use staithe_protocol::{
 };
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{capture::Capture, spool::Spool};
+use super::{capture::Capture, missed::Missed, spool::Spool};
 use crate::account::Entry;
 
 /// Least and most bytes of output in an observation, whatever is asked.
@@ -93,8 +92,20 @@ pub struct Running {
     /// When the shell was last asked how things stand, and when it is next, if nothing comes.
     pub asked: Option<Instant>,
     pub ask_at: Option<Instant>,
-    /// An interrupt that met the shell itself, maybe just as it began a program, which is to get it too until then.
-    pub missed: Option<(Signal, Instant)>,
+    /// Questions that were typed and that nothing has read yet, as far as is known.
+    pub questions: u64,
+    /// Who may have missed an interrupt.
+    pub missed: Option<Missed>,
+    /// It was interrupted before it had begun.
+    pub early: bool,
+}
+
+impl Running {
+    /// So many lines were thrown away with the terminal's input. A question of ours among them is asked again.
+    pub fn dropped(&mut self, lines: u64) {
+        self.unread += lines.saturating_sub(std::mem::take(&mut self.questions));
+        self.asked = None;
+    }
 }
 
 /// How an observation is told.

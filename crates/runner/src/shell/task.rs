@@ -17,7 +17,9 @@ use super::{
     decide::{Decision, Doing, decide},
     line,
     live::{Happening, Live, Start},
+    missed::Missed,
     output::Output,
+    program::Dialect,
     running::{Ask, Running, Told, Waiter, most},
     scan::{End, Mark, Piece},
     spool, words,
@@ -33,9 +35,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 /// After an interrupt, a shell in the foreground is asked how things stand.
 const ASK_AFTER: Duration = Duration::from_millis(300);
-/// A program that comes to the foreground so soon after an interrupt has missed it.
-const MISSED: Duration = Duration::from_secs(1);
-/// How often it is looked for.
+/// How often it is looked for programs that missed an interrupt.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A second interrupt within this time is a stronger one.
 const ESCALATE: Duration = Duration::from_secs(5);
@@ -224,7 +224,9 @@ impl Task {
             key_sent: None,
             asked: None,
             ask_at: None,
+            questions: 0,
             missed: None,
+            early: false,
         });
         self.view.busy.set(true);
         self.interrupted = None;
@@ -280,12 +282,14 @@ impl Task {
         let level = if key == 3 { self.interrupt_level() } else { 0 };
         if let (Some(live), Some(running)) = (&mut self.live, &mut self.running) {
             if running.began && matches!(key, 3 | 26 | 28) && live.pty.is_line_mode() {
-                running.unread += live.drop_input();
+                running.dropped(live.drop_input());
             }
-            if running.began && key == 3 && live.is_in_front() {
-                running.missed = Some((Signal::INT, Instant::now() + MISSED));
+            if key == 3 {
+                running.early |= !running.began;
+                running.missed = live.press_interrupt();
+            } else {
+                live.type_in(&[key]);
             }
-            live.type_in(&[key]);
             running.key_sent = Some(key);
             if matches!(key, 3 | 26 | 28) {
                 running.ask_at = Some(Instant::now() + ASK_AFTER);
@@ -293,7 +297,7 @@ impl Task {
             // Programs may do with the key as they like. A shell that does nothing hangs: an ash on
             // glibc does if it is interrupted at the wrong moment.
             if level == 2 && live.is_in_front() {
-                live.signal(Signal::KILL);
+                live.signal(live.pid, Signal::KILL);
             }
         }
         self.wait(ask);
@@ -332,16 +336,15 @@ impl Task {
         let (Some(live), Some(running)) = (&mut self.live, &mut self.running) else { return };
         // Before it begins, what is not read is the command itself.
         if running.began {
-            running.unread += live.drop_input();
+            running.dropped(live.drop_input());
         }
+        running.early |= !running.began;
         let signal = match level {
             0 => Signal::INT,
             1 => Signal::TERM,
             _ => Signal::KILL,
         };
-        let missed = running.began && live.is_in_front();
-        running.missed = missed.then(|| (signal, Instant::now() + MISSED));
-        live.signal(signal);
+        running.missed = live.interrupt(signal);
         running.ask_at = Some(Instant::now() + ASK_AFTER);
     }
 
@@ -412,6 +415,14 @@ impl Task {
                     running.began = true;
                     running.last_output = now;
                     self.output.switch(Some(running.key.clone()), now);
+                    // It was too early for the shell, or was not: nobody can tell. An ash may hang if it is interrupted
+                    // once too often (see `posix`).
+                    if std::mem::take(&mut running.early) {
+                        running.missed = match live.dialect {
+                            Dialect::Bash => live.interrupt(Signal::INT),
+                            Dialect::Posix => Some(Missed::next(Signal::INT)),
+                        };
+                    }
                 }
             }
             // The prompt came without `end`: the line was thrown away. Or a program only says so:
@@ -422,7 +433,10 @@ impl Task {
             Mark::End(end) if live.is_in_front() => self.ended(end),
             Mark::Unread => {
                 if let Some(running) = &mut self.running {
-                    running.unread += 1;
+                    match running.questions.checked_sub(1) {
+                        Some(left) => running.questions = left,
+                        None => running.unread += 1,
+                    }
                 }
             }
             Mark::Prompt | Mark::End(_) => {}
@@ -433,11 +447,14 @@ impl Task {
         let (Some(live), Some(running)) = (&mut self.live, &mut self.running) else { return };
         running.ask_at = None;
         let now = Instant::now();
-        if running.asked.is_none_or(|asked| now >= asked + ASK_AGAIN) {
-            running.asked = Some(now);
-            if live.ask().is_err() {
-                live.kill();
-            }
+        if let Some(again) = running.asked.map(|asked| asked + ASK_AGAIN).filter(|at| now < *at) {
+            running.ask_at = Some(again);
+            return;
+        }
+        running.asked = Some(now);
+        running.questions += 1;
+        if live.ask().is_err() {
+            live.kill();
         }
     }
 

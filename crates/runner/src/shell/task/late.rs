@@ -61,13 +61,11 @@ impl Task {
         if !running.began && now >= running.started + SILENCE {
             live.kill();
         }
-        if let Some((signal, until)) = running.missed {
-            if now >= until {
-                running.missed = None;
-            } else if !live.is_in_front() {
-                running.missed = None;
-                live.signal(signal);
+        if let Some(missed) = &mut running.missed {
+            if let Some((front, signal)) = missed.due(live.pid, live.pty.foreground()) {
+                live.signal(front, signal);
             }
+            running.missed.take_if(|missed| missed.is_over(now));
         }
         if running.ask_at.is_some_and(|at| now >= at) {
             running.ask_at = None;
