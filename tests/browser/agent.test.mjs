@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { SLOW, assertClean, assertEachOnce, card, listIsThere, openPage, run, scratch, shoot, signIn, startBrowser, startFakeModel, startServer } from "./helper.mjs";
+import { until } from "./edited.mjs";
 
 const data = scratch();
 /** @type {Awaited<ReturnType<typeof startFakeModel>>} */
@@ -159,7 +160,8 @@ test("what was streamed goes on over a lost connection, once, and is gone when i
   await page.locator('#connection[data-state="reconnecting"]').waitFor();
   await model.release();
   const session = page.url().split("/").at(-1) ?? "";
-  await page.waitForFunction(async (at) => (await (await fetch(at)).json()).agent_state === "awaiting_user_input", `/api/sessions/${session}`, { timeout: SLOW });
+  const state = () => page.evaluate(async (at) => (await (await fetch(at)).json()).agent_state, `/api/sessions/${session}`);
+  await until(state, (it) => it === "awaiting_user_input", "the agent waits");
   refuse = false;
   await page.locator(".msg.agent:not(.live)", { hasText: "each once. That is all." }).waitFor({ timeout: SLOW });
   await page.locator("#live > li").waitFor({ state: "hidden" });
